@@ -1,0 +1,188 @@
+//! The keyring: every key of the product, derived from one stored secret.
+//!
+//! The secret is a JSON object. A deployment begins with `{"root": "<random text>"}`; a rotation
+//! adds `current` (the new secret) and `previous` (the one before, `root` at first). Sub-keys come
+//! from HKDF-SHA-256 (RFC 5869), one label each. The index key hangs on `root` and never rotates,
+//! since it names what is stored; code keys rotate, and the previous one still verifies.
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::fmt;
+use thiserror::Error;
+
+/// Secrets shorter than this are refused: they would be guessable.
+const MIN_SECRET_LENGTH: usize = 32;
+
+/// One block of SHA-256, the longest key HMAC takes as it is.
+type Key = [u8; 64];
+
+/// The id of a keyring secret, kept beside whatever was derived from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(String);
+
+/// The key that codes are derived under.
+pub struct CodeKey(Key);
+
+impl CodeKey {
+    /// HMAC-SHA-256 (RFC 2104) of the parts, one after the other. The caller keeps them of fixed
+    /// length, so that no two inputs run together.
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = keyed(&self.0);
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    }
+}
+
+struct Generation {
+    id: KeyId,
+    code: CodeKey,
+}
+
+/// The keys in force: the index key, and the code keys of the current and the previous secret.
+pub struct Keyring {
+    index: Key,
+    current: Generation,
+    previous: Option<Generation>,
+}
+
+/// Why a stored secret is no keyring. Nothing of the secret is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyringError {
+    /// Not the JSON object described at the top of this module.
+    #[error("the keyring secret is not a JSON object with a text `root`")]
+    Malformed,
+    /// A secret of fewer than 32 characters.
+    #[error("a keyring secret is shorter than 32 characters")]
+    TooShort,
+}
+
+#[derive(Deserialize)]
+struct Secret {
+    root: String,
+    current: Option<String>,
+    previous: Option<String>,
+}
+
+impl Keyring {
+    /// Derives the keys from the stored secret.
+    pub fn from_secret(json: &str) -> Result<Self, KeyringError> {
+        let secret: Secret = serde_json::from_str(json).map_err(|_| KeyringError::Malformed)?;
+        let current = secret.current.as_deref().unwrap_or(&secret.root);
+        Ok(Self {
+            index: derive(&secret.root, "passcode index")?,
+            current: Generation::from_secret(current)?,
+            previous: secret.previous.as_deref().map(Generation::from_secret).transpose()?,
+        })
+    }
+
+    /// The id of the key that new challenges use.
+    #[must_use]
+    pub const fn current_id(&self) -> &KeyId {
+        &self.current.id
+    }
+
+    /// The code key with an id, while it lives.
+    #[must_use]
+    pub fn code_key(&self, id: &KeyId) -> Option<&CodeKey> {
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|generation| generation.id == *id)
+            .map(|generation| &generation.code)
+    }
+
+    /// A 128-bit HMAC of the parts under the index key. Each part is preceded by its length, so no
+    /// two lists of parts run together.
+    pub(crate) fn index_mac(&self, parts: &[&str]) -> [u8; 16] {
+        let mut mac = keyed(&self.index);
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        let full = mac.finalize().into_bytes();
+        let mut half = [0; 16];
+        half.copy_from_slice(&full[..16]);
+        half
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyring({})", self.current.id.0)
+    }
+}
+
+impl Generation {
+    fn from_secret(secret: &str) -> Result<Self, KeyringError> {
+        let id: [u8; 5] = derive(secret, "passcode key id")?;
+        Ok(Self {
+            id: KeyId(crate::bytes::encode(&id)),
+            code: CodeKey(derive(secret, "passcode code")?),
+        })
+    }
+}
+
+fn derive<const N: usize>(secret: &str, label: &str) -> Result<[u8; N], KeyringError> {
+    if secret.len() < MIN_SECRET_LENGTH {
+        return Err(KeyringError::TooShort);
+    }
+    let mut key = [0; N];
+    Hkdf::<Sha256>::new(None, secret.as_bytes())
+        .expand(label.as_bytes(), &mut key)
+        .map_err(|_| KeyringError::Malformed)?;
+    Ok(key)
+}
+
+fn keyed(key: &Key) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new(key.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "first-secret-of-at-least-32-characters";
+    const SECOND: &str = "second-secret-of-at-least-32-characters";
+    const THIRD: &str = "third-secret-of-at-least-32-characters";
+
+    fn keyring(json: &str) -> Keyring {
+        Keyring::from_secret(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused() {
+        for json in ["", "[]", "{}", r#"{"root":1}"#, r#"{"root":null}"#] {
+            assert_eq!(Keyring::from_secret(json).err(), Some(KeyringError::Malformed), "{json}");
+        }
+        assert_eq!(Keyring::from_secret(r#"{"root":"short"}"#).err(), Some(KeyringError::TooShort));
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_index_and_the_previous_key() {
+        let before = keyring(&format!(r#"{{"root":"{FIRST}"}}"#));
+        let after =
+            keyring(&format!(r#"{{"root":"{FIRST}","current":"{SECOND}","previous":"{FIRST}"}}"#));
+        assert_eq!(before.index_mac(&["a"]), after.index_mac(&["a"]));
+        assert_ne!(before.current_id(), after.current_id());
+        assert!(after.code_key(before.current_id()).is_some());
+
+        let last =
+            keyring(&format!(r#"{{"root":"{FIRST}","current":"{THIRD}","previous":"{SECOND}"}}"#));
+        assert!(last.code_key(before.current_id()).is_none());
+    }
+
+    #[test]
+    fn parts_never_run_together() {
+        let keyring = keyring(&format!(r#"{{"root":"{FIRST}"}}"#));
+        assert_ne!(keyring.index_mac(&["ab", "c"]), keyring.index_mac(&["a", "bc"]));
+    }
+
+    #[test]
+    fn debug_output_hides_the_keys() {
+        let shown = format!("{:?}", keyring(&format!(r#"{{"root":"{FIRST}"}}"#)));
+        assert!(!shown.contains(FIRST) && shown.len() < 24, "{shown}");
+    }
+}

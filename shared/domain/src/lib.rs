@@ -1,0 +1,45 @@
+//! The domain of Passcode: one-time passcodes as pure decisions over a ledger.
+//!
+//! A *challenge* asks one *subject* for one proof. All open challenges and counters of a subject
+//! are its [`Ledger`]; every rule is a function `(ledger, command, now) -> (ledger, outcome)`, and
+//! [`transact`] is the only loop that loads, decides and stores. Time, randomness and keys are
+//! arguments; AWS, HTTP and tokio are not dependencies of this crate.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`] |
+//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`] |
+//! | how a code comes to be | [`code`], [`keyring`], [`id`] |
+//! | what a message says | [`message`] |
+//! | what an adapter must promise | [`ports`] |
+
+pub mod address;
+pub mod app;
+mod bytes;
+pub mod cancel;
+pub mod challenge;
+pub mod code;
+pub mod id;
+pub mod keyring;
+pub mod ledger;
+pub mod message;
+pub mod open;
+pub mod policy;
+pub mod ports;
+pub mod send;
+pub mod status;
+pub mod subject;
+pub mod time;
+pub mod transact;
+pub mod verify;
+
+pub use address::{Address, Addresses, Channel, EmailAddress, PhoneNumber};
+pub use app::{App, AppId};
+pub use challenge::Challenge;
+pub use code::{Code, PresentedCode};
+pub use id::ChallengeId;
+pub use keyring::Keyring;
+pub use ledger::Ledger;
+pub use policy::Policy;
+pub use subject::SubjectKey;
+pub use time::Timestamp;

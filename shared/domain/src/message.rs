@@ -1,0 +1,214 @@
+//! What messages say. The built-in texts are Fluent sources in `messages/`, one file a language; an
+//! app's template is a Fluent source too, and overrides whichever of them it names.
+
+use crate::{
+    App, Code,
+    app::{EmailSender, SmsSender},
+};
+use askama::Template as _;
+use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
+use std::time::Duration;
+use thiserror::Error;
+use unic_langid::LanguageIdentifier;
+
+/// The built-in languages; the first is spoken where no other fits.
+pub const LANGUAGES: [(&str, &str); 6] = [
+    ("en", include_str!("../messages/en.ftl")),
+    ("de", include_str!("../messages/de.ftl")),
+    ("es", include_str!("../messages/es.ftl")),
+    ("fr", include_str!("../messages/fr.ftl")),
+    ("hi", include_str!("../messages/hi.ftl")),
+    ("pt", include_str!("../messages/pt.ftl")),
+];
+
+/// A text message, ready for a courier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sms {
+    /// What it says.
+    pub text: String,
+    /// How it is sent.
+    pub sender: SmsSender,
+}
+
+/// An e-mail, ready for a courier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    /// Never holds the code: subjects are shown on locked screens.
+    pub subject: String,
+    /// The plain part.
+    pub text: String,
+    /// The HTML part.
+    pub html: String,
+    /// How it is sent.
+    pub sender: EmailSender,
+    /// The app's id, for the provider's tags.
+    pub app: String,
+}
+
+/// What a message is made from.
+pub struct Text<'a> {
+    /// Whose message it is.
+    pub app: &'a App,
+    /// The id of one of its templates.
+    pub template: Option<&'a str>,
+    /// The language asked for; the app's where absent.
+    pub locale: Option<&'a str>,
+    /// The code.
+    pub code: &'a Code,
+    /// How long the code lives.
+    pub life: Duration,
+}
+
+/// Why a template is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TemplateError {
+    /// It is not a Fluent source.
+    #[error("it does not parse as Fluent")]
+    Syntax,
+    /// Its `sms` message does not hold the code.
+    #[error("its `sms` message must hold {{ $code }}")]
+    NoCode,
+}
+
+/// Renders a text message. With the app's host set, its last line lets the phone fill in the code
+/// (WICG origin-bound one-time codes). The longest built-in wording that fits one segment is taken.
+#[must_use]
+pub fn sms(text: &Text<'_>) -> Sms {
+    let words = Words::of(text);
+    let autofill = match &text.app.host {
+        Some(host) => format!("\n\n@{host} #{}", text.code.reveal()),
+        None => String::new(),
+    };
+    let long = words.say("sms") + &autofill;
+    let is_own = text.own_source().is_some_and(|source| defines(source, "sms"));
+    let text_fits = is_own || segments(&long) == 1;
+    let body = if text_fits { long } else { words.say("sms-short") + &autofill };
+    Sms { text: body, sender: text.app.sms.clone() }
+}
+
+/// Renders an e-mail with a plain and an HTML part.
+#[must_use]
+pub fn email(text: &Text<'_>) -> Email {
+    let words = Words::of(text);
+    let html = Html {
+        language: words.language,
+        subject: words.say("email-subject"),
+        brand: &text.app.name,
+        intro: words.say("email-intro"),
+        code: text.code.reveal(),
+        expiry: words.say("email-expiry"),
+        warning: words.say("email-warning"),
+    };
+    let plain = format!("{}\n\n{}\n\n{}\n{}\n", html.intro, html.code, html.expiry, html.warning);
+    Email {
+        // Writing into a String cannot fail, and the page has no fallible part.
+        html: html.render().unwrap_or_else(|_| plain.clone()),
+        text: plain,
+        subject: html.subject,
+        sender: text.app.email.clone(),
+        app: text.app.id.as_str().to_owned(),
+    }
+}
+
+/// Checks an app's template before it is stored.
+pub fn check_template(source: &str) -> Result<(), TemplateError> {
+    FluentResource::try_new(source.to_owned()).map_err(|_| TemplateError::Syntax)?;
+    const MARK: &str = "\u{2}code\u{3}";
+    let mut words = Words::new(LANGUAGES[0], Some(source));
+    words.args.set("code", MARK);
+    words.args.set("brand", "Brand");
+    words.args.set("minutes", 10);
+    words.say("sms").contains(MARK).then_some(()).ok_or(TemplateError::NoCode)
+}
+
+/// The number of SMS segments of a text (3GPP TS 23.038 and 23.040): 160 characters of GSM-7 or 70
+/// UTF-16 units in one message, 153 or 67 in each of several.
+#[must_use]
+pub fn segments(text: &str) -> usize {
+    const GSM_7: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
+        ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+    const ESCAPED: &str = "^{}\\[~]|€\u{c}";
+    let septets = |c: char| match c {
+        c if GSM_7.contains(c) => Some(1),
+        c if ESCAPED.contains(c) => Some(2),
+        _ => None,
+    };
+    let (length, one, several) = match text.chars().map(septets).sum::<Option<usize>>() {
+        Some(septets) => (septets, 160, 153),
+        None => (text.encode_utf16().count(), 70, 67),
+    };
+    if length <= one { 1 } else { length.div_ceil(several) }
+}
+
+#[derive(askama::Template)]
+#[template(path = "email.html")]
+struct Html<'a> {
+    language: &'static str,
+    subject: String,
+    brand: &'a str,
+    intro: String,
+    code: &'a str,
+    expiry: String,
+    warning: String,
+}
+
+impl Text<'_> {
+    fn own_source(&self) -> Option<&str> {
+        self.app.templates.get(self.template?).map(String::as_str)
+    }
+}
+
+struct Words {
+    language: &'static str,
+    bundle: FluentBundle<FluentResource>,
+    args: FluentArgs<'static>,
+}
+
+impl Words {
+    fn of(text: &Text<'_>) -> Self {
+        let wished = [text.locale, text.app.locale.as_deref()];
+        let spoken = wished.into_iter().flatten().find_map(built_in).unwrap_or(LANGUAGES[0]);
+        let mut words = Self::new(spoken, text.own_source());
+        words.args.set("code", text.code.reveal().to_owned());
+        words.args.set("brand", text.app.name.clone());
+        words.args.set("minutes", minutes(text.life));
+        words
+    }
+
+    fn new((language, source): (&'static str, &'static str), own: Option<&str>) -> Self {
+        let id: LanguageIdentifier = language.parse().unwrap_or_default();
+        let mut bundle = FluentBundle::new(vec![id]);
+        // Isolation marks around placeables would cost segments and break autofill.
+        bundle.set_use_isolating(false);
+        for source in [Some(source), own].into_iter().flatten() {
+            // A source with errors still yields the messages that parsed.
+            let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(r, _)| r);
+            bundle.add_resource_overriding(resource);
+        }
+        Self { language, bundle, args: FluentArgs::new() }
+    }
+
+    /// A message's text. Every built-in language defines every message; a test says so.
+    fn say(&self, id: &str) -> String {
+        let pattern = self.bundle.get_message(id).and_then(|message| message.value());
+        pattern.map_or_else(String::new, |pattern| {
+            self.bundle.format_pattern(pattern, Some(&self.args), &mut Vec::new()).into_owned()
+        })
+    }
+}
+
+fn built_in(locale: &str) -> Option<(&'static str, &'static str)> {
+    let wished: LanguageIdentifier = locale.parse().ok()?;
+    LANGUAGES.into_iter().find(|(language, _)| wished.language.as_str() == *language)
+}
+
+fn defines(source: &str, id: &str) -> bool {
+    source
+        .lines()
+        .any(|line| line.strip_prefix(id).is_some_and(|rest| rest.trim_start().starts_with('=')))
+}
+
+/// Whole minutes, rounded down, and at least one: no message promises more time than there is.
+fn minutes(life: Duration) -> u32 {
+    u32::try_from(life.as_secs() / 60).unwrap_or(u32::MAX).max(1)
+}

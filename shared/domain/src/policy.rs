@@ -1,0 +1,122 @@
+//! The numbers a challenge lives by. They are copied into a challenge when it is opened, so that
+//! editing an app never changes a live challenge.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use thiserror::Error;
+
+/// A code lives at most this long (NIST SP 800-63B-4 §3.1.3.2, OWASP ASVS 5 §6.5.5).
+pub const MAX_CODE_SECONDS: u32 = 600;
+
+/// A challenge lives at most this long (OTPless `expiry`).
+pub const MAX_CHALLENGE_SECONDS: u32 = 86_400;
+
+/// A subject may fail at most this often in a row (NIST SP 800-63B-4 §3.2.2).
+pub const MAX_FAILURES: u8 = 100;
+
+/// The limits of one challenge, and of its subject's failures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Digits of a code, where the request does not say.
+    pub code_length: u8,
+    /// Seconds that a code lives after it was sent; never more than its challenge.
+    pub code_seconds: u32,
+    /// Wrong codes that end a challenge, across all of its codes.
+    pub max_attempts: u8,
+    /// Messages per challenge.
+    pub max_sends: u8,
+    /// Seconds between two messages of a challenge.
+    pub cool_down_seconds: u32,
+    /// Consecutive failures of a subject, across its challenges, that refuse every further verify.
+    pub max_failures: u8,
+    /// Seconds after which a failure no longer counts.
+    pub failure_seconds: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            code_length: 6,
+            code_seconds: MAX_CODE_SECONDS,
+            max_attempts: 5,
+            max_sends: 5,
+            cool_down_seconds: 30,
+            max_failures: 10,
+            failure_seconds: 86_400,
+        }
+    }
+}
+
+/// A policy that would break a promise of the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("policy: {0}")]
+pub struct PolicyError(&'static str);
+
+impl Policy {
+    /// Checks every number against the standards, and that no counter is forgotten before the
+    /// thing it counts has ended.
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        let rules = [
+            (crate::code::LENGTHS.contains(&self.code_length), "code_length must be 4 to 10"),
+            (
+                (30..=MAX_CODE_SECONDS).contains(&self.code_seconds),
+                "code_seconds must be 30 to 600",
+            ),
+            ((1..=10).contains(&self.max_attempts), "max_attempts must be 1 to 10"),
+            ((1..=20).contains(&self.max_sends), "max_sends must be 1 to 20"),
+            (self.cool_down_seconds <= 3600, "cool_down_seconds must be at most 3600"),
+            ((1..=MAX_FAILURES).contains(&self.max_failures), "max_failures must be 1 to 100"),
+            (
+                (MAX_CHALLENGE_SECONDS..=30 * 86_400).contains(&self.failure_seconds),
+                "failure_seconds must be 86400 (the longest challenge) to 2592000",
+            ),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, broken)) => Err(PolicyError(broken)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn code_life(&self) -> Duration {
+        Duration::from_secs(self.code_seconds.into())
+    }
+
+    pub(crate) fn cool_down(&self) -> Duration {
+        Duration::from_secs(self.cool_down_seconds.into())
+    }
+
+    pub(crate) fn failure_window(&self) -> Duration {
+        Duration::from_secs(self.failure_seconds.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_breaks_a_promise_is_refused() {
+        let broken: [fn(&mut Policy); 9] = [
+            |p| p.code_length = 3,
+            |p| p.code_seconds = 601,
+            |p| p.max_attempts = 0,
+            |p| p.max_attempts = 11,
+            |p| p.max_sends = 0,
+            |p| p.cool_down_seconds = 3601,
+            |p| p.max_failures = 101,
+            |p| p.failure_seconds = 86_399,
+            |p| p.failure_seconds = u32::MAX,
+        ];
+        for edit in broken {
+            let mut policy = Policy::default();
+            edit(&mut policy);
+            assert!(policy.validate().is_err(), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn the_default_policy_is_valid() {
+        assert_eq!(Policy::default().validate(), Ok(()));
+    }
+}

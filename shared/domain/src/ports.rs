@@ -1,0 +1,125 @@
+//! What the domain needs of the world: one small trait per permission. The trait's name is the
+//! `Sid` of the statement that grants it. `testkit` has a fake of each, and one conformance suite
+//! that fake and adapter both pass.
+
+use crate::{
+    App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
+    message::{Email, Sms},
+};
+use std::{error::Error, future::Future, sync::Arc, time::Duration};
+use thiserror::Error;
+
+/// The cause of a failure outside the domain, for the log.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// A ledger as it was loaded, with the version that a store must still find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The ledger; `None` where nothing is stored.
+    pub ledger: Option<Ledger>,
+    /// Its version; zero where nothing is stored.
+    pub version: u64,
+}
+
+/// Why a store did not answer as asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The stored version is not the one that was loaded. Nothing was written.
+    #[error("the ledger has changed since it was loaded")]
+    Conflict,
+    /// The store did not answer, or refused. A write may or may not have happened.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Reads ledgers (`dynamodb:GetItem`).
+pub trait LoadLedgers: Sync {
+    /// Loads a subject's ledger. Consistent: it sees every store that has succeeded.
+    fn load(&self, key: &SubjectKey) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+}
+
+/// Writes ledgers (`dynamodb:PutItem`).
+pub trait StoreLedgers: Sync {
+    /// Stores a ledger if the stored version is still `seen`, and returns the new version. Of any
+    /// number of callers that saw the same version, exactly one succeeds. A retry of a write that
+    /// did happen is a success, not a [`StoreError::Conflict`].
+    fn store(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Reads apps (`dynamodb:GetItem`).
+pub trait LoadApps: Sync {
+    /// Loads an app; `None` where there is none.
+    fn load_app(
+        &self,
+        id: &AppId,
+    ) -> impl Future<Output = Result<Option<Arc<App>>, StoreError>> + Send;
+}
+
+/// Writes apps (`dynamodb:PutItem`).
+pub trait StoreApps: Sync {
+    /// Stores an app, replacing what was there.
+    fn store_app(&self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Reads the keyring (`secretsmanager:GetSecretValue`).
+pub trait LoadKeyring: Sync {
+    /// The keyring in force, at most a few minutes old.
+    fn keyring(&self) -> impl Future<Output = Result<Arc<Keyring>, Cause>> + Send;
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Error)]
+pub enum CourierError {
+    /// The provider refused: the message has certainly not gone out, another channel may be tried.
+    #[error("the courier refused the message")]
+    Refused(#[source] Cause),
+    /// No answer, or one that leaves it open: the message may have gone out.
+    #[error("it is not known whether the message went out")]
+    Unknown(#[source] Cause),
+}
+
+/// Sends text messages (`sns:Publish`).
+pub trait SmsCourier: Sync {
+    /// Hands one message over, at most once: never retried once it may have gone out.
+    fn send(
+        &self,
+        to: &PhoneNumber,
+        message: &Sms,
+    ) -> impl Future<Output = Result<(), CourierError>> + Send;
+}
+
+/// Sends e-mails (`ses:SendEmail`).
+pub trait EmailCourier: Sync {
+    /// Hands one message over, at most once: never retried once it may have gone out.
+    fn send(
+        &self,
+        to: &EmailAddress,
+        message: &Email,
+    ) -> impl Future<Output = Result<(), CourierError>> + Send;
+}
+
+/// Tells the time, and lets it pass.
+pub trait Clock: Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+    /// Waits.
+    fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Gives randomness from a cryptographically secure source.
+pub trait Entropy: Sync {
+    /// Fills a buffer.
+    fn fill(&self, buffer: &mut [u8]);
+
+    /// `N` random bytes.
+    fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+}

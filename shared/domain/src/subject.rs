@@ -1,0 +1,60 @@
+//! Whom a challenge is about: an address or a user, within an app.
+
+use crate::{Address, AppId, Keyring, bytes};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The key of one subject's ledger: an HMAC of app and address under the keyring's index key, cut
+/// to 128 bits. It tells nothing about the address to whoever lacks the keyring.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SubjectKey(#[serde(with = "bytes")] pub(crate) [u8; 16]);
+
+impl SubjectKey {
+    /// A key from its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key of an address within an app. Equal for every spelling of the address.
+    #[must_use]
+    pub fn of_address(keyring: &Keyring, app: &AppId, address: &Address) -> Self {
+        let kind = match address {
+            Address::Phone(_) => "phone",
+            Address::Email(_) => "email",
+        };
+        Self(keyring.index_mac(&["subject", app.as_str(), kind, &address.canonical()]))
+    }
+}
+
+impl fmt::Display for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&bytes::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SubjectKey({self})")
+    }
+}
+
+/// The id of the credential that a verified subject is: the same for the same app and address
+/// every time, and derived, so that no table holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialId(String);
+
+impl CredentialId {
+    /// The credential of an address within an app.
+    #[must_use]
+    pub fn of_address(keyring: &Keyring, app: &AppId, address: &Address) -> Self {
+        let mac: [u8; 16] = keyring.index_mac(&["credential", app.as_str(), &address.canonical()]);
+        Self(format!("cred_{}", bytes::encode(&mac)))
+    }
+
+    /// The id as callers see it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

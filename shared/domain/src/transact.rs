@@ -1,0 +1,103 @@
+//! The thin loop around every rule: load, decide, store; on a conflict, load and decide again.
+
+use crate::{
+    Ledger, SubjectKey, Timestamp,
+    ports::{Cause, Clock, Entropy, LoadLedgers, StoreError, StoreLedgers},
+};
+use std::time::Duration;
+use thiserror::Error;
+
+/// How often a decision is taken again before the caller is asked to come back.
+pub const MAX_TRIES: u32 = 12;
+
+/// The longest pause before the second try; it doubles up to eight times that.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Why no outcome was reached. Nothing was revealed; the caller may try again.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// Others kept changing the ledger.
+    #[error("the ledger kept changing")]
+    Contended,
+    /// The store did not answer.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Contended,
+            StoreError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+/// The ports every use-case takes.
+pub struct Ports<'a, L, C, E> {
+    /// Where ledgers are.
+    pub ledgers: &'a L,
+    /// What time it is.
+    pub clock: &'a C,
+    /// Where randomness comes from.
+    pub entropy: &'a E,
+}
+
+impl<L, C, E> Clone for Ports<'_, L, C, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L, C, E> Copy for Ports<'_, L, C, E> {}
+
+/// An outcome, with the ledger as it is now stored.
+#[derive(Debug)]
+pub struct Settled<T> {
+    /// What was decided.
+    pub outcome: T,
+    /// The ledger the decision left behind.
+    pub ledger: Option<Ledger>,
+    /// Its version.
+    pub version: u64,
+}
+
+/// Loads a ledger, decides, and stores what the decision changed. The outcome is returned only
+/// after the store has taken the change; a decision that changes nothing writes nothing.
+pub async fn transact<L, C, E, T>(
+    ports: Ports<'_, L, C, E>,
+    key: &SubjectKey,
+    mut decide: impl FnMut(Option<Ledger>, Timestamp) -> (Option<Ledger>, T) + Send,
+) -> Result<Settled<T>, Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    C: Clock,
+    E: Entropy,
+    T: Send,
+{
+    for tried in 0..MAX_TRIES {
+        let loaded = ports.ledgers.load(key).await?;
+        let (ledger, outcome) = decide(loaded.ledger.clone(), ports.clock.now());
+        let version = match &ledger {
+            Some(changed) if ledger != loaded.ledger => {
+                match ports.ledgers.store(key, changed, loaded.version).await {
+                    Ok(version) => version,
+                    Err(StoreError::Conflict) => {
+                        ports.clock.sleep(pause(ports.entropy, tried)).await;
+                        continue;
+                    }
+                    Err(StoreError::Unavailable(cause)) => return Err(Failure::Unavailable(cause)),
+                }
+            }
+            _ => loaded.version,
+        };
+        return Ok(Settled { outcome, ledger, version });
+    }
+    Err(Failure::Contended)
+}
+
+/// A random pause of up to 5, 10, 20, then 40 ms: callers that collided spread out.
+fn pause(entropy: &impl Entropy, tried: u32) -> Duration {
+    let [share] = entropy.bytes::<1>();
+    FIRST_PAUSE * 2u32.pow(tried.min(3)) * u32::from(share) / 255
+}

@@ -1,0 +1,127 @@
+//! What messages say, in every language.
+
+use passcode_domain::{
+    App, Code,
+    id::ChallengeId,
+    message::{self, LANGUAGES, TemplateError, Text, segments},
+};
+use passcode_testkit::{World, demo_app};
+use std::time::Duration;
+
+fn code() -> Code {
+    let keyring = &World::default().keyring.0;
+    let id = ChallengeId::new(passcode_domain::SubjectKey::from_bytes([1; 16]), [2; 16]);
+    Code::derive(keyring.code_key(keyring.current_id()).unwrap(), id, &[3; 16], 1, 6)
+}
+
+fn text<'a>(app: &'a App, code: &'a Code, locale: Option<&'a str>) -> Text<'a> {
+    Text { app, template: None, locale, code, life: Duration::from_mins(10) }
+}
+
+#[test]
+fn segments_are_counted_as_the_networks_do() {
+    let cases = [
+        ("a".repeat(160), 1),
+        ("a".repeat(161), 2),
+        ("€".repeat(80), 1),
+        ("€".repeat(81), 2),
+        ("ж".repeat(70), 1),
+        ("ж".repeat(71), 2),
+        ("😀".repeat(35), 1),
+        ("😀".repeat(36), 2),
+        ("a".repeat(307), 3),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(segments(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn every_text_message_fits_one_segment_and_ends_with_the_autofill_line() {
+    let code = code();
+    let mut app = demo_app();
+    for (name, host) in
+        [("Demo", "example.com"), ("A brand of thirty letters long", "sign-in.example.org")]
+    {
+        app.name = name.into();
+        app.host = Some(host.into());
+        for (language, _) in LANGUAGES {
+            let sms = message::sms(&text(&app, &code, Some(language)));
+            assert_eq!(segments(&sms.text), 1, "{language}: {}", sms.text);
+            let last = sms.text.lines().last().unwrap();
+            assert_eq!(last, format!("@{host} #{}", code.reveal()));
+            assert!(sms.text.contains(name), "{language}: {}", sms.text);
+        }
+    }
+}
+
+#[test]
+fn every_language_defines_every_text() {
+    let (app, code) = (demo_app(), code());
+    for (language, _) in LANGUAGES {
+        let email = message::email(&text(&app, &code, Some(language)));
+        assert!(!email.subject.contains(code.reveal()), "{language}: the subject tells the code");
+        assert!(email.subject.contains("Demo"), "{language}");
+        let parts: Vec<_> = email.text.split_terminator('\n').filter(|l| !l.is_empty()).collect();
+        assert_eq!(parts.len(), 4, "{language}: {parts:?}");
+        assert!(parts[2].contains("10"), "{language}: {}", parts[2]);
+        for part in parts {
+            assert!(email.html.contains(part), "{language}: {part}");
+        }
+        assert!(email.html.contains(&format!("lang=\"{language}\"")));
+    }
+}
+
+#[test]
+fn the_language_is_the_requests_then_the_apps_then_english() {
+    let code = code();
+    let mut app = demo_app();
+    let says = |app: &App, locale| message::sms(&text(app, &code, locale)).text;
+    assert!(says(&app, None).contains("is your Demo code"));
+    assert!(says(&app, Some("de-AT")).contains("ist dein Code"));
+    assert!(says(&app, Some("xx")).contains("is your"));
+    assert!(says(&app, Some("not a locale")).contains("is your"));
+    app.locale = Some("fr".into());
+    assert!(says(&app, None).contains("est votre code"));
+    assert!(says(&app, Some("es-MX")).contains("es tu clave"));
+}
+
+#[test]
+fn minutes_are_spelled_as_the_language_does_and_never_too_many() {
+    let (app, code) = (demo_app(), code());
+    let lasting = |seconds| {
+        let life = Duration::from_secs(seconds);
+        message::sms(&Text { life, ..text(&app, &code, None) }).text
+    };
+    assert!(lasting(60).contains("in 1 minute."));
+    assert!(lasting(30).contains("in 1 minute."));
+    assert!(lasting(119).contains("in 1 minute."));
+    assert!(lasting(600).contains("in 10 minutes."));
+}
+
+#[test]
+fn a_brand_cannot_break_out_of_the_page() {
+    let code = code();
+    let app = App { name: "<script>alert(1)</script>".into(), ..demo_app() };
+    let html = message::email(&text(&app, &code, None)).html;
+    assert!(!html.contains("<script>"));
+}
+
+#[test]
+fn a_template_overrides_what_it_names() {
+    let code = code();
+    let mut app = demo_app();
+    app.templates.insert("short".into(), "sms = { $brand }! { $code }".into());
+    let text = Text { template: Some("short"), ..text(&app, &code, None) };
+    let sms = message::sms(&text).text;
+    assert_eq!(sms, format!("Demo! {0}\n\n@example.com #{0}", code.reveal()));
+    assert!(message::email(&text).subject.contains("Your Demo code"));
+}
+
+#[test]
+fn templates_that_lose_the_code_are_refused() {
+    assert_eq!(message::check_template("sms = hello"), Err(TemplateError::NoCode));
+    assert_eq!(message::check_template("sms = { $code"), Err(TemplateError::Syntax));
+    assert_eq!(message::check_template("email-subject = Hello"), Ok(()));
+    assert_eq!(message::check_template("sms = { $code } for you"), Ok(()));
+}

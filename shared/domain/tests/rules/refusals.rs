@@ -1,0 +1,347 @@
+//! What is refused, why, and what it costs; then what is allowed.
+
+use passcode_domain::{
+    Addresses, Channel, Keyring,
+    cancel::{self, Cancelled},
+    open::{self, Opened},
+    send::{Refusal, Sent, Wish},
+    status::{self, Status},
+    transact::Failure,
+    verify::Outcome,
+};
+use passcode_testkit::{Fault, Verdict, World, schedule::block_on};
+use std::{sync::Arc, time::Duration};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn send(world: &World, id: passcode_domain::ChallengeId) -> Sent {
+    block_on(world.send(id, &World::wish(Channel::Sms))).unwrap().sent
+}
+
+fn refusal(world: &World, id: passcode_domain::ChallengeId) -> Option<Refusal> {
+    match send(world, id) {
+        Sent::Refused(refusal) => Some(refusal),
+        _ => None,
+    }
+}
+
+fn status(world: &World, id: passcode_domain::ChallengeId) -> Status {
+    use passcode_domain::ports::Clock as _;
+    block_on(status::status(&world.ledgers, &world.app.id, id, world.clock.now())).unwrap()
+}
+
+#[test]
+fn wrong_codes_spend_attempts_and_then_the_right_one_is_refused() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    for _ in 0..5 {
+        let outcome = block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        assert_eq!(outcome, Outcome::Incorrect);
+    }
+    assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::Exhausted);
+    assert!(matches!(status(&world, id), Status::Exhausted(_)));
+    assert_eq!(refusal(&world, id), Some(Refusal::Exhausted(None)), "a resend would be in vain");
+}
+
+#[test]
+fn the_right_code_works_once() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+    assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::AlreadyUsed);
+    assert_eq!(refusal(&world, id), Some(Refusal::AlreadyUsed));
+}
+
+#[test]
+fn a_code_ends_to_the_millisecond() {
+    for (lived, expected_live) in [(599_999, true), (600_000, false), (601_000, false)] {
+        let world = World::default();
+        let (id, code) = world.open_and_send();
+        world.clock.advance(Duration::from_millis(lived));
+        let outcome = block_on(world.verify(id, &code)).unwrap();
+        assert_eq!(matches!(outcome, Outcome::Verified(_)), expected_live, "{lived}");
+        assert_eq!(outcome == Outcome::Expired, !expected_live, "{lived}");
+    }
+}
+
+#[test]
+fn a_code_never_outlives_its_challenge() {
+    let world = World::default();
+    let opening = world.opening(World::phone().into(), Duration::from_mins(1));
+    block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    world.clock.advance(40 * SECOND);
+    assert!(matches!(send(&world, opening.id), Sent::Sent(Channel::Sms)));
+    world.clock.advance(20 * SECOND);
+    let code = world.last_code();
+    assert_eq!(block_on(world.verify(opening.id, &code)).unwrap(), Outcome::Expired);
+    assert_eq!(status(&world, opening.id), Status::Expired);
+    assert_eq!(refusal(&world, opening.id), Some(Refusal::Expired));
+}
+
+#[test]
+fn a_resend_ends_the_old_code_and_forgives_nothing() {
+    let world = World::default();
+    let (id, old) = world.open_and_send();
+    for _ in 0..4 {
+        block_on(world.verify(id, &World::wrong(&old))).unwrap();
+    }
+    world.clock.advance(30 * SECOND);
+    assert!(matches!(send(&world, id), Sent::Sent(_)));
+    let new = world.last_code();
+    assert_ne!(old, new);
+    assert_eq!(block_on(world.verify(id, &old)).unwrap(), Outcome::Incorrect, "the fifth attempt");
+    assert_eq!(block_on(world.verify(id, &new)).unwrap(), Outcome::Exhausted);
+}
+
+#[test]
+fn a_resend_waits_for_its_cool_down_and_has_a_count() {
+    let world = World::default();
+    let (id, _) = world.open_and_send();
+    assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
+    for _ in 1..5 {
+        world.clock.advance(29 * SECOND);
+        assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
+        world.clock.advance(SECOND);
+        assert!(matches!(send(&world, id), Sent::Sent(_)));
+    }
+    world.clock.advance(60 * SECOND);
+    assert_eq!(refusal(&world, id), Some(Refusal::SendsExhausted));
+    assert_eq!(world.sms.taken().len(), 5);
+}
+
+#[test]
+fn failures_follow_the_subject_across_challenges_until_a_success() {
+    let world = World::default();
+    for _ in 0..2 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..5 {
+            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        }
+    }
+    let id = world.open();
+    let Some(Refusal::Exhausted(Some(until))) = refusal(&world, id) else {
+        panic!("a locked subject is sent nothing");
+    };
+    let day = Duration::from_hours(24);
+    assert!(status(&world, id) == Status::NotSent);
+    world.clock.advance(day - SECOND);
+    let id = world.open();
+    assert_eq!(refusal(&world, id), Some(Refusal::Exhausted(Some(until))));
+    world.clock.advance(SECOND);
+    let (id, code) = world.open_and_send();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn a_success_clears_the_failures() {
+    let world = World::default();
+    for _ in 0..4 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..4 {
+            let outcome = block_on(world.verify(id, &World::wrong(&code))).unwrap();
+            assert_eq!(outcome, Outcome::Incorrect);
+        }
+        assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+    }
+}
+
+#[test]
+fn unknown_unsent_and_cancelled_challenges_verify_nothing() {
+    let world = World::default();
+    let unsent = world.open();
+    assert_eq!(block_on(world.verify(unsent, "123456")).unwrap(), Outcome::NotFound);
+    assert_eq!(status(&world, unsent), Status::NotSent);
+
+    let other = World { entropy: passcode_testkit::FakeEntropy::seeded(99), ..World::default() };
+    let unknown = other.open();
+    assert_eq!(block_on(world.verify(unknown, "123456")).unwrap(), Outcome::NotFound);
+    assert_eq!(status(&world, unknown), Status::NotFound);
+    assert_eq!(refusal(&world, unknown), Some(Refusal::NotFound));
+
+    let (id, code) = world.open_and_send();
+    let cancelled = block_on(cancel::cancel(world.ports(), &world.app.id, id)).unwrap();
+    assert_eq!(cancelled, Cancelled::Cancelled);
+    assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::AlreadyUsed);
+    assert!(matches!(status(&world, id), Status::Cancelled(_)));
+}
+
+#[test]
+fn a_verified_challenge_cannot_be_cancelled_nor_another_apps() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    let eve = "eve".parse().unwrap();
+    let cancel = |app| block_on(cancel::cancel(world.ports(), app, id)).unwrap();
+    assert_eq!(cancel(&eve), Cancelled::NotFound);
+    block_on(world.verify(id, &code)).unwrap();
+    assert_eq!(cancel(&world.app.id), Cancelled::AlreadyUsed);
+}
+
+#[test]
+fn another_apps_challenge_is_not_found() {
+    let world = World::default();
+    let (id, _) = world.open_and_send();
+    let eve = Arc::new(passcode_domain::App::new("eve".parse().unwrap(), "Eve"));
+    let foreign = World { app: eve, ..world };
+    assert_eq!(refusal(&foreign, id), Some(Refusal::NotFound));
+    assert_eq!(status(&foreign, id), Status::NotFound);
+}
+
+#[test]
+fn a_refused_message_costs_nothing_and_the_old_code_stays() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    world.clock.advance(30 * SECOND);
+    world.sms.answer([Verdict::Refuse]);
+    assert!(matches!(send(&world, id), Sent::Undeliverable(_)));
+    assert!(matches!(send(&world, id), Sent::Sent(_)), "no cool-down after a refusal");
+    assert_ne!(world.last_code(), code);
+
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    world.clock.advance(30 * SECOND);
+    world.sms.answer([Verdict::Refuse]);
+    send(&world, id);
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn a_lost_answer_is_never_followed_by_another_message_before_the_cool_down() {
+    let world = World::default();
+    let id = world.open();
+    world.sms.answer([Verdict::Lose]);
+    assert!(matches!(send(&world, id), Sent::Unknown(Channel::Sms, ..)));
+    assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
+    let code = world.last_code();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn the_next_channel_is_tried_after_a_refusal_and_never_after_a_lost_answer() {
+    for (verdict, mails) in [(Verdict::Refuse, 1), (Verdict::Lose, 0), (Verdict::Accept, 0)] {
+        let world = World::default();
+        let both = Addresses::new(Some(World::phone()), Some(World::email())).unwrap();
+        let opening = world.opening(both, Duration::from_mins(15));
+        block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+        world.sms.answer([verdict]);
+        let wish =
+            Wish { channels: vec![Channel::Sms, Channel::Email], ..World::wish(Channel::Sms) };
+        block_on(world.send(opening.id, &wish)).unwrap();
+        assert_eq!(world.email.taken().len(), mails, "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_channel_without_an_address_is_refused_and_claims_nothing() {
+    let world = World::default();
+    let id = world.open();
+    let sent = block_on(world.send(id, &World::wish(Channel::Email))).unwrap().sent;
+    assert!(matches!(sent, Sent::Refused(Refusal::NoAddress(Channel::Email))));
+    assert_eq!(status(&world, id), Status::NotSent);
+}
+
+#[test]
+fn a_subject_has_a_bounded_number_of_challenges_and_sent_ones_are_never_pushed_out() {
+    let world = World::default();
+    let sent: Vec<_> = (0..4).map(|_| world.open_and_send()).collect();
+    let unsent: Vec<_> = (0..20).map(|_| world.open()).collect();
+    assert_eq!(status(&world, unsent[0]), Status::NotFound, "the oldest unsent ones gave way");
+    assert_eq!(status(&world, unsent[19]), Status::NotSent);
+    for id in &unsent[16..] {
+        assert!(matches!(send(&world, *id), Sent::Sent(_)));
+    }
+    let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+    let opened = block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    assert!(matches!(opened, Opened::TooMany(_)));
+    let (id, code) = &sent[0];
+    assert!(matches!(block_on(world.verify(*id, code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn an_edited_app_never_changes_a_live_challenge() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    let mut stricter = (*world.app).clone();
+    stricter.policy.max_attempts = 1;
+    stricter.policy.code_seconds = 30;
+    let world = World { app: Arc::new(stricter), ..world };
+    world.clock.advance(60 * SECOND);
+    block_on(world.verify(id, &World::wrong(&code))).unwrap();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn a_code_survives_one_rotation_of_the_keyring_and_not_two() {
+    let secret = |n: u8| format!("secret-number-{n}-of-at-least-32-characters");
+    let root = "a-secret-of-at-least-32-characters";
+    let rotated = |current: &str, previous: &str| {
+        let json = format!(r#"{{"root":"{root}","current":"{current}","previous":"{previous}"}}"#);
+        passcode_testkit::FakeKeyring(Arc::new(Keyring::from_secret(&json).unwrap()))
+    };
+    let (mut world, challenges) = {
+        let world = World::default();
+        let challenges = [world.open_and_send(), world.open_and_send()];
+        (world, challenges)
+    };
+    world.keyring = rotated(&secret(1), root);
+    let (id, code) = &challenges[0];
+    assert!(matches!(block_on(world.verify(*id, code)).unwrap(), Outcome::Verified(_)));
+    world.keyring = rotated(&secret(2), &secret(1));
+    let (id, code) = &challenges[1];
+    assert_eq!(block_on(world.verify(*id, code)).unwrap(), Outcome::Expired);
+}
+
+#[test]
+fn a_store_that_fails_reveals_nothing_and_leaves_a_state_to_go_on_from() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    let failed = block_on(world.verify(id, &code));
+    assert!(matches!(failed, Err(Failure::Unavailable(_))));
+    world.ledgers.fail_stores([Fault::Conflict; 12]);
+    assert!(matches!(block_on(world.verify(id, &code)), Err(Failure::Contended)));
+    world.ledgers.fail_stores([Fault::Conflict; 11]);
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn a_claim_that_cannot_be_stored_sends_nothing_and_a_mark_that_cannot_loses_nothing() {
+    let world = World::default();
+    let id = world.open();
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    assert!(block_on(world.send(id, &World::wish(Channel::Sms))).is_err());
+    assert!(world.sms.taken().is_empty());
+    world.ledgers.fail_stores([Fault::None, Fault::Unavailable]);
+    let delivery = block_on(world.send(id, &World::wish(Channel::Sms))).unwrap();
+    assert!(matches!(delivery.sent, Sent::Sent(_)) && delivery.unmarked.is_some());
+    let code = world.last_code();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn store_calls_stay_within_their_budget() {
+    let world = World::default();
+    let id = world.open();
+    assert_eq!(world.ledgers.take_calls(), (1, 1), "create");
+    send(&world, id);
+    assert_eq!(world.ledgers.take_calls(), (1, 2), "send: read, claim, mark");
+    let code = world.last_code();
+    block_on(world.verify(id, &World::wrong(&code))).unwrap();
+    assert_eq!(world.ledgers.take_calls(), (1, 1), "verify, wrong");
+    block_on(world.verify(id, &code)).unwrap();
+    assert_eq!(world.ledgers.take_calls(), (1, 1), "verify, right");
+    status(&world, id);
+    assert_eq!(world.ledgers.take_calls(), (1, 0), "status");
+}
+
+#[test]
+fn no_code_is_ever_stored() {
+    let world = World::default();
+    let (id, first) = world.open_and_send();
+    world.clock.advance(30 * SECOND);
+    send(&world, id);
+    let second = world.last_code();
+    block_on(world.verify(id, &first)).unwrap();
+    block_on(world.verify(id, &second)).unwrap();
+    let stored = world.ledgers.dump();
+    assert!(!stored.contains(&first) && !stored.contains(&second), "{stored}");
+}

@@ -1,0 +1,72 @@
+//! What every implementation of a port must do, be it a fake or an adapter. Each function panics
+//! with the promise that was broken.
+
+use crate::{World, demo_app};
+use passcode_domain::{
+    App, Ledger, SubjectKey,
+    app::SecretHash,
+    open,
+    ports::{Clock as _, Entropy, LoadApps, LoadLedgers, StoreApps, StoreError, StoreLedgers},
+};
+use std::time::Duration;
+
+/// A subject nobody else uses, whatever the store already holds.
+fn somebody(entropy: &impl Entropy) -> SubjectKey {
+    SubjectKey::from_bytes(entropy.bytes())
+}
+
+fn a_ledger(world: &World, challenges: u32) -> Ledger {
+    (0..challenges).fold(Ledger::new(world.app.id.clone()), |ledger, _| {
+        let opening = world.opening(World::phone().into(), Duration::from_mins(5));
+        open::decide(ledger, &opening, world.clock.now()).0
+    })
+}
+
+/// The promises of [`LoadLedgers`] and [`StoreLedgers`].
+pub async fn ledgers<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl Entropy) {
+    let world = World::default();
+    let key = somebody(entropy);
+
+    let nothing = store.load(&key).await.expect("loading what is not there is no error");
+    assert_eq!((nothing.ledger, nothing.version), (None, 0), "nothing is stored yet");
+
+    let early = store.store(&key, &a_ledger(&world, 1), 7).await;
+    assert!(matches!(early, Err(StoreError::Conflict)), "an update of nothing conflicts");
+
+    let first = a_ledger(&world, 1);
+    let version = store.store(&key, &first, 0).await.expect("a first store succeeds");
+    let loaded = store.load(&key).await.expect("what was stored can be loaded");
+    assert_eq!((loaded.ledger, loaded.version), (Some(first), version), "every field survives");
+
+    let again = store.store(&key, &a_ledger(&world, 2), 0).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "a second first store conflicts");
+
+    let second = a_ledger(&world, 2);
+    let next = store.store(&key, &second, version).await.expect("an update succeeds");
+    assert!(next > version, "versions grow");
+    let stale = store.store(&key, &a_ledger(&world, 3), version).await;
+    assert!(matches!(stale, Err(StoreError::Conflict)), "a stale update conflicts");
+    let loaded = store.load(&key).await.expect("loads");
+    assert_eq!(loaded.ledger, Some(second), "a refused store changes nothing");
+
+    let other = store.load(&somebody(entropy)).await.expect("loads");
+    assert_eq!(other.ledger, None, "subjects do not see each other");
+}
+
+/// The promises of [`LoadApps`] and [`StoreApps`].
+pub async fn apps<S: LoadApps + StoreApps>(store: &S) {
+    let missing = "nobody".parse().expect("an app id");
+    assert_eq!(store.load_app(&missing).await.expect("no error"), None, "no such app");
+
+    let mut app = App { blocked: true, locale: Some("de".into()), ..demo_app() };
+    app.id = "conformance".parse().expect("an app id");
+    app.templates.insert("t".into(), "sms = { $code }".into());
+    store.store_app(&app).await.expect("stores");
+    let loaded = store.load_app(&app.id).await.expect("loads");
+    assert_eq!(loaded.as_deref(), Some(&app), "every field survives");
+
+    app.secrets = vec![SecretHash::of("another")];
+    store.store_app(&app).await.expect("replaces");
+    let loaded = store.load_app(&app.id).await.expect("loads");
+    assert!(loaded.expect("it is there").accepts_secret("another"), "the last store counts");
+}

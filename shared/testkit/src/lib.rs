@@ -1,0 +1,12 @@
+//! Fakes of every port, and the conformance suites that fakes and adapters both pass. Nothing here
+//! needs a runtime: the fakes give way once per call, so a test decides who runs next.
+
+pub mod conformance;
+mod courier;
+mod ports;
+pub mod schedule;
+mod world;
+
+pub use courier::{FakeEmail, FakeSms, Verdict};
+pub use ports::{FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault};
+pub use world::{DEMO_SECRET, World, demo_app};

@@ -1,0 +1,188 @@
+//! Fakes of the stores, the keyring, the clock and the entropy.
+
+use crate::schedule::give_way;
+use passcode_domain::{
+    App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
+    ports::{
+        Cause, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, Loaded, StoreApps, StoreError,
+        StoreLedgers,
+    },
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A test that panics while it holds a lock has failed already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What shall go wrong with a store call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The call works.
+    None,
+    /// Somebody else was faster.
+    Conflict,
+    /// The store does not answer, and has done nothing.
+    Unavailable,
+}
+
+/// Ledgers in memory. Counts its calls, and fails when told to.
+#[derive(Debug, Default)]
+pub struct FakeLedgers {
+    items: Mutex<HashMap<SubjectKey, (Ledger, u64)>>,
+    faults: Mutex<VecDeque<Fault>>,
+    loads: AtomicU64,
+    stores: AtomicU64,
+}
+
+impl FakeLedgers {
+    /// Makes the next store calls go wrong, one fault each.
+    pub fn fail_stores(&self, faults: impl IntoIterator<Item = Fault>) {
+        lock(&self.faults).extend(faults);
+    }
+
+    /// How often it was read and written since the last time it was asked.
+    pub fn take_calls(&self) -> (u64, u64) {
+        (self.loads.swap(0, Ordering::SeqCst), self.stores.swap(0, Ordering::SeqCst))
+    }
+
+    /// Every stored ledger, as JSON.
+    pub fn dump(&self) -> String {
+        let items = lock(&self.items);
+        items.values().filter_map(|(ledger, _)| serde_json::to_string(ledger).ok()).collect()
+    }
+}
+
+impl LoadLedgers for FakeLedgers {
+    async fn load(&self, key: &SubjectKey) -> Result<Loaded, StoreError> {
+        give_way().await;
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        Ok(match lock(&self.items).get(key) {
+            Some((ledger, version)) => Loaded { ledger: Some(ledger.clone()), version: *version },
+            None => Loaded { ledger: None, version: 0 },
+        })
+    }
+}
+
+impl StoreLedgers for FakeLedgers {
+    async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
+        give_way().await;
+        self.stores.fetch_add(1, Ordering::SeqCst);
+        match lock(&self.faults).pop_front().unwrap_or(Fault::None) {
+            Fault::Conflict => return Err(StoreError::Conflict),
+            Fault::Unavailable => return Err(StoreError::Unavailable("told to fail".into())),
+            Fault::None => {}
+        }
+        let mut items = lock(&self.items);
+        if items.get(key).map_or(0, |(_, version)| *version) != seen {
+            return Err(StoreError::Conflict);
+        }
+        items.insert(*key, (ledger.clone(), seen + 1));
+        Ok(seen + 1)
+    }
+}
+
+/// Apps in memory.
+#[derive(Debug, Default)]
+pub struct FakeApps {
+    apps: Mutex<HashMap<AppId, Arc<App>>>,
+    is_down: Mutex<bool>,
+}
+
+impl FakeApps {
+    /// Makes every call fail from now on, or work again.
+    pub fn set_down(&self, is_down: bool) {
+        *lock(&self.is_down) = is_down;
+    }
+}
+
+impl LoadApps for FakeApps {
+    async fn load_app(&self, id: &AppId) -> Result<Option<Arc<App>>, StoreError> {
+        give_way().await;
+        if *lock(&self.is_down) {
+            return Err(StoreError::Unavailable("told to fail".into()));
+        }
+        Ok(lock(&self.apps).get(id).cloned())
+    }
+}
+
+impl StoreApps for FakeApps {
+    async fn store_app(&self, app: &App) -> Result<(), StoreError> {
+        give_way().await;
+        lock(&self.apps).insert(app.id.clone(), Arc::new(app.clone()));
+        Ok(())
+    }
+}
+
+/// A keyring with a fixed secret.
+#[derive(Debug)]
+pub struct FakeKeyring(pub Arc<Keyring>);
+
+impl LoadKeyring for FakeKeyring {
+    async fn keyring(&self) -> Result<Arc<Keyring>, Cause> {
+        Ok(self.0.clone())
+    }
+}
+
+/// A clock that moves when told to. Sleeping gives way but takes no time.
+#[derive(Debug)]
+pub struct FakeClock(AtomicU64);
+
+impl Default for FakeClock {
+    fn default() -> Self {
+        Self(AtomicU64::new(1_800_000_000_000))
+    }
+}
+
+impl FakeClock {
+    /// Moves the clock forward.
+    pub fn advance(&self, span: Duration) {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, _: Duration) {
+        give_way().await;
+    }
+}
+
+/// Entropy that repeats from run to run (SplitMix64).
+#[derive(Debug, Default)]
+pub struct FakeEntropy(AtomicU64);
+
+impl FakeEntropy {
+    /// Entropy that starts elsewhere.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+impl Entropy for FakeEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_be_bytes()[..chunk.len()]);
+        }
+    }
+}

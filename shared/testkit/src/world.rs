@@ -1,0 +1,158 @@
+//! A whole world of fakes, with the demo app in it, and the steps that most tests take.
+
+use crate::{
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
+    schedule::block_on,
+};
+use passcode_domain::{
+    Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, PresentedCode,
+    app::SecretHash,
+    open::{self, Open},
+    ports::StoreApps as _,
+    send::{self, Couriers, Delivery, Target, Wish},
+    transact::{Failure, Ports},
+    verify::{self, Outcome},
+};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+/// The demo app's client secret.
+pub const DEMO_SECRET: &str = "demo-secret";
+
+/// The demo app, as the local stack has it.
+#[must_use]
+pub fn demo_app() -> App {
+    let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
+    App {
+        secrets: vec![SecretHash::of(DEMO_SECRET)],
+        host: Some("example.com".into()),
+        ..App::new(id, "Demo")
+    }
+}
+
+/// Every port, faked.
+pub struct World {
+    /// The demo app.
+    pub app: Arc<App>,
+    /// The keys.
+    pub keyring: FakeKeyring,
+    /// The ledgers.
+    pub ledgers: FakeLedgers,
+    /// The apps.
+    pub apps: FakeApps,
+    /// The time.
+    pub clock: FakeClock,
+    /// The randomness.
+    pub entropy: FakeEntropy,
+    /// The text messages.
+    pub sms: FakeSms,
+    /// The e-mails.
+    pub email: FakeEmail,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::of(demo_app())
+    }
+}
+
+impl World {
+    /// A world with one app in it.
+    #[must_use]
+    pub fn of(app: App) -> Self {
+        let keyring = Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#)
+            .unwrap_or_else(|error| unreachable!("{error}"));
+        let apps = FakeApps::default();
+        let stored = block_on(apps.store_app(&app));
+        stored.unwrap_or_else(|error| unreachable!("{error}"));
+        Self {
+            app: Arc::new(app),
+            keyring: FakeKeyring(Arc::new(keyring)),
+            ledgers: FakeLedgers::default(),
+            apps,
+            clock: FakeClock::default(),
+            entropy: FakeEntropy::default(),
+            sms: FakeSms::default(),
+            email: FakeEmail::default(),
+        }
+    }
+
+    /// The ports every use-case takes.
+    pub const fn ports(&self) -> Ports<'_, FakeLedgers, FakeClock, FakeEntropy> {
+        Ports { ledgers: &self.ledgers, clock: &self.clock, entropy: &self.entropy }
+    }
+
+    /// Ada's phone number.
+    #[must_use]
+    pub fn phone() -> PhoneNumber {
+        static PHONE: LazyLock<PhoneNumber> = LazyLock::new(|| {
+            PhoneNumber::parse("+14155550100").unwrap_or_else(|error| unreachable!("{error}"))
+        });
+        PHONE.clone()
+    }
+
+    /// Ada's e-mail address.
+    #[must_use]
+    pub fn email() -> EmailAddress {
+        EmailAddress::parse("ada@example.com").unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
+    /// A challenge for Ada's addresses, not yet opened.
+    pub fn opening(&self, addresses: Addresses, life: Duration) -> Open {
+        Open::new(&self.app, &self.keyring.0, &self.entropy, addresses, life)
+            .unwrap_or_else(|| unreachable!("addresses are never empty"))
+    }
+
+    /// Opens a challenge for Ada's phone that lives for 15 minutes.
+    pub fn open(&self) -> ChallengeId {
+        let opening = self.opening(Self::phone().into(), Duration::from_mins(15));
+        let opened = block_on(open::open(self.ports(), &self.app, &opening));
+        opened.unwrap_or_else(|error| unreachable!("{error}"));
+        opening.id
+    }
+
+    /// A wish for one message on a channel, everything else by the policy.
+    #[must_use]
+    pub fn wish(channel: Channel) -> Wish {
+        Wish { channels: vec![channel], length: None, code_seconds: None, locale: None }
+    }
+
+    /// Sends a challenge's next code.
+    pub async fn send(&self, id: ChallengeId, wish: &Wish) -> Result<Delivery, Failure> {
+        let couriers = Couriers { sms: &self.sms, email: &self.email };
+        let target = Target::Existing(id, Some(&self.app));
+        send::send(self.ports(), &self.keyring.0, &self.apps, couriers, target, wish).await
+    }
+
+    /// Opens a challenge, sends its first code by SMS, and returns both.
+    pub fn open_and_send(&self) -> (ChallengeId, String) {
+        let id = self.open();
+        let sent = block_on(self.send(id, &Self::wish(Channel::Sms)));
+        sent.unwrap_or_else(|error| unreachable!("{error}"));
+        (id, self.last_code())
+    }
+
+    /// The code of the last text message: the last line is `@host #code`.
+    pub fn last_code(&self) -> String {
+        let taken = self.sms.taken();
+        let text = taken.last().map(|(_, sms)| sms.text.as_str()).unwrap_or_default();
+        text.rsplit('#').next().unwrap_or_default().to_owned()
+    }
+
+    /// Verifies a code.
+    pub async fn verify(&self, id: ChallengeId, code: &str) -> Result<Outcome, Failure> {
+        let presented =
+            PresentedCode::parse(code).unwrap_or_else(|error| unreachable!("{code}: {error}"));
+        let verified = verify::verify(self.ports(), &self.keyring.0, id, &presented).await;
+        verified.map(|(outcome, _)| outcome)
+    }
+
+    /// A code that is not this one.
+    #[must_use]
+    pub fn wrong(code: &str) -> String {
+        let turn = |digit: char| if digit == '9' { '0' } else { '9' };
+        code.chars().map(turn).collect()
+    }
+}
