@@ -1,1 +1,12 @@
-//! x
+//! Between an API Gateway event and a use-case: bodies are read here, answers and the record of a
+//! request are made here, and what several functions of a contract share has its module here.
+
+mod answer;
+mod body;
+pub mod contract;
+mod record;
+
+pub use answer::{Answer, header_text, preferred};
+pub use body::{BodyError, MAX_BODY, Media, body};
+pub use lambda_http::{Body, Request, RequestExt, Response};
+pub use record::Record;

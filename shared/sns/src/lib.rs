@@ -1,1 +1,85 @@
-//! x
+//! Text messages through SNS: `Publish` straight to a phone number.
+
+use aws_sdk_sns::{
+    Client, config, error::SdkError, operation::publish::PublishError, types::MessageAttributeValue,
+};
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::SdkConfig;
+use passcode_domain::{
+    PhoneNumber,
+    message::Sms,
+    ports::{CourierError, SmsCourier},
+};
+use std::time::Duration;
+
+/// The longest that a message holds its request.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The SMS courier.
+#[derive(Clone, Debug)]
+pub struct SnsCourier {
+    client: Client,
+}
+
+impl SnsCourier {
+    /// A courier without retries: SNS has no idempotency token, so a second try could be a second
+    /// message.
+    #[must_use]
+    pub fn new(aws: &SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CALL_TIMEOUT / 4)
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let config = config::Builder::from(aws)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build();
+        Self { client: Client::from_conf(config) }
+    }
+}
+
+impl SmsCourier for SnsCourier {
+    async fn send(&self, to: &PhoneNumber, message: &Sms) -> Result<(), CourierError> {
+        let request = self.client.publish().phone_number(to.as_str()).message(&message.text);
+        let request =
+            attributes(message).into_iter().fold(request, |request, (name, kind, text)| {
+                let value =
+                    MessageAttributeValue::builder().data_type(kind).string_value(text).build();
+                match value {
+                    Ok(value) => request.message_attributes(name, value),
+                    // Only a value without a data type fails to build, and every one here has one.
+                    Err(_) => request,
+                }
+            });
+        request.send().await.map(drop).map_err(classify)
+    }
+}
+
+/// What SNS shall know beside the text (SNS developer guide, "Publishing SMS messages").
+fn attributes(message: &Sms) -> Vec<(&'static str, &'static str, &str)> {
+    let sender = &message.sender;
+    let set = [
+        ("AWS.SNS.SMS.SMSType", "String", Some("Transactional")),
+        ("AWS.SNS.SMS.SenderID", "String", sender.sender_id.as_deref()),
+        ("AWS.SNS.SMS.MaxPrice", "Number", sender.max_price.as_deref()),
+        ("AWS.MM.SMS.OriginationNumber", "String", sender.origination_number.as_deref()),
+        ("AWS.MM.SMS.EntityId", "String", sender.entity_id.as_deref()),
+        ("AWS.MM.SMS.TemplateId", "String", sender.template_id.as_deref()),
+    ];
+    set.into_iter().filter_map(|(name, kind, text)| Some((name, kind, text?))).collect()
+}
+
+/// A request that SNS has refused (4xx), or that never left, has sent nothing. Of everything else
+/// nobody knows.
+fn classify(error: SdkError<PublishError>) -> CourierError {
+    let was_refused = match &error {
+        SdkError::ConstructionFailure(_) => true,
+        SdkError::ServiceError(refused) => refused.raw().status().is_client_error(),
+        _ => false,
+    };
+    if was_refused {
+        CourierError::Refused(error.into())
+    } else {
+        CourierError::Unknown(error.into())
+    }
+}

@@ -1,0 +1,52 @@
+//! The app table: key `app`, attribute `document`.
+
+use crate::{client, unavailable};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_types::SdkConfig;
+use passcode_domain::{
+    App, AppId,
+    ports::{LoadApps, StoreApps, StoreError},
+};
+use std::sync::Arc;
+
+const KEY: &str = "app";
+const DOCUMENT: &str = "document";
+
+/// The table of apps.
+#[derive(Clone, Debug)]
+pub struct AppTable {
+    client: Client,
+    table: String,
+}
+
+impl AppTable {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, table: String) -> Self {
+        Self { client: client(aws), table }
+    }
+}
+
+impl LoadApps for AppTable {
+    async fn load_app(&self, id: &AppId) -> Result<Option<Arc<App>>, StoreError> {
+        let key = AttributeValue::S(id.as_str().to_owned());
+        let answer = self.client.get_item().table_name(&self.table).key(KEY, key).send().await;
+        let Some(item) = answer.map_err(unavailable)?.item else { return Ok(None) };
+        let document = item.get(DOCUMENT).and_then(|value| value.as_s().ok());
+        let app = serde_json::from_str(document.map_or("", String::as_str));
+        app.map(|app| Some(Arc::new(app))).map_err(unavailable)
+    }
+}
+
+impl StoreApps for AppTable {
+    async fn store_app(&self, app: &App) -> Result<(), StoreError> {
+        let document = serde_json::to_string(app).map_err(unavailable)?;
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(KEY, AttributeValue::S(app.id.as_str().to_owned()))
+            .item(DOCUMENT, AttributeValue::S(document));
+        request.send().await.map(drop).map_err(unavailable)
+    }
+}

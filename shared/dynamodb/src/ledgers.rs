@@ -1,0 +1,112 @@
+//! The challenge table: key `subject`; attributes `ledger` (the document), `version`, `writer` and
+//! `expires_at` (TTL, in seconds).
+//!
+//! A write succeeds only if the stored version is the one that was loaded. When an answer is lost
+//! and the SDK tries again, the second try finds the version already moved; the item then carries
+//! this write's own `writer`, and the write counts as the success it was.
+
+use crate::{client, unavailable};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use aws_types::SdkConfig;
+use passcode_domain::{
+    Ledger, SubjectKey,
+    ports::{LoadLedgers, Loaded, StoreError, StoreLedgers},
+};
+
+const KEY: &str = "subject";
+const LEDGER: &str = "ledger";
+const VERSION: &str = "version";
+const WRITER: &str = "writer";
+const TTL: &str = "expires_at";
+
+/// The table of ledgers.
+#[derive(Clone, Debug)]
+pub struct ChallengeTable {
+    client: Client,
+    table: String,
+}
+
+impl ChallengeTable {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, table: String) -> Self {
+        Self { client: client(aws), table }
+    }
+}
+
+impl LoadLedgers for ChallengeTable {
+    async fn load(&self, key: &SubjectKey) -> Result<Loaded, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(KEY, AttributeValue::S(key.to_string()))
+            .consistent_read(true);
+        let Some(item) = request.send().await.map_err(unavailable)?.item else {
+            return Ok(Loaded { ledger: None, version: 0 });
+        };
+        let document = item.get(LEDGER).and_then(|value| value.as_s().ok());
+        let ledger = serde_json::from_str(document.map_or("", String::as_str));
+        let version = item.get(VERSION).and_then(|value| value.as_n().ok());
+        let version = version.map_or("", String::as_str).parse();
+        Ok(Loaded {
+            ledger: Some(ledger.map_err(unavailable)?),
+            version: version.map_err(unavailable)?,
+        })
+    }
+}
+
+impl StoreLedgers for ChallengeTable {
+    async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
+        let writer = new_writer()?;
+        let number = |n: u64| AttributeValue::N(n.to_string());
+        let document = serde_json::to_string(ledger).map_err(unavailable)?;
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(KEY, AttributeValue::S(key.to_string()))
+            .item(LEDGER, AttributeValue::S(document))
+            .item(VERSION, number(seen + 1))
+            .item(WRITER, writer.clone())
+            .item(TTL, number(ledger.ends_at().as_seconds_ceil()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = match seen {
+            0 => request.condition_expression(format!("attribute_not_exists({KEY})")),
+            _ => request
+                .condition_expression(format!("{VERSION} = :seen"))
+                .expression_attribute_values(":seen", number(seen)),
+        };
+        match request.send().await {
+            Ok(_) => Ok(seen + 1),
+            Err(error) if is_own(&error, &writer) => Ok(seen + 1),
+            Err(error) if is_conflict(&error) => Err(StoreError::Conflict),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+/// A name for one write. It only has to differ from every other write's.
+fn new_writer() -> Result<AttributeValue, StoreError> {
+    getrandom::u64()
+        .map(|random| AttributeValue::S(format!("{random:016x}")))
+        .map_err(|error| StoreError::Unavailable(error.to_string().into()))
+}
+
+fn is_conflict(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+/// Whether a refused write has in fact been made, by an earlier try of this same call.
+fn is_own(error: &SdkError<PutItemError>, writer: &AttributeValue) -> bool {
+    let Some(PutItemError::ConditionalCheckFailedException(refused)) = error.as_service_error()
+    else {
+        return false;
+    };
+    refused.item().and_then(|item| item.get(WRITER)) == Some(writer)
+}

@@ -1,0 +1,82 @@
+//! Answers: a response, and the record that goes to the log beside it.
+
+use crate::Record;
+use headers_accept::Accept;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use lambda_http::{Body, Request, Response};
+use mediatype::MediaType;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What a function answers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers. Nothing that Passcode answers may be stored by a cache.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: String,
+    /// What the log says.
+    pub record: Record,
+}
+
+impl Answer {
+    /// An answer with a body of some media type.
+    #[must_use]
+    pub fn new(status: StatusCode, media: &'static str, body: String, record: Record) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Self { status, headers, body, record }
+    }
+
+    /// An answer in JSON. The contracts' bodies are plain structs, which always serialise.
+    #[must_use]
+    pub fn json(status: StatusCode, body: &impl Serialize, record: Record) -> Self {
+        let body = serde_json::to_string(body).unwrap_or_default();
+        Self::new(status, "application/json", body, record)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Says when to come back (RFC 9110 §10.2.3), in whole seconds, rounded up, at least one.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let value = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
+        self.header(header::RETRY_AFTER, value)
+    }
+}
+
+impl From<Answer> for Response<Body> {
+    fn from(answer: Answer) -> Self {
+        let mut response = Response::new(Body::Text(answer.body));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        response
+    }
+}
+
+/// A header's value, if there is exactly one and it is readable.
+#[must_use]
+pub fn header_text<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    let mut values = request.headers().get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// The media type that the request's `Accept` prefers among those offered; the first of them where
+/// it names none (RFC 9110 §12.5.1).
+#[must_use]
+pub fn preferred<'a>(request: &Request, offered: &'a [MediaType<'a>]) -> &'a MediaType<'a> {
+    let accept = header_text(request, "accept").and_then(|text| text.parse::<Accept>().ok());
+    accept.and_then(|accept| accept.negotiate(offered)).unwrap_or(&offered[0])
+}

@@ -1,0 +1,137 @@
+//! Bodies: bounded, of a known media type, parsed into a struct field by field.
+
+use crate::{Body, Request, header_text};
+use mediatype::MediaType;
+use multer::{Multipart, bytes::Bytes};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, error::Category};
+use thiserror::Error;
+
+/// The largest body that is looked at, in bytes.
+pub const MAX_BODY: usize = 10 * 1024;
+
+/// The media types a body may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`, also where no media type is given.
+    Json,
+    /// `multipart/form-data`: every field a text.
+    Form,
+    /// `text/plain` that holds a JSON object.
+    Text,
+}
+
+impl Media {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "multipart/form-data",
+            Self::Text => "text/plain",
+        }
+    }
+}
+
+/// Why a body is refused. Nothing of the body is repeated but the names of known fields.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// More than [`MAX_BODY`] bytes.
+    #[error("the body is larger than {MAX_BODY} bytes")]
+    TooLarge,
+    /// Not one of the media types of this endpoint.
+    #[error("the Content-Type must be {0}")]
+    Media(String),
+    /// Not what its media type promises.
+    #[error("the body is not valid {0}")]
+    Syntax(&'static str),
+    /// A required field is absent, or a field stands there twice.
+    #[error("{0}")]
+    Fields(String),
+    /// A field has a value of the wrong type.
+    #[error("`{0}` has a value of the wrong type")]
+    Type(String),
+}
+
+impl BodyError {
+    /// The top-level field whose value is wrong, if it is one field's fault.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Type(path) => path.split(['.', '[']).next(),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a request's body, in one of the media types that an endpoint takes.
+pub async fn body<T: DeserializeOwned>(
+    request: &Request,
+    allowed: &[Media],
+) -> Result<T, BodyError> {
+    let bytes: &[u8] = match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    };
+    if bytes.len() > MAX_BODY {
+        return Err(BodyError::TooLarge);
+    }
+    let given = header_text(request, "content-type");
+    let media = media(request, given).filter(|media| allowed.contains(media)).ok_or_else(|| {
+        let names: Vec<_> = allowed.iter().map(|media| media.name()).collect();
+        BodyError::Media(names.join(" or "))
+    })?;
+    match media {
+        Media::Json | Media::Text => json(bytes),
+        Media::Form => form(given.unwrap_or_default(), bytes).await,
+    }
+}
+
+fn media(request: &Request, given: Option<&str>) -> Option<Media> {
+    if !request.headers().contains_key("content-type") {
+        return Some(Media::Json);
+    }
+    let given = MediaType::parse(given?).ok()?;
+    [Media::Json, Media::Form, Media::Text]
+        .into_iter()
+        .find(|media| MediaType::parse(media.name()).is_ok_and(|m| m == given.essence()))
+}
+
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(explain)?;
+    reader.end().map_err(|_| BodyError::Syntax("JSON"))?;
+    Ok(value)
+}
+
+/// What may be told of a serde error: its own text can repeat the value that was wrong.
+fn explain(error: serde_path_to_error::Error<serde_json::Error>) -> BodyError {
+    let path = error.path().to_string();
+    let cause = error.into_inner();
+    let text = cause.to_string();
+    match cause.classify() {
+        Category::Data if text.starts_with("missing field `") || text.starts_with("duplicate ") => {
+            BodyError::Fields(text.split(" at line ").next().unwrap_or_default().to_owned())
+        }
+        Category::Data if path == "." => BodyError::Syntax("JSON object"),
+        Category::Data => BodyError::Type(path),
+        Category::Syntax | Category::Eof | Category::Io => BodyError::Syntax("JSON"),
+    }
+}
+
+async fn form<T: DeserializeOwned>(content_type: &str, bytes: &[u8]) -> Result<T, BodyError> {
+    const SYNTAX: BodyError = BodyError::Syntax("multipart/form-data");
+    let boundary = multer::parse_boundary(content_type).map_err(|_| SYNTAX)?;
+    let chunk = Ok::<_, std::convert::Infallible>(Bytes::copy_from_slice(bytes));
+    let stream = futures_util::stream::iter([chunk]);
+    let mut parts = Multipart::new(stream, boundary);
+    let mut fields = Map::new();
+    while let Some(part) = parts.next_field().await.map_err(|_| SYNTAX)? {
+        let name = part.name().ok_or(SYNTAX)?.to_owned();
+        let value = part.bytes().await.map_err(|_| SYNTAX)?;
+        let value = String::from_utf8(value.to_vec()).map_err(|_| SYNTAX)?;
+        if fields.insert(name, Value::String(value)).is_some() {
+            return Err(BodyError::Fields("duplicate field in the form".to_owned()));
+        }
+    }
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(explain)
+}

@@ -1,0 +1,3 @@
+//! What the functions of one contract share: its error table, its authentication, its ids.
+
+pub mod otpless;

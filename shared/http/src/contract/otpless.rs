@@ -1,0 +1,237 @@
+//! OTPless: errors as `{message, errorCode, description}`, servers known by `clientId` and
+//! `clientSecret`, requests known by an `ARID_` id.
+
+use crate::{Answer, BodyError, Record, Request, header_text};
+use http::StatusCode;
+use passcode_domain::{
+    Addresses, App, AppId, ChallengeId, EmailAddress, PhoneNumber,
+    ports::{Cause, LoadApps, StoreError},
+    transact::Failure,
+};
+use serde::Serialize;
+use std::{borrow::Cow, sync::Arc, time::Duration};
+use utoipa::ToSchema;
+
+/// How OTPless prints a challenge id.
+pub const ID_PREFIX: &str = "ARID_";
+
+/// A challenge id as OTPless prints it.
+#[must_use]
+pub fn request_id(id: ChallengeId) -> String {
+    format!("{ID_PREFIX}{id}")
+}
+
+/// Reads an id that OTPless printed.
+pub fn parse_request_id(text: &str) -> Result<ChallengeId, Refusal> {
+    let bare = text.strip_prefix(ID_PREFIX).ok_or(Refusal::RequestId)?;
+    bare.parse().map_err(|_| Refusal::RequestId)
+}
+
+/// The body of every OTPless error. A 5xx has only `message`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    /// The kind of error.
+    #[schema(example = "Invalid Request")]
+    pub message: &'static str,
+    /// The code of the error table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "7102", value_type = Option<String>)]
+    pub error_code: Option<&'static str>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Request error: Invalid phone number", value_type = Option<String>)]
+    pub description: Option<Cow<'static, str>>,
+}
+
+/// The rows of the error table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 7101: a parameter is missing or malformed.
+    Parameters(String),
+    /// 7102.
+    Phone,
+    /// 7103: a channel that does not reach a phone number here.
+    PhoneChannel,
+    /// 7104.
+    Email,
+    /// 7105: a channel that does not reach an e-mail address here.
+    EmailChannel,
+    /// 7106: neither a phone number nor an e-mail address.
+    PhoneOrEmail,
+    /// 7113.
+    Expiry,
+    /// 7115.
+    AlreadyVerified,
+    /// 7116: a code length that is neither 4 nor 6.
+    Length,
+    /// 7119: a malformed request id.
+    RequestId,
+    /// 7021: too many wrong codes; the request is over.
+    Locked,
+    /// 7158: an unknown template id.
+    Template,
+    /// 7168, a 404: no such request.
+    NotFound,
+    /// 7170: nothing was sent yet. Not terminal.
+    NotStarted,
+    /// 7172: the request has expired.
+    Expired,
+    /// 7012, a 401: no credentials.
+    CredentialsEmpty,
+    /// 7002, a 401: wrong credentials.
+    Credentials,
+    /// 7019, a 401: the app is blocked.
+    Blocked,
+    /// 7022, a 429: too much for this identity; come back after the wait, if there is one.
+    Identity(Option<Duration>),
+}
+
+impl Refusal {
+    /// The row for a body that could not be read; `by_field` knows which field has its own row.
+    #[must_use]
+    pub fn of_body(error: &BodyError, by_field: fn(&str) -> Option<Self>) -> Self {
+        let own_row = error.field().and_then(by_field);
+        own_row.unwrap_or_else(|| Self::Parameters(error.to_string()))
+    }
+
+    fn row(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const DENIED: StatusCode = StatusCode::UNAUTHORIZED;
+        let (status, code, text) = match self {
+            Self::Parameters(what) => {
+                return (BAD, "7101", format!("Request error: {what}").into());
+            }
+            Self::Phone => (BAD, "7102", "Request error: Invalid phone number"),
+            Self::PhoneChannel => {
+                (BAD, "7103", "Request error: Invalid channel for a phone number; use SMS")
+            }
+            Self::Email => (BAD, "7104", "Request error: Invalid email"),
+            Self::EmailChannel => {
+                (BAD, "7105", "Request error: Invalid channel for an email; use EMAIL")
+            }
+            Self::PhoneOrEmail => (BAD, "7106", "Request error: Invalid phoneNumber or email"),
+            Self::Expiry => (BAD, "7113", "Request error: Invalid expiry"),
+            Self::AlreadyVerified => (BAD, "7115", "Request error: Already verified"),
+            Self::Length => (BAD, "7116", "Request error: Invalid otpLength; use 4 or 6"),
+            Self::RequestId => (BAD, "7119", "Request error: Invalid request Id"),
+            Self::Locked => {
+                (BAD, "7021", "Request error: Too many incorrect OTPs; create a new request")
+            }
+            Self::Template => (BAD, "7158", "Request error: Invalid template Id"),
+            Self::NotFound => {
+                (StatusCode::NOT_FOUND, "7168", "Request error: No data found for the request Id")
+            }
+            Self::NotStarted => {
+                (BAD, "7170", "Auth not started yet. Please initiate authentication first.")
+            }
+            Self::Expired => (BAD, "7172", "Request error: The request Id has expired"),
+            Self::CredentialsEmpty => {
+                (DENIED, "7012", "Authorization error: Merchant credentials are empty")
+            }
+            Self::Credentials => (DENIED, "7002", "Authorization error: Invalid credentials"),
+            Self::Blocked => (DENIED, "7019", "Authorization error: This app is blocked"),
+            Self::Identity(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "7022", "Too many requests for this identity")
+            }
+        };
+        (status, code, text.into())
+    }
+
+    /// The answer for this row.
+    #[must_use]
+    pub fn answer(&self, record: Record) -> Answer {
+        let (status, code, description) = self.row();
+        let message = match self {
+            Self::CredentialsEmpty | Self::Credentials => "Access blocked",
+            Self::Blocked => "Merchant Blocked",
+            Self::Identity(_) => "Too Many Requests",
+            _ => "Invalid Request",
+        };
+        let body = ErrorBody { message, error_code: Some(code), description: Some(description) };
+        let outcome = if record.outcome.is_empty() { "refused" } else { record.outcome };
+        let answer = Answer::json(status, &body, Record { outcome, ..record });
+        match self {
+            Self::Identity(Some(wait)) => answer.retry_after(*wait),
+            _ => answer,
+        }
+    }
+}
+
+/// The answer when something outside has failed and nothing was revealed: a 503 with only
+/// `message`, and when to come back.
+#[must_use]
+pub fn unavailable(wait: Duration, record: Record) -> Answer {
+    let message = "Something went wrong. Please try again!";
+    let body = ErrorBody { message, error_code: None, description: None };
+    let record = Record { outcome: "unavailable", ..record };
+    Answer::json(StatusCode::SERVICE_UNAVAILABLE, &body, record).retry_after(wait)
+}
+
+/// How long to wait after a failure that passes by itself.
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// The answer to a use-case that reached no outcome.
+#[must_use]
+pub fn failed(failure: &Failure, record: Record) -> Answer {
+    unavailable(RETRY, record.error(failure))
+}
+
+/// The answer when the keyring could not be read.
+#[must_use]
+pub fn keyless(cause: &Cause) -> Answer {
+    unavailable(RETRY, Record::default().cause(cause))
+}
+
+/// Why a caller is not known.
+#[derive(Debug)]
+pub enum Unknown {
+    /// Its credentials are missing or wrong, or it is blocked.
+    Refused(Refusal),
+    /// The app could not be loaded.
+    Failed(StoreError),
+}
+
+impl Unknown {
+    /// The answer.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        match self {
+            Self::Refused(refusal) => refusal.answer(Record::of("denied")),
+            Self::Failed(error) => unavailable(RETRY, Record::default().error(error)),
+        }
+    }
+}
+
+/// Whether a request brings credentials, right or wrong.
+#[must_use]
+pub fn brings_credentials(request: &Request) -> bool {
+    request.headers().contains_key("clientid") || request.headers().contains_key("clientsecret")
+}
+
+/// The app whose server makes a request, by its `clientId` and `clientSecret`.
+pub async fn authenticate(request: &Request, apps: &impl LoadApps) -> Result<Arc<App>, Unknown> {
+    let given = |name| header_text(request, name).filter(|value| !value.is_empty());
+    let (Some(id), Some(secret)) = (given("clientid"), given("clientsecret")) else {
+        return Err(Unknown::Refused(Refusal::CredentialsEmpty));
+    };
+    let wrong = Unknown::Refused(Refusal::Credentials);
+    let Ok(id) = id.parse::<AppId>() else { return Err(wrong) };
+    let Some(app) = apps.load_app(&id).await.map_err(Unknown::Failed)? else { return Err(wrong) };
+    if !app.accepts_secret(secret) {
+        return Err(wrong);
+    }
+    if app.blocked {
+        return Err(Unknown::Refused(Refusal::Blocked));
+    }
+    Ok(app)
+}
+
+/// The addresses of a request: a phone number, an e-mail address or both.
+pub fn addresses(
+    phone: Option<Result<PhoneNumber, Refusal>>,
+    email: Option<&str>,
+) -> Result<Addresses, Refusal> {
+    let email = email.map(EmailAddress::parse).transpose().map_err(|_| Refusal::Email)?;
+    Addresses::new(phone.transpose()?, email).ok_or(Refusal::PhoneOrEmail)
+}
