@@ -1,1 +1,162 @@
-//! x
+//! `POST /auth/v1/create`: an auth request for a phone number or an e-mail address. Nothing is
+//! sent; the answer's `requestId` is what `initiate`, `verify` and `status` take.
+
+use lambda_http::http::StatusCode;
+use passcode_domain::{
+    App, PhoneNumber,
+    open::{self, Open, Opened},
+    policy::MAX_CHALLENGE_SECONDS,
+    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
+    transact::Ports,
+};
+use passcode_http::{
+    Answer, Media, Record, Request, body,
+    contract::otpless::{self, ErrorBody, Refusal, addresses, authenticate, request_id},
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::{OpenApi, ToSchema};
+
+/// Seconds that an auth request lives, where the caller does not say.
+const DEFAULT_EXPIRY: u32 = 900;
+
+/// What the function works with.
+pub struct Deps<A, L, K, C, E> {
+    /// Who may call.
+    pub apps: A,
+    /// Where challenges are kept.
+    pub ledgers: L,
+    /// The keys.
+    pub keyring: K,
+    /// The time.
+    pub clock: C,
+    /// The randomness.
+    pub entropy: E,
+}
+
+/// Whom to authenticate.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateRequest {
+    /// The phone number without its country code. Required without `email`.
+    #[schema(example = "9876543210")]
+    phone_number: Option<String>,
+    /// The country dial code. Required with `phoneNumber`.
+    #[schema(example = "91")]
+    country_code: Option<String>,
+    /// The e-mail address. Required without `phoneNumber`.
+    #[schema(example = "user@example.com", max_length = 320)]
+    email: Option<String>,
+    /// Seconds that the auth request lives.
+    #[schema(minimum = 60, maximum = 86400, default = 900, example = 300)]
+    expiry: Option<u32>,
+    /// The app's template for the messages of this auth request.
+    #[schema(example = "your-template-id")]
+    tid: Option<String>,
+}
+
+/// The auth request.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateResponse {
+    /// Its id.
+    #[schema(example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    request_id: String,
+}
+
+/// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/auth/v1/create",
+    operation_id = "otpless-auth-create",
+    tag = "OTPless",
+    request_body = CreateRequest,
+    security(("clientId" = [], "clientSecret" = [])),
+    responses(
+        (status = 200, description = "The auth request is created", body = CreateResponse),
+        (status = 400, description = "7101, 7102, 7104, 7106, 7113 or 7158", body = ErrorBody),
+        (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
+        (status = 429, description = "7022: too many open requests for this identity", body = ErrorBody),
+        (status = 503, description = "Nothing was created; try again", body = ErrorBody),
+    )
+)]
+pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let app = match authenticate(&request, &deps.apps).await {
+        Ok(app) => app,
+        Err(unknown) => return unknown.answer(),
+    };
+    let record = Record::default().app(&app.id);
+    let body = match body(&request, &[Media::Json]).await {
+        Ok(body) => body,
+        Err(error) => return Refusal::of_body(&error, own_row).answer(record),
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return otpless::keyless(&cause),
+    };
+    let command = parse(body, &app).and_then(|(addresses, life, template)| {
+        let command = Open::new(&app, &keyring, &deps.entropy, addresses, life);
+        command.map(|open| open.with_template(template)).ok_or(Refusal::PhoneOrEmail)
+    });
+    let command = match command {
+        Ok(command) => command,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    match open::open(ports, &app, &command).await {
+        Ok(Opened::Opened) => {
+            let body = CreateResponse { request_id: request_id(command.id) };
+            let record = Record { outcome: "created", ..record };
+            Answer::json(StatusCode::OK, &body, record.challenge(command.id))
+        }
+        Ok(Opened::TooMany(room_at)) => {
+            Refusal::Identity(Some(deps.clock.now().until(room_at))).answer(record)
+        }
+        Err(failure) => otpless::failed(&failure, record),
+    }
+}
+
+type Parsed = (passcode_domain::Addresses, Duration, Option<String>);
+
+fn parse(body: CreateRequest, app: &App) -> Result<Parsed, Refusal> {
+    let phone = body.phone_number.map(|national| {
+        let code = body.country_code.ok_or(Refusal::Phone)?;
+        PhoneNumber::parse_national(&code, &national).map_err(|_| Refusal::Phone)
+    });
+    let addresses = addresses(phone, body.email.as_deref())?;
+    let expiry = body.expiry.unwrap_or(DEFAULT_EXPIRY);
+    if !(60..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
+        return Err(Refusal::Expiry);
+    }
+    if body.tid.as_ref().is_some_and(|tid| !app.templates.contains_key(tid)) {
+        return Err(Refusal::Template);
+    }
+    Ok((addresses, Duration::from_secs(expiry.into()), body.tid))
+}
+
+fn own_row(field: &str) -> Option<Refusal> {
+    match field {
+        "phoneNumber" | "countryCode" => Some(Refusal::Phone),
+        "email" => Some(Refusal::Email),
+        "expiry" => Some(Refusal::Expiry),
+        "tid" => Some(Refusal::Template),
+        _ => None,
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

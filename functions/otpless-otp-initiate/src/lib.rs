@@ -1,1 +1,284 @@
-//! x
+//! `POST /auth/v1/initiate/otp`: the code goes out, for an auth request or straight to an address.
+//! A second call for the same request is a resend.
+
+use lambda_http::http::StatusCode;
+use passcode_domain::{
+    App, ChallengeId, Channel, Keyring, PhoneNumber,
+    open::Open,
+    policy::MAX_CHALLENGE_SECONDS,
+    ports::{
+        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+    },
+    send::{self, Couriers, Delivery, Refusal as Refused, Sent, Target, Wish},
+    transact::Ports,
+};
+use passcode_http::{
+    Answer, Media, Record, Request, body,
+    contract::otpless::{
+        self, ErrorBody, RETRY, Refusal, addresses, authenticate, brings_credentials,
+        parse_request_id, request_id,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use utoipa::{OpenApi, ToSchema};
+
+/// Seconds that a request opened here lives, where the caller does not say.
+const DEFAULT_EXPIRY: u32 = 900;
+
+/// The shortest `expiry` that leaves time to type a code: the contract's own example.
+const MIN_EXPIRY: u32 = 30;
+
+/// What the function works with.
+pub struct Deps<A, L, K, C, E, S, M> {
+    /// Who may call.
+    pub apps: A,
+    /// Where challenges are kept.
+    pub ledgers: L,
+    /// The keys.
+    pub keyring: K,
+    /// The time.
+    pub clock: C,
+    /// The randomness.
+    pub entropy: E,
+    /// Sends text messages.
+    pub sms: S,
+    /// Sends e-mails.
+    pub email: M,
+}
+
+/// Where the code shall go.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitiateRequest {
+    /// An auth request that `create` made. Its holder needs no credentials.
+    #[schema(example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    request_id: Option<String>,
+    /// The phone number with its country code. Without `requestId`.
+    #[schema(example = "+14155550100")]
+    phone_number: Option<String>,
+    /// The e-mail address. Without `requestId`.
+    #[schema(example = "user@example.com", max_length = 320)]
+    email: Option<String>,
+    /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address.
+    #[schema(required, example = json!(["SMS"]), min_items = 1, max_items = 2)]
+    channels: Option<Vec<String>>,
+    /// Digits of the code: 4 or 6.
+    #[schema(example = 6)]
+    otp_length: Option<u64>,
+    /// Seconds that the code lives: at least 30, and at most 600 of it count.
+    #[schema(minimum = 30, maximum = 86400, example = 300)]
+    expiry: Option<u32>,
+    /// The caller's own data: checked, and not kept.
+    metadata: Option<BTreeMap<String, String>>,
+    /// The language of the message (BCP 47); the app's where absent.
+    #[schema(example = "de")]
+    locale: Option<String>,
+}
+
+/// The request whose code went out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitiateResponse {
+    /// Its id.
+    #[schema(example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    request_id: String,
+}
+
+/// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/auth/v1/initiate/otp",
+    operation_id = "otpless-otp-initiate",
+    tag = "OTPless",
+    request_body = InitiateRequest,
+    security((), ("clientId" = [], "clientSecret" = [])),
+    responses(
+        (status = 200, description = "A courier took the message", body = InitiateResponse),
+        (status = 400, description = "7021, 7101 to 7106, 7113, 7115, 7116, 7119 or 7172", body = ErrorBody),
+        (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
+        (status = 404, description = "7168", body = ErrorBody),
+        (status = 429, description = "7022: cool-down, send count, failures or open requests", body = ErrorBody),
+        (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
+    )
+)]
+pub async fn handle<A, L, K, C, E, S, M>(
+    deps: &Deps<A, L, K, C, E, S, M>,
+    request: Request,
+) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let app = match known_app(&request, &deps.apps).await {
+        Ok(app) => app,
+        Err(unknown) => return unknown.answer(),
+    };
+    let record = app.as_ref().map_or(Record::default(), |app| Record::default().app(&app.id));
+    let body = match body(&request, &[Media::Json]).await {
+        Ok(body) => body,
+        Err(error) => return Refusal::of_body(&error, own_row).answer(record),
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return otpless::keyless(&cause),
+    };
+    let parsed = parse(body, app.as_ref(), &keyring, &deps.entropy);
+    let (plan, wish) = match parsed {
+        Ok(parsed) => parsed,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let (id, target) = match &plan {
+        Plan::Existing(id) => (*id, Target::Existing(*id, app.as_ref())),
+        Plan::New(open, app) => (open.id, Target::New(open, app)),
+    };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+        Ok(delivery) => render(delivery, id, record.challenge(id), &deps.clock),
+        Err(failure) => otpless::failed(&failure, record.challenge(id)),
+    }
+}
+
+/// The calling app, if the caller brings credentials. A holder of a `requestId` needs none.
+async fn known_app(
+    request: &Request,
+    apps: &impl LoadApps,
+) -> Result<Option<Arc<App>>, otpless::Unknown> {
+    if brings_credentials(request) { authenticate(request, apps).await.map(Some) } else { Ok(None) }
+}
+
+enum Plan {
+    Existing(ChallengeId),
+    New(Box<Open>, Arc<App>),
+}
+
+fn parse(
+    body: InitiateRequest,
+    app: Option<&Arc<App>>,
+    keyring: &Keyring,
+    entropy: &impl Entropy,
+) -> Result<(Plan, Wish), Refusal> {
+    if app.is_none() && body.request_id.is_none() {
+        return Err(Refusal::CredentialsEmpty);
+    }
+    let is_email = body.phone_number.is_none() && body.email.is_some();
+    let channels = channels(body.channels.as_deref().unwrap_or_default(), is_email)?;
+    let length = match body.otp_length {
+        None => None,
+        Some(4) => Some(4),
+        Some(6) => Some(6),
+        Some(_) => return Err(Refusal::Length),
+    };
+    if body.expiry.is_some_and(|expiry| !(MIN_EXPIRY..=MAX_CHALLENGE_SECONDS).contains(&expiry)) {
+        return Err(Refusal::Expiry);
+    }
+    let wish = Wish { channels, length, code_seconds: body.expiry, locale: body.locale };
+    let has_address = body.phone_number.is_some() || body.email.is_some();
+    let plan = match (body.request_id, app) {
+        (Some(_), _) if has_address => {
+            let either = "give either `requestId` or an address, not both";
+            return Err(Refusal::Parameters(either.to_owned()));
+        }
+        (Some(id), _) => Plan::Existing(parse_request_id(&id)?),
+        (None, None) => return Err(Refusal::CredentialsEmpty),
+        (None, Some(app)) => {
+            let phone = body
+                .phone_number
+                .map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone));
+            let addresses = addresses(phone, body.email.as_deref())?;
+            let life = Duration::from_secs(body.expiry.unwrap_or(DEFAULT_EXPIRY).into());
+            let open = Open::new(app, keyring, entropy, addresses, life);
+            Plan::New(Box::new(open.ok_or(Refusal::PhoneOrEmail)?), app.clone())
+        }
+    };
+    Ok((plan, wish))
+}
+
+/// The channels of the contract that exist here. The others are answered as the wrong channel for
+/// the address that was given.
+fn channels(names: &[String], is_email: bool) -> Result<Vec<Channel>, Refusal> {
+    let wrong = if is_email { Refusal::EmailChannel } else { Refusal::PhoneChannel };
+    let channel = |name: &String| match name.as_str() {
+        "SMS" => Ok(Channel::Sms),
+        "EMAIL" => Ok(Channel::Email),
+        _ => Err(wrong.clone()),
+    };
+    if names.is_empty() {
+        return Err(Refusal::Parameters("`channels` must name SMS or EMAIL".to_owned()));
+    }
+    let mut channels = Vec::new();
+    for channel in names.iter().map(channel) {
+        let channel = channel?;
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    Ok(channels)
+}
+
+fn render(delivery: Delivery, id: ChallengeId, record: Record, clock: &impl Clock) -> Answer {
+    let record = match (delivery.app, delivery.unmarked) {
+        (Some(app), None) => record.app(&app),
+        (Some(app), Some(cause)) => record.app(&app).cause(&cause),
+        (None, _) => record,
+    };
+    match delivery.sent {
+        Sent::Sent(channel) => {
+            let body = InitiateResponse { request_id: request_id(id) };
+            let record = Record { outcome: "sent", ..record };
+            Answer::json(StatusCode::OK, &body, record.channel(channel))
+        }
+        Sent::Refused(refused) => {
+            let wait = |until| clock.now().until(until);
+            refusal(refused, wait).answer(record)
+        }
+        Sent::AppBlocked => Refusal::Blocked.answer(record),
+        Sent::Undeliverable(cause) => otpless::unavailable(RETRY, record.cause(&cause)),
+        Sent::Unknown(channel, cool_down, cause) => {
+            otpless::unavailable(cool_down, record.channel(channel).cause(&cause))
+        }
+    }
+}
+
+fn refusal(refused: Refused, wait: impl Fn(passcode_domain::Timestamp) -> Duration) -> Refusal {
+    match refused {
+        Refused::NotFound => Refusal::NotFound,
+        Refused::Expired => Refusal::Expired,
+        Refused::AlreadyUsed => Refusal::AlreadyVerified,
+        Refused::Exhausted(None) => Refusal::Locked,
+        Refused::SendsExhausted => Refusal::Identity(None),
+        Refused::Exhausted(Some(until)) | Refused::CoolingDown(until) | Refused::TooMany(until) => {
+            Refusal::Identity(Some(wait(until)))
+        }
+        // The challenge has an address of the other kind only.
+        Refused::NoAddress(Channel::Sms) => Refusal::EmailChannel,
+        Refused::NoAddress(Channel::Email) => Refusal::PhoneChannel,
+    }
+}
+
+fn own_row(field: &str) -> Option<Refusal> {
+    match field {
+        "requestId" => Some(Refusal::RequestId),
+        "phoneNumber" => Some(Refusal::Phone),
+        "email" => Some(Refusal::Email),
+        "otpLength" => Some(Refusal::Length),
+        "expiry" => Some(Refusal::Expiry),
+        _ => None,
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

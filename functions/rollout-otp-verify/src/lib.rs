@@ -1,1 +1,127 @@
-//! x
+//! `POST /auth/otp/{otpChallengeId}`: whoever holds the id presents the code, and gets the
+//! credential that its address is.
+
+mod render;
+
+use passcode_domain::{
+    ChallengeId, PresentedCode,
+    ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
+    transact::Ports,
+    verify::{self, Outcome},
+};
+use passcode_http::{
+    Answer, Media, Record, Request, RequestExt as _, body, contract::otpless::ID_PREFIX,
+};
+use render::Render;
+pub use render::{Credential, Refused, Verified};
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
+
+/// The one answer to wrong, expired, exhausted, used and unknown: it tells a guesser nothing.
+const REFUSED: &str = "The code is not valid, or not valid any more.";
+
+/// What the function works with.
+pub struct Deps<L, K, C, E> {
+    /// Where challenges are kept.
+    pub ledgers: L,
+    /// The keys.
+    pub keyring: K,
+    /// The time.
+    pub clock: C,
+    /// The randomness.
+    pub entropy: E,
+}
+
+/// The code.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct VerifyRequest {
+    /// The digits, as a text.
+    #[schema(example = "123456")]
+    otp: String,
+}
+
+/// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/auth/otp/{otpChallengeId}",
+    operation_id = "rollout-otp-verify",
+    tag = "Rollout",
+    params(("otpChallengeId" = String, Path, description = "The challenge, as any contract printed its id")),
+    request_body(content(
+        (VerifyRequest = "application/json"),
+        (VerifyRequest = "multipart/form-data"),
+        (VerifyRequest = "text/plain"),
+    )),
+    responses(
+        (status = 200, description = "Verified, for the first and only time", content(
+            (Verified = "application/json"),
+            (Verified = "multipart/form-data"),
+            (Verified = "text/plain"),
+        )),
+        (status = 400, description = "Everything else", content(
+            (Refused = "application/json"),
+            (Refused = "multipart/form-data"),
+            (Refused = "text/plain"),
+        )),
+        (status = 503, description = "Nothing was decided; try again", content(
+            (Refused = "application/json"),
+            (Refused = "multipart/form-data"),
+            (Refused = "text/plain"),
+        )),
+    )
+)]
+pub async fn handle<L, K, C, E>(deps: &Deps<L, K, C, E>, request: Request) -> Answer
+where
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let render = Render::for_request(&request);
+    let body: VerifyRequest = match body(&request, &[Media::Json, Media::Form, Media::Text]).await {
+        Ok(body) => body,
+        Err(error) => return render.refused(&error.to_string(), Record::of("refused")),
+    };
+    let Ok(code) = PresentedCode::parse(&body.otp) else {
+        return render.refused("`otp` must be 1 to 10 letters or digits", Record::of("refused"));
+    };
+    let Some(id) = challenge_id(&request) else {
+        return render.refused(REFUSED, Record::of(Outcome::NotFound.as_str()));
+    };
+    let record = Record::default().challenge(id);
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return render.unavailable(record.cause(&cause)),
+    };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    match verify::verify(ports, &keyring, id, &code).await {
+        Ok((outcome, trace)) => {
+            let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
+            match outcome {
+                Outcome::Verified(credential) => render.verified(&credential, record),
+                Outcome::Incorrect
+                | Outcome::Expired
+                | Outcome::Exhausted
+                | Outcome::AlreadyUsed
+                | Outcome::NotFound => render.refused(REFUSED, record),
+            }
+        }
+        Err(failure) => render.unavailable(record.error(&failure)),
+    }
+}
+
+/// The id in the path, printed by whichever contract opened the challenge.
+fn challenge_id(request: &Request) -> Option<ChallengeId> {
+    let text = request.path_parameters_ref()?.first("otpChallengeId")?;
+    text.strip_prefix(ID_PREFIX).unwrap_or(text).parse().ok()
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

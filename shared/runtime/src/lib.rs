@@ -1,1 +1,16 @@
-//! x
+//! What every function does at its start and around each request: settings, AWS configuration,
+//! keyring, clock, entropy, the request log with its metrics, and the loop that serves.
+
+mod apps;
+pub mod aws;
+mod keyring;
+pub mod log;
+mod serve;
+mod settings;
+mod system;
+
+pub use apps::CachedApps;
+pub use keyring::{CALL_TIMEOUT, SecretKeyring};
+pub use serve::{Observed, connect, observe, serve, warm_up};
+pub use settings::{MissingSetting, Settings};
+pub use system::{SystemClock, SystemEntropy};

@@ -1,0 +1,50 @@
+//! The AWS configuration that all clients of a function share: region, credentials and endpoints
+//! from settings, one HTTP client, one TLS provider.
+//!
+//! A Lambda function finds region and credentials in its environment, always. Reading just those
+//! keeps the credential chain for other places (profiles, metadata service, SSO) out of the binary.
+
+use crate::{MissingSetting, Settings};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_types::{
+    SdkConfig,
+    region::Region,
+    service_config::{LoadServiceConfig, ServiceConfigKey},
+};
+
+/// Endpoint overrides such as `AWS_ENDPOINT_URL_DYNAMODB`.
+#[derive(Debug)]
+struct Endpoints(Settings);
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace([' ', '-'], "_");
+        self.0.get(&format!("{}_{service}", key.env()))
+    }
+}
+
+/// The configuration that some settings describe.
+pub fn config(settings: &Settings) -> Result<SdkConfig, MissingSetting> {
+    let credentials = Credentials::new(
+        settings.require("AWS_ACCESS_KEY_ID")?,
+        settings.require("AWS_SECRET_ACCESS_KEY")?,
+        settings.get("AWS_SESSION_TOKEN"),
+        None,
+        "settings",
+    );
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(settings.require("AWS_REGION")?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http)
+        .sleep_impl(TokioSleep::new())
+        .service_config(Endpoints(settings.clone()));
+    config.set_endpoint_url(settings.get("AWS_ENDPOINT_URL"));
+    Ok(config.build())
+}

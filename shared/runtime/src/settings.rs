@@ -1,0 +1,44 @@
+//! Settings: environment variables, named in `template.yaml`. A missing one ends the start with
+//! its name.
+
+use std::{fmt, sync::Arc};
+use thiserror::Error;
+
+/// A setting that a function cannot start without.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the environment variable {0} is not set")]
+pub struct MissingSetting(pub &'static str);
+
+/// Where settings come from: the environment, or a table in the local stack and in tests.
+#[derive(Clone)]
+pub struct Settings(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+
+impl Settings {
+    /// The environment of this process.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+
+    /// Settings that a function looks up.
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(lookup))
+    }
+
+    /// A setting that may be absent or empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A setting that must be there.
+    pub fn require(&self, name: &'static str) -> Result<String, MissingSetting> {
+        self.get(name).ok_or(MissingSetting(name))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
+}
