@@ -69,7 +69,8 @@ pub struct InitiateRequest {
     /// Seconds that the code lives: at least 30, and at most 600 of it count.
     #[schema(minimum = 30, maximum = 86400, example = 300)]
     expiry: Option<u32>,
-    /// The caller's own data: checked, and not kept.
+    /// The caller's own data: texts by name. Nothing of it is kept.
+    #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
     metadata: Option<BTreeMap<String, String>>,
     /// The language of the message (BCP 47); the app's where absent.
     #[schema(example = "de")]

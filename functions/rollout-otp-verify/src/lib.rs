@@ -13,7 +13,7 @@ use passcode_http::{
     Answer, Media, Record, Request, RequestExt as _, body, contract::otpless::ID_PREFIX,
 };
 use render::Render;
-pub use render::{Credential, Refused, Verified};
+pub use render::{Credential, Error, Refused, Verified};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 

@@ -1,0 +1,132 @@
+//! The API: every route of the template, each request turned into an event for its function; and,
+//! under `/_local/`, what exists only on this machine.
+
+use super::{
+    Observer, Stack, docs,
+    event::{self, Context},
+    functions::{self, Handler},
+    inbox::{self, Inbox},
+    issuer,
+};
+use crate::template::Route;
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, DefaultBodyLimit, RawPathParams},
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+    routing::{MethodFilter, on, post},
+};
+use data_encoding::HEXLOWER;
+use passcode_domain::ports::{Clock as _, Entropy as _};
+use passcode_runtime::{SystemEntropy, observe};
+use serde::Deserialize;
+use serde_json::json;
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+
+/// The largest body that API Gateway lets through to a function.
+const MAX_BODY: usize = 6 * 1024 * 1024;
+
+pub(super) fn routes(
+    stack: &Stack,
+    inbox: Inbox,
+    observer: Observer,
+) -> Result<Router, Box<dyn Error>> {
+    let mut router = Router::new();
+    for function in &stack.template.functions {
+        let serve = Arc::new(Serve {
+            function: function.name.clone(),
+            handler: functions::build(stack, &function.name)?,
+            clock: stack.clock.clone(),
+            observer: observer.clone(),
+        });
+        for route in &function.routes {
+            router = add(router, route, serve.clone())?;
+        }
+    }
+    let clock = stack.clock.clone();
+    let router = router
+        .route("/_local/clock", post(move |body| advance(clock.clone(), body)))
+        .merge(inbox::routes(inbox))
+        .merge(issuer::routes(&stack.api, stack.clock.clone())?)
+        .merge(docs::routes())
+        .fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
+        .method_not_allowed_fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    Ok(router)
+}
+
+fn add(router: Router, route: &Route, serve: Arc<Serve>) -> Result<Router, Box<dyn Error>> {
+    let key = format!("{} {}", route.method, route.path);
+    let unknown = || format!("template.yaml: {key}: not a method");
+    let method = Method::from_bytes(route.method.as_bytes()).map_err(|_| unknown())?;
+    let filter = MethodFilter::try_from(method).map_err(|_| unknown())?;
+    let path = route.path.clone();
+    let handler = move |parameters, peer, method, uri, headers, body| async move {
+        serve.request(&key, parameters, peer, method, uri, headers, body).await
+    };
+    Ok(router.route(&path, on(filter, handler)))
+}
+
+/// An answer of API Gateway's own.
+fn message(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({ "message": text }))).into_response()
+}
+
+struct Serve {
+    function: String,
+    handler: Handler,
+    clock: super::LocalClock,
+    observer: Observer,
+}
+
+type Parameters = Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>;
+
+impl Serve {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a request, as axum hands them over"
+    )]
+    async fn request(
+        &self,
+        route: &str,
+        parameters: Parameters,
+        peer: Result<ConnectInfo<SocketAddr>, axum::extract::rejection::ExtensionRejection>,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Response {
+        let Ok(parameters) = parameters else {
+            return message(StatusCode::BAD_REQUEST, "Bad Request");
+        };
+        let request_id = HEXLOWER.encode(&SystemEntropy.bytes::<8>());
+        let now = self.clock.now();
+        let context = Context {
+            request_id: &request_id,
+            route,
+            path_parameters: parameters.iter().map(|(k, v)| (k.to_owned(), v.into())).collect(),
+            source_ip: peer.map_or("127.0.0.1".into(), |ConnectInfo(peer)| peer.ip().to_string()),
+            now: now.as_millis(),
+        };
+        let Ok(request) = event::request(context, &method, &uri, &headers, &body) else {
+            return message(StatusCode::BAD_REQUEST, "Bad Request");
+        };
+        let observed = observe(&self.function, &request_id, now, (self.handler)(request)).await;
+        (self.observer)(route, &observed);
+        let mut response = Response::new(Body::from(observed.answer.body));
+        *response.status_mut() = observed.answer.status;
+        *response.headers_mut() = observed.answer.headers;
+        response
+    }
+}
+
+#[derive(Deserialize)]
+struct Advance {
+    advance_seconds: u64,
+}
+
+async fn advance(clock: super::LocalClock, Json(body): Json<Advance>) -> Json<serde_json::Value> {
+    clock.advance(Duration::from_secs(body.advance_seconds));
+    Json(json!({ "now": inbox::time(clock.now()) }))
+}

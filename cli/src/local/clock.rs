@@ -1,0 +1,33 @@
+//! The product's clock on this machine: the real one, moved forward as often as wished.
+
+use passcode_domain::{Timestamp, ports::Clock};
+use passcode_runtime::SystemClock;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A clock that every function of the stack shares.
+#[derive(Clone, Debug, Default)]
+pub struct LocalClock(Arc<AtomicU64>);
+
+impl LocalClock {
+    /// Moves the clock forward.
+    pub fn advance(&self, span: Duration) {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for LocalClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, span: Duration) {
+        SystemClock.sleep(span).await;
+    }
+}

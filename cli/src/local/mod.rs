@@ -1,0 +1,193 @@
+//! `passcode local`: the whole stack in one process, on loopback. The API on the first port, the
+//! DynamoDB protocol on the second, the wire protocols of SNS, SES and Secrets Manager on the third.
+
+mod api;
+mod banner;
+mod clock;
+mod demo;
+mod docs;
+mod event;
+mod functions;
+mod inbox;
+mod issuer;
+mod secret;
+mod sink;
+mod tables;
+
+pub use clock::LocalClock;
+pub use inbox::Message;
+
+use crate::template::{self, Template};
+use inbox::Inbox;
+use passcode_runtime::{Observed, Settings};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+
+/// What can be chosen.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The port of the API; DynamoDB and the sink take the next two.
+    #[arg(long, value_name = "N", default_value_t = 9000)]
+    pub port: u16,
+    /// Forget everything at the end, instead of keeping it under `.local/`.
+    #[arg(long)]
+    pub memory: bool,
+    /// Print each request's log line as functions do, in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a request's observation goes.
+pub type Observer = Arc<dyn Fn(&str, &Observed) + Send + Sync>;
+
+/// Runs the stack until it is interrupted.
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(async {
+        let path = template::find(&std::env::current_dir()?)?;
+        let folder = path.parent().unwrap_or(Path::new(".")).join(".local");
+        let home = (!options.memory).then_some(folder);
+        let listeners = bind(options.port).await?;
+        let observer = if options.json { banner::json_line() } else { banner::short_line() };
+        let stack =
+            Stack::start(&template::read(&path)?, listeners, home.as_deref(), observer).await?;
+        banner::print(&stack, home.as_deref());
+        tokio::signal::ctrl_c().await?;
+        println!("\nStopped.");
+        Ok::<_, Box<dyn Error>>(())
+    });
+    // Connections that are still open (the inbox page keeps one) must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Takes the three ports, all or none.
+async fn bind(first: u16) -> Result<[TcpListener; 3], Box<dyn Error>> {
+    let mut listeners = Vec::new();
+    for offset in 0..3 {
+        let port = first.checked_add(offset).filter(|port| *port > 0);
+        let port = port.ok_or("--port must be 1 to 65533")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+            let free = if first < 60_000 { first + 100 } else { 9100 };
+            format!("port {port} cannot be used ({error}); try --port {free}")
+        })?;
+        listeners.push(listener);
+    }
+    listeners.try_into().map_err(|_| "three ports were asked for".into())
+}
+
+/// A running stack. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    /// Where the API is.
+    pub api: String,
+    /// Where DynamoDB is.
+    pub dynamodb: String,
+    /// Where SNS, SES and Secrets Manager are.
+    pub sink: String,
+    /// The product's clock.
+    pub clock: LocalClock,
+    template: Template,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.servers.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl Stack {
+    /// Starts a stack in memory on three free ports.
+    pub async fn in_memory(
+        template: &Template,
+        observer: Observer,
+    ) -> Result<Self, Box<dyn Error>> {
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let listeners = [free().await?, free().await?, free().await?];
+        Self::start(template, listeners, None, observer).await
+    }
+
+    async fn start(
+        template: &Template,
+        [api, dynamodb, sink]: [TcpListener; 3],
+        home: Option<&Path>,
+        observer: Observer,
+    ) -> Result<Self, Box<dyn Error>> {
+        let url = |listener: &TcpListener| {
+            listener.local_addr().map(|address| format!("http://{address}"))
+        };
+        let mut stack = Self {
+            api: url(&api)?,
+            dynamodb: url(&dynamodb)?,
+            sink: url(&sink)?,
+            clock: LocalClock::default(),
+            template: template.clone(),
+            servers: Vec::new(),
+        };
+        let database = tables::open(home, template)?;
+        let inbox = Inbox::new(stack.clock.clone());
+        let sink_routes = sink::routes(inbox.clone(), secret::load(home)?);
+        stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
+        stack.serve(sink, sink_routes);
+        demo::create(&stack).await?;
+        let routes = api::routes(&stack, inbox, observer)?;
+        stack.serve(api, routes);
+        Ok(stack)
+    }
+
+    fn serve(&mut self, listener: TcpListener, routes: axum::Router) {
+        self.servers.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, routes).await {
+                eprintln!("passcode: {error}");
+            }
+        }));
+    }
+
+    /// The settings of a function on this machine: what the template gives it, and what Lambda
+    /// would add. They serve `sam local` and `cargo lambda watch` as well.
+    #[must_use]
+    pub fn settings(&self, function: &str) -> Settings {
+        let variables = self.environment(function);
+        Settings::new(move |name| variables.get(name).cloned())
+    }
+
+    /// The same as a map.
+    #[must_use]
+    pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
+        let functions = &self.template.functions;
+        let own = functions.iter().find(|candidate| candidate.name == function);
+        let mut variables = own.map(|own| own.environment.clone()).unwrap_or_default();
+        let aws = [
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb),
+            ("AWS_ENDPOINT_URL_SNS", &self.sink),
+            ("AWS_ENDPOINT_URL_SESV2", &self.sink),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.sink),
+        ];
+        variables.extend(aws.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        variables
+    }
+
+    fn table(&self, name: &str) -> Result<String, Box<dyn Error>> {
+        let tables = &self.template.tables;
+        let known = tables.iter().any(|table| table.name == name);
+        known
+            .then(|| name.to_owned())
+            .ok_or_else(|| format!("template.yaml: {name} is missing").into())
+    }
+}
+
+fn in_home(home: Option<&Path>, file: &str) -> Result<Option<PathBuf>, Box<dyn Error>> {
+    let Some(home) = home else { return Ok(None) };
+    std::fs::create_dir_all(home).map_err(|error| format!("{}: {error}", home.display()))?;
+    Ok(Some(home.join(file)))
+}

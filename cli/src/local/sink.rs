@@ -1,0 +1,116 @@
+//! The sink: takes what is meant for SNS and SES and puts it into the inbox, and answers for
+//! Secrets Manager. It speaks the services' wire protocols, so the real SDK adapters are what runs.
+
+use super::inbox::{Inbox, Message};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use data_encoding::HEXLOWER;
+use passcode_domain::ports::Entropy as _;
+use passcode_runtime::SystemEntropy;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+#[derive(Clone)]
+struct Sink {
+    inbox: Inbox,
+    secret: String,
+}
+
+pub(super) fn routes(inbox: Inbox, secret: String) -> Router {
+    let sink = Sink { inbox, secret };
+    Router::new()
+        .fallback(move |uri, headers, body| async move { sink.answer(&uri, &headers, &body) })
+}
+
+impl Sink {
+    fn answer(&self, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
+        let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+        match (uri.path(), target) {
+            ("/v2/email/outbound-emails", _) => self.send_email(body),
+            (_, Some("secretsmanager.GetSecretValue")) => self.get_secret_value(body),
+            _ => self.publish(body),
+        }
+    }
+
+    /// SNS `Publish`, in the AWS Query protocol.
+    fn publish(&self, body: &Bytes) -> Response {
+        let form: HashMap<String, String> = serde_urlencoded::from_bytes(body).unwrap_or_default();
+        let field = |name: &str| form.get(name).cloned().unwrap_or_default();
+        if field("Action") != "Publish" || field("PhoneNumber").is_empty() {
+            return query_error("InvalidAction", "only Publish to a phone number is spoken here");
+        }
+        let attribute = |wanted: &str| {
+            (1..=10).find_map(|n| {
+                let entry = format!("MessageAttributes.entry.{n}");
+                (form.get(&format!("{entry}.Name"))? == wanted)
+                    .then(|| form.get(&format!("{entry}.Value.StringValue")).cloned())?
+            })
+        };
+        let from = ["AWS.SNS.SMS.SenderID", "AWS.MM.SMS.OriginationNumber"];
+        let id = new_id();
+        self.inbox.add(Message {
+            id: id.clone(),
+            channel: "sms".to_owned(),
+            to: field("PhoneNumber"),
+            from: from.into_iter().find_map(attribute).unwrap_or_default(),
+            text: field("Message"),
+            ..Message::default()
+        });
+        let xml = format!(
+            "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult>\
+             <MessageId>{id}</MessageId></PublishResult><ResponseMetadata><RequestId>{id}\
+             </RequestId></ResponseMetadata></PublishResponse>"
+        );
+        ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+    }
+
+    /// SES v2 `SendEmail`, in REST and JSON.
+    fn send_email(&self, body: &Bytes) -> Response {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |pointer: &str| {
+            request.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let to = text("/Destination/ToAddresses/0");
+        if to.is_empty() || text("/FromEmailAddress").is_empty() {
+            let body = json!({ "message": "FromEmailAddress and ToAddresses are required" });
+            let kind = [("x-amzn-errortype", "BadRequestException")];
+            return (StatusCode::BAD_REQUEST, kind, Json(body)).into_response();
+        }
+        let id = new_id();
+        self.inbox.add(Message {
+            id: id.clone(),
+            channel: "email".to_owned(),
+            to,
+            from: text("/FromEmailAddress"),
+            subject: text("/Content/Simple/Subject/Data"),
+            text: text("/Content/Simple/Body/Text/Data"),
+            html: text("/Content/Simple/Body/Html/Data"),
+            ..Message::default()
+        });
+        Json(json!({ "MessageId": id })).into_response()
+    }
+
+    /// Secrets Manager `GetSecretValue`, in JSON 1.1.
+    fn get_secret_value(&self, body: &Bytes) -> Response {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let id = request["SecretId"].as_str().unwrap_or_default();
+        let body = json!({ "ARN": id, "Name": id, "SecretString": self.secret });
+        ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
+    }
+}
+
+fn query_error(code: &str, message: &str) -> Response {
+    let xml = format!(
+        "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender\
+         </Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    );
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+}
+
+fn new_id() -> String {
+    HEXLOWER.encode(&SystemEntropy.bytes::<12>())
+}

@@ -1,0 +1,38 @@
+//! The OpenAPI document: the functions' own types, put together.
+
+use std::{error::Error, io::Write as _};
+use utoipa::openapi::{
+    Contact, Info, OpenApi, OpenApiBuilder,
+    security::{ApiKey, ApiKeyValue, SecurityScheme},
+};
+
+/// The document of every endpoint (OpenAPI 3.1).
+#[must_use]
+pub fn document() -> OpenApi {
+    let mut info = Info::new("Passcode", env!("CARGO_PKG_VERSION"));
+    info.description =
+        Some("One-time passcodes, sent and verified from your own AWS account.".into());
+    info.contact = None::<Contact>;
+    let mut document = OpenApiBuilder::new().info(info).build();
+    for part in [
+        otpless_auth_create::openapi(),
+        otpless_auth_status::openapi(),
+        otpless_otp_initiate::openapi(),
+        rollout_otp_verify::openapi(),
+    ] {
+        document.merge(part);
+    }
+    let components = document.components.get_or_insert_default();
+    for name in ["clientId", "clientSecret"] {
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name)));
+        components.add_security_scheme(name, key);
+    }
+    document
+}
+
+/// Prints the document as JSON.
+pub fn print() -> Result<(), Box<dyn Error>> {
+    let json = serde_json::to_string_pretty(&document())?;
+    writeln!(std::io::stdout(), "{json}")?;
+    Ok(())
+}
