@@ -1,6 +1,7 @@
 //! What a person sees in the terminal: where things are, what to try, and a line a request.
 
 use super::{Observer, Stack, demo};
+use anstream::println;
 use anstyle::{AnsiColor, Style};
 use std::{io::Write as _, path::Path, sync::Arc};
 
@@ -53,7 +54,7 @@ pub(super) fn short_line() -> Observer {
         let style = Style::new().fg_color(Some(color.into()));
         let status = answer.status.as_u16();
         let outcome = answer.record.outcome;
-        let mut out = std::io::stdout().lock();
+        let mut out = anstream::stdout().lock();
         // A closed terminal must not stop the stack.
         let _ = writeln!(out, "  {style}{status}{style:#}  {route:<34} {outcome}");
         if let Some(error) = &answer.record.error {

@@ -1,4 +1,5 @@
-//! Fakes of the couriers: they keep what they are given, and answer as told.
+//! Fakes of the couriers: they keep what they are given, and answer as told. A
+//! clone is the same fake.
 
 use crate::schedule::give_way;
 use passcode_domain::{
@@ -8,7 +9,7 @@ use passcode_domain::{
 };
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// What a courier answers.
@@ -22,15 +23,15 @@ pub enum Verdict {
     Lose,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Post<T> {
-    taken: Mutex<Vec<(String, T)>>,
-    verdicts: Mutex<VecDeque<Verdict>>,
+    taken: Arc<Mutex<Vec<(String, T)>>>,
+    verdicts: Arc<Mutex<VecDeque<Verdict>>>,
 }
 
 impl<T> Default for Post<T> {
     fn default() -> Self {
-        Self { taken: Mutex::default(), verdicts: Mutex::default() }
+        Self { taken: Arc::default(), verdicts: Arc::default() }
     }
 }
 
@@ -54,7 +55,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// A text message courier.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FakeSms(Post<Sms>);
 
 impl FakeSms {
@@ -76,7 +77,7 @@ impl SmsCourier for FakeSms {
 }
 
 /// An e-mail courier.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FakeEmail(Post<Email>);
 
 impl FakeEmail {

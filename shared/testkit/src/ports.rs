@@ -1,4 +1,4 @@
-//! Fakes of the stores, the keyring, the clock and the entropy.
+//! Fakes of the stores, the keyring, the clock and the entropy. A clone is the same fake.
 
 use crate::schedule::give_way;
 use passcode_domain::{
@@ -34,12 +34,12 @@ pub enum Fault {
 }
 
 /// Ledgers in memory. Counts its calls, and fails when told to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FakeLedgers {
-    items: Mutex<HashMap<SubjectKey, (Ledger, u64)>>,
-    faults: Mutex<VecDeque<Fault>>,
-    loads: AtomicU64,
-    stores: AtomicU64,
+    items: Arc<Mutex<HashMap<SubjectKey, (Ledger, u64)>>>,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    loads: Arc<AtomicU64>,
+    stores: Arc<AtomicU64>,
 }
 
 impl FakeLedgers {
@@ -90,10 +90,10 @@ impl StoreLedgers for FakeLedgers {
 }
 
 /// Apps in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FakeApps {
-    apps: Mutex<HashMap<AppId, Arc<App>>>,
-    is_down: Mutex<bool>,
+    apps: Arc<Mutex<HashMap<AppId, Arc<App>>>>,
+    is_down: Arc<Mutex<bool>>,
 }
 
 impl FakeApps {
@@ -121,23 +121,24 @@ impl StoreApps for FakeApps {
     }
 }
 
-/// A keyring with a fixed secret.
-#[derive(Debug)]
-pub struct FakeKeyring(pub Arc<Keyring>);
+/// A keyring, or none that can be read.
+#[derive(Clone, Debug)]
+pub struct FakeKeyring(pub Option<Arc<Keyring>>);
 
 impl LoadKeyring for FakeKeyring {
     async fn keyring(&self) -> Result<Arc<Keyring>, Cause> {
-        Ok(self.0.clone())
+        give_way().await;
+        self.0.clone().ok_or_else(|| "told to fail".into())
     }
 }
 
 /// A clock that moves when told to. Sleeping gives way but takes no time.
-#[derive(Debug)]
-pub struct FakeClock(AtomicU64);
+#[derive(Clone, Debug)]
+pub struct FakeClock(Arc<AtomicU64>);
 
 impl Default for FakeClock {
     fn default() -> Self {
-        Self(AtomicU64::new(1_800_000_000_000))
+        Self(Arc::new(AtomicU64::new(1_800_000_000_000)))
     }
 }
 
@@ -160,14 +161,14 @@ impl Clock for FakeClock {
 }
 
 /// Entropy that repeats from run to run (SplitMix64).
-#[derive(Debug, Default)]
-pub struct FakeEntropy(AtomicU64);
+#[derive(Clone, Debug, Default)]
+pub struct FakeEntropy(Arc<AtomicU64>);
 
 impl FakeEntropy {
     /// Entropy that starts elsewhere.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
+        Self(Arc::new(AtomicU64::new(seed)))
     }
 
     fn next(&self) -> u64 {

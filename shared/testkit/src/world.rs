@@ -69,7 +69,7 @@ impl World {
         stored.unwrap_or_else(|error| unreachable!("{error}"));
         Self {
             app: Arc::new(app),
-            keyring: FakeKeyring(Arc::new(keyring)),
+            keyring: FakeKeyring(Some(Arc::new(keyring))),
             ledgers: FakeLedgers::default(),
             apps,
             clock: FakeClock::default(),
@@ -77,6 +77,15 @@ impl World {
             sms: FakeSms::default(),
             email: FakeEmail::default(),
         }
+    }
+
+    /// The keys.
+    ///
+    /// # Panics
+    ///
+    /// Where the test has taken them away.
+    pub fn keys(&self) -> &Keyring {
+        self.keyring.0.as_deref().expect("this world has a keyring")
     }
 
     /// The ports every use-case takes.
@@ -101,7 +110,7 @@ impl World {
 
     /// A challenge for Ada's addresses, not yet opened.
     pub fn opening(&self, addresses: Addresses, life: Duration) -> Open {
-        Open::new(&self.app, &self.keyring.0, &self.entropy, addresses, life)
+        Open::new(&self.app, self.keys(), &self.entropy, addresses, life)
             .unwrap_or_else(|| unreachable!("addresses are never empty"))
     }
 
@@ -123,7 +132,7 @@ impl World {
     pub async fn send(&self, id: ChallengeId, wish: &Wish) -> Result<Delivery, Failure> {
         let couriers = Couriers { sms: &self.sms, email: &self.email };
         let target = Target::Existing(id, Some(&self.app));
-        send::send(self.ports(), &self.keyring.0, &self.apps, couriers, target, wish).await
+        send::send(self.ports(), self.keys(), &self.apps, couriers, target, wish).await
     }
 
     /// Opens a challenge, sends its first code by SMS, and returns both.
@@ -145,7 +154,7 @@ impl World {
     pub async fn verify(&self, id: ChallengeId, code: &str) -> Result<Outcome, Failure> {
         let presented =
             PresentedCode::parse(code).unwrap_or_else(|error| unreachable!("{code}: {error}"));
-        let verified = verify::verify(self.ports(), &self.keyring.0, id, &presented).await;
+        let verified = verify::verify(self.ports(), self.keys(), id, &presented).await;
         verified.map(|(outcome, _)| outcome)
     }
 

@@ -9,7 +9,8 @@ use passcode_testkit::{World, demo_app};
 use std::time::Duration;
 
 fn code() -> Code {
-    let keyring = &World::default().keyring.0;
+    let world = World::default();
+    let keyring = world.keys();
     let id = ChallengeId::new(passcode_domain::SubjectKey::from_bytes([1; 16]), [2; 16]);
     Code::derive(keyring.code_key(keyring.current_id()).unwrap(), id, &[3; 16], 1, 6)
 }

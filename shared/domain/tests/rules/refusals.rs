@@ -275,7 +275,7 @@ fn a_code_survives_one_rotation_of_the_keyring_and_not_two() {
     let root = "a-secret-of-at-least-32-characters";
     let rotated = |current: &str, previous: &str| {
         let json = format!(r#"{{"root":"{root}","current":"{current}","previous":"{previous}"}}"#);
-        passcode_testkit::FakeKeyring(Arc::new(Keyring::from_secret(&json).unwrap()))
+        passcode_testkit::FakeKeyring(Some(Arc::new(Keyring::from_secret(&json).unwrap())))
     };
     let (mut world, challenges) = {
         let world = World::default();

@@ -1,0 +1,271 @@
+//! `POST /auth/v1/initiate/otp`.
+
+use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row, with};
+use otpless_otp_initiate::{Deps, handle};
+use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
+use passcode_http::contract::otpless::{parse_request_id, request_id};
+use passcode_testkit::{
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, Fault, Verdict,
+    World, demo_app, schedule::block_on,
+};
+use passcode_tests::event::{Event, Reply, reply};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+type Fakes = Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
+
+fn deps(world: &World) -> Fakes {
+    Deps {
+        apps: world.apps.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        sms: world.sms.clone(),
+        email: world.email.clone(),
+    }
+}
+
+fn call(world: &World, event: &Event) -> Reply {
+    reply(handle(&deps(world), event.request()))
+}
+
+fn recorded(case: &str) -> Event {
+    Event::recorded("otpless-otp-initiate", case)
+}
+
+fn for_request(id: ChallengeId) -> Event {
+    recorded("request").challenge(&request_id(id))
+}
+
+fn messages(world: &World) -> usize {
+    world.sms.taken().len() + world.email.taken().len()
+}
+
+#[test]
+fn strangers_need_a_request_id_and_wrong_credentials_are_never_ignored() {
+    let world = World::default();
+    refuses_strangers(&recorded("phone"), |event| call(&world, event));
+    let id = world.open();
+    let wrong = for_request(id).header("clientid", "demo").header("clientsecret", "wrong");
+    assert_eq!(row(&call(&world, &wrong)), (401, "7002"));
+    assert_eq!(messages(&world), 0);
+}
+
+#[test]
+fn what_is_no_json_object_is_refused() {
+    let world = World::default();
+    refuses_bodies(&recorded("phone"), |event| call(&world, event));
+    assert_eq!(messages(&world), 0);
+}
+
+#[test]
+fn every_field_has_its_own_error() {
+    let world = World::default();
+    let phone = json!({ "phoneNumber": "+14155550100", "channels": ["SMS"] });
+    let email = json!({ "email": "ada@example.com", "channels": ["EMAIL"] });
+    for (body, field, value, code) in [
+        (&phone, "phoneNumber", json!("4155550100"), "7102"),
+        (&phone, "phoneNumber", json!("+1 not a number"), "7102"),
+        (&phone, "phoneNumber", json!(14_155_550_100u64), "7102"),
+        (&phone, "channels", json!(["WHATSAPP"]), "7103"),
+        (&phone, "channels", json!(["VOICE_CALL"]), "7103"),
+        (&phone, "channels", json!(["VIBER"]), "7103"),
+        (&phone, "channels", json!(["WHATSAPP", "SMS"]), "7103"),
+        (&phone, "channels", json!(["sms"]), "7103"),
+        (&phone, "channels", json!(["EMAIL"]), "7103"),
+        (&phone, "channels", json!(["SMS", "EMAIL"]), "7103"),
+        (&phone, "channels", json!([]), "7101"),
+        (&phone, "channels", json!("SMS"), "7101"),
+        (&phone, "channels", json!([1]), "7101"),
+        (&phone, "channels", Value::Null, "7101"),
+        (&email, "email", json!("ada@localhost"), "7104"),
+        (&email, "email", json!(false), "7104"),
+        (&email, "channels", json!(["SMS"]), "7105"),
+        (&email, "channels", json!(["WHATSAPP"]), "7105"),
+        (&email, "email", Value::Null, "7106"),
+        (&phone, "expiry", json!(29), "7113"),
+        (&phone, "expiry", json!(86_401), "7113"),
+        (&phone, "expiry", json!("30"), "7113"),
+        (&phone, "otpLength", json!(5), "7116"),
+        (&phone, "otpLength", json!(0), "7116"),
+        (&phone, "otpLength", json!(1_000_000_000_000u64), "7116"),
+        (&phone, "otpLength", json!("6"), "7116"),
+        (&phone, "metadata", json!({ "order": 42 }), "7101"),
+        (&phone, "metadata", json!("order"), "7101"),
+        (&phone, "requestId", json!("ARID_A1B2C3D4E5F6"), "7101"),
+    ] {
+        let body = with(body.clone(), field, &value);
+        let reply = call(&world, &recorded("phone").json(&body));
+        check_shape(&reply);
+        assert_eq!(row(&reply), (400, code), "{body}");
+    }
+    assert_eq!(messages(&world), 0);
+}
+
+#[test]
+fn ids_that_lead_nowhere_are_refused() {
+    let world = World::default();
+    let (id, _) = world.open_and_send();
+    let text = request_id(id);
+    let changed = format!("{}{}", &text[..56], if text.ends_with('A') { 'Q' } else { 'A' });
+    for (id, expected) in [
+        ("", (400, "7119")),
+        ("ARID_", (400, "7119")),
+        ("ARID_A1B2C3D4E5F6", (400, "7119")),
+        (&text[5..], (400, "7119")),
+        (&text.to_lowercase(), (400, "7119")),
+        (&"A".repeat(9000), (400, "7119")),
+        (&changed, (404, "7168")),
+    ] {
+        let reply = call(&world, &recorded("request").challenge(id));
+        assert_eq!(row(&reply), expected, "{id}");
+    }
+    let eve = App { id: "eve".parse().unwrap(), ..demo_app() };
+    block_on(world.apps.store_app(&eve)).unwrap();
+    let event = for_request(id).header("clientid", "eve").header("clientsecret", "demo-secret");
+    assert_eq!(row(&call(&world, &event)), (404, "7168"), "another app's request");
+    assert_eq!(messages(&world), 1);
+}
+
+#[test]
+fn a_resend_is_held_back_by_cool_down_and_count() {
+    let world = World::default();
+    let id = world.open();
+    assert_eq!(call(&world, &for_request(id)).status, 200);
+    world.clock.advance(Duration::from_millis(10_500));
+    let early = call(&world, &for_request(id));
+    assert_eq!(row(&early), (429, "7022"));
+    assert_eq!(early.retry_after.as_deref(), Some("20"), "19.5 seconds, rounded up");
+    for _ in 1..5 {
+        world.clock.advance(Duration::from_secs(30));
+        assert_eq!(call(&world, &for_request(id)).status, 200);
+    }
+    world.clock.advance(Duration::from_secs(30));
+    let spent = call(&world, &for_request(id));
+    assert_eq!((row(&spent), spent.retry_after.as_deref()), ((429, "7022"), None));
+    assert_eq!(messages(&world), 5);
+}
+
+#[test]
+fn requests_that_are_over_are_sent_nothing() {
+    let world = World::default();
+    let (used, code) = world.open_and_send();
+    assert!(matches!(block_on(world.verify(used, &code)), Ok(Outcome::Verified(_))));
+    let cancelled = world.open();
+    block_on(cancel::cancel(world.ports(), &world.app.id, cancelled)).unwrap();
+    let (spent, code) = world.open_and_send();
+    for _ in 0..5 {
+        block_on(world.verify(spent, &World::wrong(&code))).unwrap();
+    }
+    let (spent_too, code) = world.open_and_send();
+    let before = messages(&world);
+    for (id, expected) in [(used, "7115"), (cancelled, "7115"), (spent, "7021")] {
+        assert_eq!(row(&call(&world, &for_request(id))), (400, expected));
+    }
+    let expired = world.open();
+    world.clock.advance(Duration::from_mins(15));
+    assert_eq!(row(&call(&world, &for_request(expired))), (400, "7172"));
+    assert_eq!(messages(&world), before);
+    let _ = (spent_too, code);
+}
+
+#[test]
+fn a_locked_subject_is_told_when_to_come_back() {
+    let world = World::default();
+    for _ in 0..2 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..5 {
+            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        }
+    }
+    let reply = call(&world, &recorded("phone"));
+    assert_eq!((row(&reply), reply.retry_after.as_deref()), ((429, "7022"), Some("86400")));
+}
+
+#[test]
+fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
+    let world = World::default();
+    let id = world.open();
+    world.sms.answer([Verdict::Refuse]);
+    let refused = call(&world, &for_request(id));
+    check_shape(&refused);
+    assert_eq!((refused.status, refused.retry_after.as_deref()), (503, Some("1")));
+    world.sms.answer([Verdict::Lose]);
+    let lost = call(&world, &for_request(id));
+    assert_eq!((lost.status, lost.retry_after.as_deref()), (503, Some("30")));
+    assert_eq!(row(&call(&world, &for_request(id))), (429, "7022"));
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(call(&world, &for_request(id)).status, 200);
+}
+
+#[test]
+fn an_app_that_is_blocked_or_out_of_reach_sends_nothing_and_releases_the_claim() {
+    let world = World::default();
+    let id = world.open();
+    block_on(world.apps.store_app(&App { blocked: true, ..demo_app() })).unwrap();
+    assert_eq!(row(&call(&world, &for_request(id))), (401, "7019"));
+    world.apps.set_down(true);
+    assert_eq!(call(&world, &for_request(id)).status, 503);
+    world.apps.set_down(false);
+    assert_eq!(messages(&world), 0);
+    block_on(world.apps.store_app(&demo_app())).unwrap();
+    assert_eq!(call(&world, &for_request(id)).status, 200, "no cool-down is left behind");
+}
+
+#[test]
+fn failures_outside_are_a_503_that_says_when_to_come_back() {
+    let world = World::default();
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    let lost = call(&world, &recorded("phone"));
+    let no_keys = World { keyring: FakeKeyring(None), ..World::default() };
+    for reply in [lost, call(&no_keys, &recorded("phone"))] {
+        check_shape(&reply);
+        assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));
+    }
+    assert_eq!(messages(&world), 0);
+}
+
+#[test]
+fn the_code_goes_out_on_the_channel_in_the_length_and_the_language_that_was_asked() {
+    let world = World::default();
+    let reply = call(&world, &recorded("phone"));
+    assert_eq!((reply.status, reply.outcome), (200, "sent"), "{reply:?}");
+    assert_eq!(reply.json.as_object().unwrap().len(), 1);
+    let id = parse_request_id(reply.json["requestId"].as_str().unwrap()).unwrap();
+    let (to, sms) = world.sms.taken().remove(0);
+    assert_eq!(to, "+14155550100");
+    assert!(sms.text.contains("expires in 5 minutes"), "{}", sms.text);
+    let code = world.last_code();
+    assert!(matches!(block_on(world.verify(id, &code)), Ok(Outcome::Verified(_))));
+
+    call(&world, &recorded("email"));
+    let (to, email) = world.email.taken().remove(0);
+    assert_eq!((to.as_str(), email.subject.as_str()), ("ada@example.com", "Dein Code für Demo"));
+
+    for length in [4, 6] {
+        let body =
+            json!({ "phoneNumber": "+919876543210", "channels": ["SMS"], "otpLength": length });
+        assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);
+        assert_eq!(world.last_code().len(), length);
+    }
+}
+
+#[test]
+fn with_both_addresses_the_channels_are_tried_in_order() {
+    for (channels, refused, expected) in [
+        (json!(["SMS", "EMAIL"]), false, (1, 0)),
+        (json!(["SMS", "EMAIL"]), true, (0, 1)),
+        (json!(["EMAIL", "SMS"]), true, (0, 1)),
+    ] {
+        let world = World::default();
+        if refused {
+            world.sms.answer([Verdict::Refuse]);
+        }
+        let body = json!({
+            "phoneNumber": "+14155550100", "email": "ada@example.com", "channels": channels,
+        });
+        assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);
+        assert_eq!((world.sms.taken().len(), world.email.taken().len()), expected, "{channels}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Recorded events, changed for the case at hand, and the answers they get.
+
+use passcode_http::{Answer, Request};
+use passcode_testkit::schedule::block_on;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// An API Gateway event.
+#[derive(Clone, Debug)]
+pub struct Event(pub Value);
+
+impl Event {
+    /// The recorded event `events/<function>/<case>.json`.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none.
+    #[must_use]
+    pub fn recorded(function: &str, case: &str) -> Self {
+        let path = root().join("events").join(function).join(case).with_extension("json");
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self(
+            serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        )
+    }
+
+    /// With another body, as text.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<String>) -> Self {
+        self.0["body"] = body.into().into();
+        self.0["isBase64Encoded"] = false.into();
+        self
+    }
+
+    /// With another body, in JSON.
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        self.body(body.to_string())
+    }
+
+    /// With a body of bytes, in base64.
+    #[must_use]
+    pub fn bytes(mut self, body: &[u8]) -> Self {
+        self.0["body"] = data_encoding::BASE64.encode(body).into();
+        self.0["isBase64Encoded"] = true.into();
+        self
+    }
+
+    /// With a header, or without it.
+    #[must_use]
+    pub fn header<'a>(mut self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+        match (self.0["headers"].as_object_mut(), value.into()) {
+            (Some(headers), Some(value)) => drop(headers.insert(name.to_owned(), value.into())),
+            (Some(headers), None) => drop(headers.remove(name)),
+            (None, _) => panic!("an event without headers"),
+        }
+        self
+    }
+
+    /// About another challenge, wherever the event names one.
+    #[must_use]
+    pub fn challenge(self, id: &str) -> Self {
+        let recorded = "ARID_ORTTY3PENRMEHZ4GFK6T3UGGSMKXBJT6KTWNE2MLMFWNVBRMI7UA";
+        Self::parse(&self.0.to_string().replace(recorded, id))
+    }
+
+    fn parse(text: &str) -> Self {
+        Self(serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}")))
+    }
+
+    /// The request that the runtime makes of it.
+    ///
+    /// # Panics
+    ///
+    /// Where the runtime refuses it.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        lambda_http::request::from_str(&self.0.to_string())
+            .unwrap_or_else(|error| panic!("{}: {error}", self.0))
+    }
+}
+
+/// What a function answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body, where it is JSON.
+    pub json: Value,
+    /// The body.
+    pub text: String,
+    /// The whole answer.
+    pub retry_after: Option<String>,
+    /// The content type.
+    pub media: String,
+    /// How the log says it ended.
+    pub outcome: &'static str,
+}
+
+/// Runs a handler that waits only for fakes.
+pub fn reply(handling: impl Future<Output = Answer>) -> Reply {
+    let answer = block_on(handling);
+    let header = |name: &str| {
+        answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{answer:?}");
+    Reply {
+        status: answer.status.as_u16(),
+        json: serde_json::from_str(&answer.body).unwrap_or(json!(null)),
+        retry_after: header("retry-after"),
+        media: header("content-type").unwrap_or_default(),
+        text: answer.body,
+        outcome: answer.record.outcome,
+    }
+}
+
+/// The root of the project.
+#[must_use]
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
