@@ -1,1 +1,9 @@
-//! x
+//! Every adapter keeps its port's promises: against fakes, against an embedded DynamoDB and the
+//! local sink, and, where `.ci/run` starts them, against AWS's DynamoDB Local and moto. And what
+//! adapters do when the other side is slow, silent or refuses.
+
+mod couriers;
+mod keyring;
+mod ledgers;
+mod moto;
+mod peer;

@@ -9,11 +9,12 @@ use std::{
 /// Gives way once: every fake port call is a point where somebody else may come between.
 pub async fn give_way() {
     let mut given = false;
-    std::future::poll_fn(|_| {
+    std::future::poll_fn(|context| {
         if given {
             return Poll::Ready(());
         }
         given = true;
+        context.waker().wake_by_ref();
         Poll::Pending
     })
     .await;

@@ -1,0 +1,204 @@
+//! Ledgers and apps: in memory, in the embedded DynamoDB, in AWS's DynamoDB Local.
+
+use crate::peer::{aws_at, losing_the_first_answer, silent};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use passcode::{
+    local::Stack,
+    template::{self, Table, Template},
+};
+use passcode_domain::{
+    ChallengeId, Channel, PresentedCode, SubjectKey,
+    ports::{LoadLedgers, StoreError, StoreLedgers as _},
+    send::{self, Couriers, Target},
+    transact::Ports,
+    verify::{self, Outcome},
+};
+use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable};
+use passcode_runtime::{SystemClock, SystemEntropy};
+use passcode_testkit::{FakeApps, FakeEntropy, FakeLedgers, World, conformance};
+use passcode_tests::event::root;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+fn the_template() -> Template {
+    template::read(&root().join("template.yaml")).expect("template.yaml is good")
+}
+
+async fn embedded() -> Stack {
+    let observer = Arc::new(|_: &str, _: &passcode_runtime::Observed| {});
+    Stack::in_memory(&the_template(), observer).await.expect("the stack starts")
+}
+
+fn challenge_table(url: &str) -> ChallengeTable {
+    ChallengeTable::new(&aws_at(url), "ChallengeTable".to_owned())
+}
+
+#[tokio::test]
+async fn the_fakes_keep_the_promises() {
+    conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
+    conformance::apps(&FakeApps::default()).await;
+}
+
+#[tokio::test]
+async fn the_embedded_dynamodb_keeps_the_promises() {
+    let stack = embedded().await;
+    conformance::ledgers(&challenge_table(&stack.dynamodb), &SystemEntropy).await;
+    let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
+    conformance::apps(&apps).await;
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_a_success_and_no_conflict() {
+    let stack = embedded().await;
+    let lossy = losing_the_first_answer(stack.dynamodb.clone()).await;
+    let world = World::default();
+    world.open_and_send();
+    let key = SubjectKey::from_bytes([9; 16]);
+    let ledger = passcode_domain::Ledger::new(world.app.id.clone());
+    let stored = challenge_table(&lossy).store(&key, &ledger, 0).await;
+    assert_eq!(stored.expect("the retry recognises its own write"), 1);
+    let direct = challenge_table(&stack.dynamodb);
+    assert_eq!(direct.load(&key).await.expect("loads").version, 1);
+    let again = direct.store(&key, &ledger, 0).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "somebody else's write stays a conflict");
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_holds_a_request_for_a_bounded_time() {
+    let (url, asked) = silent().await;
+    let began = Instant::now();
+    let loaded = challenge_table(&url).load(&SubjectKey::from_bytes([1; 16])).await;
+    assert!(matches!(loaded, Err(StoreError::Unavailable(_))));
+    assert!(began.elapsed() < CALL_TIMEOUT + Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(asked.load(Ordering::SeqCst) > 1, "reading is tried again");
+}
+
+/// Opens and sends a challenge with the real store, and returns it with its code.
+async fn sent(world: &World, table: &ChallengeTable) -> (ChallengeId, String) {
+    let ports = Ports { ledgers: table, clock: &SystemClock, entropy: &SystemEntropy };
+    let opening = passcode_domain::open::Open::new(
+        &world.app,
+        world.keys(),
+        &SystemEntropy,
+        World::phone().into(),
+        Duration::from_mins(5),
+    )
+    .expect("an address");
+    let couriers = Couriers { sms: &world.sms, email: &world.email };
+    let target = Target::New(&opening, &world.app);
+    let wish = World::wish(Channel::Sms);
+    let sent = send::send(ports, world.keys(), &world.apps, couriers, target, &wish).await;
+    sent.expect("sent");
+    (opening.id, world.last_code())
+}
+
+/// `tasks` callers present codes at the same moment, every fourth the right one.
+async fn storm(
+    url: &str,
+    tasks: usize,
+) -> Vec<Result<Outcome, passcode_domain::transact::Failure>> {
+    let table = challenge_table(url);
+    let world = Arc::new(World::default());
+    let (id, code) = sent(&world, &table).await;
+    let callers: Vec<_> = (0..tasks)
+        .map(|n| {
+            let (world, table) = (world.clone(), table.clone());
+            let code = if n % 4 == 0 { code.clone() } else { World::wrong(&code) };
+            tokio::spawn(async move {
+                let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
+                let presented = PresentedCode::parse(&code).expect("a code");
+                let verified = verify::verify(ports, world.keys(), id, &presented).await;
+                verified.map(|(outcome, _)| outcome)
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for caller in callers {
+        outcomes.push(caller.await.expect("no panic"));
+    }
+    outcomes
+}
+
+/// At most one success and five revealed outcomes; and a success unless wrong codes came first.
+fn check_storm(outcomes: &[Result<Outcome, passcode_domain::transact::Failure>]) {
+    let count = |wanted: fn(&Outcome) -> bool| {
+        outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(wanted)).count()
+    };
+    let verified = count(|outcome| matches!(outcome, Outcome::Verified(_)));
+    let incorrect = count(|outcome| matches!(outcome, Outcome::Incorrect));
+    assert!(verified <= 1, "{verified} successes");
+    assert!(verified + incorrect <= 5, "{verified} + {incorrect} revealed outcomes");
+    assert!(verified == 1 || incorrect == 5, "{verified} + {incorrect}: {outcomes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_callers_share_one_success_and_the_attempts() {
+    let stack = embedded().await;
+    for _ in 0..4 {
+        check_storm(&storm(&stack.dynamodb, 64).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_right_codes_are_one_success() {
+    let stack = embedded().await;
+    let table = challenge_table(&stack.dynamodb);
+    let world = Arc::new(World::default());
+    let (id, code) = sent(&world, &table).await;
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let (world, table, code) = (world.clone(), table.clone(), code.clone());
+            tokio::spawn(async move {
+                let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
+                let presented = PresentedCode::parse(&code).expect("a code");
+                verify::verify(ports, world.keys(), id, &presented).await
+            })
+        })
+        .collect();
+    let mut successes = 0;
+    for caller in callers {
+        let outcome = caller.await.expect("no panic");
+        successes += usize::from(matches!(outcome, Ok((Outcome::Verified(_), _))));
+    }
+    assert_eq!(successes, 1);
+}
+
+/// Makes the template's tables in AWS's DynamoDB Local.
+async fn make_tables(url: &str) {
+    let client = aws_sdk_dynamodb::Client::new(&aws_at(url));
+    for Table { name, key, .. } in the_template().tables {
+        let schema = KeySchemaElement::builder().attribute_name(&key).key_type(KeyType::Hash);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(&key)
+            .attribute_type(ScalarAttributeType::S);
+        let _ = client.delete_table().table_name(&name).send().await;
+        let made = client
+            .create_table()
+            .table_name(&name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(schema.build().expect("a schema"))
+            .attribute_definitions(attribute.build().expect("an attribute"))
+            .send();
+        made.await.expect("the table is made");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs AWS's DynamoDB Local at DYNAMODB_LOCAL_URL; .ci/run starts it"]
+async fn awss_dynamodb_local_keeps_the_promises() {
+    let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL");
+    make_tables(&url).await;
+    conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
+    conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
+    let lossy = losing_the_first_answer(url.clone()).await;
+    let ledger = passcode_domain::Ledger::new(World::default().app.id.clone());
+    let key = SubjectKey::from_bytes([9; 16]);
+    assert_eq!(challenge_table(&lossy).store(&key, &ledger, 0).await.expect("stored"), 1);
+    for _ in 0..4 {
+        check_storm(&storm(&url, 64).await);
+    }
+}
