@@ -1,1 +1,5 @@
-//! x
+//! Whole journeys over HTTP, through a stack in memory: the real adapters, the real routes.
+
+mod first_path;
+mod leaks;
+mod local_stack;

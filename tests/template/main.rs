@@ -1,1 +1,151 @@
-//! x
+//! `template.yaml` as tested code: what is deployed is what the functions are, and no function may
+//! do more than its ports.
+
+use passcode::template;
+use passcode_tests::event::root;
+use serde_yaml_ng::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// The action that each port is.
+const PORTS: [(&str, &str); 6] = [
+    ("LoadApps", "dynamodb:GetItem"),
+    ("LoadKeyring", "secretsmanager:GetSecretValue"),
+    ("LoadLedgers", "dynamodb:GetItem"),
+    ("StoreLedgers", "dynamodb:PutItem"),
+    ("SmsCourier", "sns:Publish"),
+    ("EmailCourier", "ses:SendEmail"),
+];
+
+fn yaml() -> Value {
+    let text = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
+    serde_yaml_ng::from_str(&text).expect("YAML")
+}
+
+fn names_in(folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect(folder);
+    entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect()
+}
+
+fn pascal(name: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('-').map(capital).collect()
+}
+
+fn functions() -> BTreeMap<String, Value> {
+    let yaml = yaml();
+    let names = names_in("functions");
+    let of = |name: &String| {
+        yaml["Resources"][format!("{}Function", pascal(name))]["Properties"].clone()
+    };
+    names.iter().map(|name| (name.clone(), of(name))).collect()
+}
+
+#[test]
+fn crates_events_resources_and_the_router_have_the_same_names() {
+    let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
+    let deployed: BTreeSet<_> = template.functions.iter().map(|f| f.name.clone()).collect();
+    assert_eq!(deployed, names_in("functions"));
+    assert_eq!(deployed, names_in("events"));
+    for (name, properties) in functions() {
+        assert_eq!(properties["CodeUri"], format!("target/lambda/{name}/"), "{name}");
+    }
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    for function in &template.functions {
+        for route in &function.routes {
+            let entry = format!(
+                "[[workspace.metadata.lambda.watch.router.\"{}\"]]\nmethod = \"{}\"\nfunction = \"{}\"\n",
+                route.path, route.method, function.name
+            );
+            assert!(manifest.contains(&entry), "Cargo.toml lacks {entry}");
+        }
+    }
+    let routes: usize = template.functions.iter().map(|f| f.routes.len()).sum();
+    assert_eq!(manifest.matches("[[workspace.metadata.lambda.watch.router.").count(), routes);
+}
+
+#[test]
+fn a_policy_is_the_functions_ports_and_nothing_else() {
+    for (name, properties) in functions() {
+        let boot =
+            std::fs::read_to_string(root().join("functions").join(&name).join("src/main.rs"));
+        let boot = boot.expect("main.rs");
+        let code = std::fs::read_to_string(root().join("functions").join(&name).join("src/lib.rs"));
+        let code = code.expect("lib.rs");
+        let mut granted = BTreeSet::new();
+        for statement in properties["Policies"][0]["Statement"].as_sequence().expect("statements") {
+            let sid = statement["Sid"].as_str().expect("a Sid");
+            let port = PORTS.iter().find(|(port, _)| *port == sid);
+            let (_, action) = port.unwrap_or_else(|| panic!("{name}: {sid} is no port"));
+            assert_eq!(statement["Action"].as_str(), Some(*action), "{name}: {sid}");
+            let is_everything = statement["Resource"] == "*";
+            assert_eq!(is_everything, sid == "SmsCourier", "{name}: {sid}");
+            assert!(granted.insert(sid.to_owned()), "{name}: {sid} twice");
+        }
+        for (port, _) in PORTS {
+            let is_used =
+                code.contains(&format!(": {port}")) || code.contains(&format!("+ {port}"));
+            assert_eq!(granted.contains(port), is_used, "{name}: {port}");
+        }
+        for (sdk, port) in [("passcode_sns", "SmsCourier"), ("passcode_ses", "EmailCourier")] {
+            assert_eq!(boot.contains(sdk), granted.contains(port), "{name}: {sdk}");
+        }
+    }
+}
+
+#[test]
+fn every_function_keeps_its_logs_for_a_time_that_is_set() {
+    let yaml = yaml();
+    assert_eq!(yaml["Globals"]["Function"]["LoggingConfig"]["LogFormat"], "JSON");
+    assert_eq!(yaml["Globals"]["Function"]["Tracing"], "Active");
+    for (name, _) in functions() {
+        let logs = &yaml["Resources"][format!("{}Logs", pascal(&name))];
+        assert_eq!(logs["Type"], "AWS::Logs::LogGroup", "{name}");
+        assert!(!logs["Properties"]["RetentionInDays"].is_null(), "{name}");
+    }
+}
+
+#[test]
+fn tables_are_encrypted_on_demand_and_forget_or_recover() {
+    let yaml = yaml();
+    for (name, has_ttl) in [("ChallengeTable", true), ("AppTable", false)] {
+        let table = &yaml["Resources"][name]["Properties"];
+        assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+        assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
+        assert_eq!(table["TimeToLiveSpecification"]["Enabled"] == true, has_ttl, "{name}");
+        let recovery = &table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+        assert_eq!(*recovery == true, !has_ttl, "{name}");
+    }
+}
+
+#[test]
+fn a_request_ends_before_its_functions_time_out() {
+    use passcode_dynamodb::CALL_TIMEOUT as STORE;
+    use passcode_runtime::CALL_TIMEOUT as KEYRING;
+    let seconds = yaml()["Globals"]["Function"]["Timeout"].as_u64().expect("a time-out");
+    // App, keyring, ledger, claim, one message on each channel, mark: each as slow as it may be.
+    let slowest =
+        STORE + KEYRING + 3 * STORE + passcode_sns::CALL_TIMEOUT + passcode_ses::CALL_TIMEOUT;
+    assert!(slowest < Duration::from_secs(seconds), "{slowest:?}");
+    assert!(seconds < 30, "an HTTP API waits no longer");
+}
+
+#[test]
+fn every_recorded_event_is_a_route_of_its_function() {
+    let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
+    for function in template.functions {
+        for file in names_in(&format!("events/{}", function.name)) {
+            let case = file.trim_end_matches(".json");
+            let event = passcode_tests::event::Event::recorded(&function.name, case);
+            let keys: Vec<_> = function
+                .routes
+                .iter()
+                .map(|route| format!("{} {}", route.method, route.path))
+                .collect();
+            let key = event.0["routeKey"].as_str().expect("a route key").to_owned();
+            assert!(keys.contains(&key), "{}: {key}", function.name);
+        }
+    }
+}
