@@ -26,7 +26,7 @@ async fn everything_stored(client: &Client) -> String {
         let items = dynamodb.scan().table_name(table).send().await.expect("a scan").items;
         let items = items.unwrap_or_default();
         assert!(!items.is_empty(), "{table} has items");
-        all += &format!("{items:?}");
+        all.extend(items.into_iter().map(|item| format!("{item:?}")));
     }
     all
 }

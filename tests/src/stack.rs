@@ -40,13 +40,13 @@ impl Client {
     }
 
     /// A request to the API, as the demo app's server where `is_server`.
-    #[must_use]
     pub fn request(&self, method: &str, path: &str, is_server: bool) -> reqwest::RequestBuilder {
         let method = method.parse().expect("a method");
         let request = self.http.request(method, format!("{}{path}", self.stack.api));
-        match is_server {
-            true => request.header("clientId", "demo").header("clientSecret", "demo-secret"),
-            false => request,
+        if is_server {
+            request.header("clientId", "demo").header("clientSecret", "demo-secret")
+        } else {
+            request
         }
     }
 

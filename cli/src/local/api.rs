@@ -30,7 +30,7 @@ const MAX_BODY: usize = 6 * 1024 * 1024;
 pub(super) fn routes(
     stack: &Stack,
     inbox: Inbox,
-    observer: Observer,
+    observer: &Observer,
 ) -> Result<Router, Box<dyn Error>> {
     let mut router = Router::new();
     for function in &stack.template.functions {
@@ -46,7 +46,7 @@ pub(super) fn routes(
     }
     let clock = stack.clock.clone();
     let router = router
-        .route("/_local/clock", post(move |body| advance(clock.clone(), body)))
+        .route("/_local/clock", post(move |body| async move { advance(&clock, &body) }))
         .merge(inbox::routes(inbox))
         .merge(issuer::routes(&stack.api, stack.clock.clone())?)
         .merge(docs::routes())
@@ -109,7 +109,7 @@ impl Serve {
             source_ip: peer.map_or("127.0.0.1".into(), |ConnectInfo(peer)| peer.ip().to_string()),
             now: now.as_millis(),
         };
-        let Ok(request) = event::request(context, &method, &uri, &headers, &body) else {
+        let Ok(request) = event::request(&context, &method, &uri, &headers, &body) else {
             return message(StatusCode::BAD_REQUEST, "Bad Request");
         };
         let observed = observe(&self.function, &request_id, now, (self.handler)(request)).await;
@@ -126,7 +126,7 @@ struct Advance {
     advance_seconds: u64,
 }
 
-async fn advance(clock: super::LocalClock, Json(body): Json<Advance>) -> Json<serde_json::Value> {
+fn advance(clock: &super::LocalClock, Json(body): &Json<Advance>) -> Json<serde_json::Value> {
     clock.advance(Duration::from_secs(body.advance_seconds));
     Json(json!({ "now": inbox::time(clock.now()) }))
 }

@@ -24,7 +24,7 @@ pub(super) struct Context<'a> {
 
 /// The event of a request, as a function receives it.
 pub(super) fn request(
-    context: Context<'_>,
+    context: &Context<'_>,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
@@ -35,7 +35,7 @@ pub(super) fn request(
 }
 
 fn event(
-    context: Context<'_>,
+    context: &Context<'_>,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,

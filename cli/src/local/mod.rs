@@ -137,7 +137,7 @@ impl Stack {
         stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
         stack.serve(sink, sink_routes);
         demo::create(&stack).await?;
-        let routes = api::routes(&stack, inbox, observer)?;
+        let routes = api::routes(&stack, inbox, &observer)?;
         stack.serve(api, routes);
         Ok(stack)
     }

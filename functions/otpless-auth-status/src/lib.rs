@@ -106,6 +106,7 @@ pub struct OldStatusResponse {
 /// A verified identity, in the older form.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub struct Identity {
     /// `MOBILE` or `EMAIL`.
     identity_type: &'static str,
@@ -305,7 +306,7 @@ const fn older() {}
 #[openapi(paths(current, older))]
 struct Api;
 
-/// The endpoints' part of the OpenAPI document.
+/// The endpoints' part of the `OpenAPI` document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()

@@ -112,8 +112,8 @@ pub fn email(text: &Text<'_>) -> Email {
 
 /// Checks an app's template before it is stored.
 pub fn check_template(source: &str) -> Result<(), TemplateError> {
-    FluentResource::try_new(source.to_owned()).map_err(|_| TemplateError::Syntax)?;
     const MARK: &str = "\u{2}code\u{3}";
+    FluentResource::try_new(source.to_owned()).map_err(|_| TemplateError::Syntax)?;
     let mut words = Words::new(LANGUAGES[0], Some(source));
     words.args.set("code", MARK);
     words.args.set("brand", "Brand");

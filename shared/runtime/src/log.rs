@@ -1,4 +1,4 @@
-//! The request log: one JSON line a request, which is also its metrics, in CloudWatch's embedded
+//! The request log: one JSON line a request, which is also its metrics, in `CloudWatch`'s embedded
 //! metric format. Metrics count challenges, by app and channel.
 
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
@@ -7,7 +7,7 @@ use passcode_domain::Timestamp;
 use passcode_http::Record;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The CloudWatch namespace.
+/// The `CloudWatch` namespace.
 pub const NAMESPACE: &str = "Passcode";
 
 /// The outcomes that are counted, with their metrics.

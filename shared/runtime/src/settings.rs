@@ -11,7 +11,9 @@ pub struct MissingSetting(pub &'static str);
 
 /// Where settings come from: the environment, or a table in the local stack and in tests.
 #[derive(Clone)]
-pub struct Settings(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Settings(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Settings {
     /// The environment of this process.

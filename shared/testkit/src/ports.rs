@@ -160,7 +160,7 @@ impl Clock for FakeClock {
     }
 }
 
-/// Entropy that repeats from run to run (SplitMix64).
+/// Entropy that repeats from run to run (`SplitMix64`).
 #[derive(Clone, Debug, Default)]
 pub struct FakeEntropy(Arc<AtomicU64>);
 

@@ -1,5 +1,7 @@
 //! The rules of a challenge, as tables, properties and interleavings. Refusals come first.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod interleavings;
 mod messages;
 mod properties;

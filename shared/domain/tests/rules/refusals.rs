@@ -124,7 +124,7 @@ fn failures_follow_the_subject_across_challenges_until_a_success() {
     };
     let day = Duration::from_hours(24);
     assert!(status(&world, id) == Status::NotSent);
-    world.clock.advance(day - SECOND);
+    world.clock.advance(day.checked_sub(SECOND).unwrap());
     let id = world.open();
     assert_eq!(refusal(&world, id), Some(Refusal::Exhausted(Some(until))));
     world.clock.advance(SECOND);
