@@ -9,7 +9,7 @@ use passcode_domain::{
 };
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
-use passcode_testkit::{World, demo_app};
+use passcode_testkit::{FakeEmail, FakeSms, Verdict, World, conformance, demo_app};
 use passcode_tests::stack::Client;
 use std::{
     sync::atomic::Ordering,
@@ -64,6 +64,30 @@ async fn send_both(url: &str) -> [Result<(), CourierError>; 2] {
 }
 
 #[tokio::test]
+async fn the_fakes_keep_the_promises() {
+    let sms = [FakeSms::default(), FakeSms::default(), FakeSms::default()];
+    let email = [FakeEmail::default(), FakeEmail::default(), FakeEmail::default()];
+    sms[1].answer([Verdict::Refuse]);
+    sms[2].answer([Verdict::Lose]);
+    email[1].answer([Verdict::Refuse]);
+    email[2].answer([Verdict::Lose]);
+    conformance::sms_courier(sms.each_ref(), &an_sms()).await;
+    conformance::email_courier(email.each_ref(), &an_email()).await;
+}
+
+#[tokio::test]
+async fn sns_and_ses_keep_the_promises() {
+    let client = Client::start().await;
+    let (refusing, _) = answering(400, "").await;
+    let (losing, _) = answering(500, "").await;
+    let places = [client.stack.sink.as_str(), &refusing, &losing];
+    let sms = places.map(|url| SnsCourier::new(&aws_at(url)));
+    let email = places.map(|url| SesCourier::new(&aws_at(url), "no-reply@example.com".into()));
+    conformance::sms_courier(sms.each_ref(), &an_sms()).await;
+    conformance::email_courier(email.each_ref(), &an_email()).await;
+}
+
+#[tokio::test]
 async fn a_refusal_is_known_to_have_sent_nothing() {
     for status in [400, 403, 404, 429] {
         let (url, asked) = answering(status, "").await;
@@ -76,7 +100,7 @@ async fn a_refusal_is_known_to_have_sent_nothing() {
 
 #[tokio::test]
 async fn an_error_inside_the_service_leaves_it_open_and_is_not_tried_again() {
-    for status in [500, 502, 503] {
+    for status in [408, 500, 502, 503] {
         let (url, asked) = answering(status, "").await;
         for result in send_both(&url).await {
             assert!(matches!(result, Err(CourierError::Unknown(_))), "{status}: {result:?}");
@@ -101,8 +125,12 @@ async fn a_service_that_never_answers_is_asked_once_and_for_a_bounded_time() {
 async fn a_cause_repeats_neither_code_nor_address() {
     let (sms, email) = (an_sms(), an_email());
     let code = sms.text.rsplit('#').next().expect("a code").to_owned();
-    for status in [400, 500] {
-        let (url, _) = answering(status, "").await;
+    // SES and SNS name the address they refuse.
+    const ECHO: &str = r#"{"__type":"MessageRejected","message":"ada@example.com +14155550100"}"#;
+    const XML: &str = "<ErrorResponse><Error><Code>InvalidParameter</Code>\
+        <Message>+14155550100 ada@example.com</Message></Error></ErrorResponse>";
+    for (status, body) in [(400, ECHO), (400, XML), (500, ECHO)] {
+        let (url, _) = answering(status, body).await;
         for result in send_both(&url).await {
             let record = match result {
                 Err(CourierError::Refused(cause) | CourierError::Unknown(cause)) => {

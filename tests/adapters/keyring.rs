@@ -3,6 +3,7 @@
 use crate::peer::{answering, aws_at, silent};
 use passcode_domain::ports::LoadKeyring as _;
 use passcode_runtime::{CALL_TIMEOUT, SecretKeyring};
+use passcode_testkit::{World, conformance};
 use passcode_tests::stack::Client;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -42,5 +43,6 @@ async fn it_is_read_once_and_then_remembered() {
 #[tokio::test]
 async fn the_local_stack_has_one() {
     let client = Client::start().await;
-    keyring(&client.stack.sink).keyring().await.expect("a keyring");
+    conformance::keyring(&keyring(&client.stack.sink)).await;
+    conformance::keyring(&World::default().keyring).await;
 }

@@ -1,8 +1,9 @@
 //! Ledgers and apps: in memory, in the embedded DynamoDB, in AWS's DynamoDB Local.
 
-use crate::peer::{aws_at, losing_the_first_answer, silent};
+use crate::peer::{answering, aws_at, losing_the_first_answer, silent};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
+    ScalarAttributeType,
 };
 use passcode::{
     local::Stack,
@@ -10,14 +11,14 @@ use passcode::{
 };
 use passcode_domain::{
     ChallengeId, Channel, PresentedCode, SubjectKey,
-    ports::{LoadLedgers, StoreError, StoreLedgers as _},
+    ports::{LoadApps as _, LoadLedgers, StoreError, StoreLedgers as _},
     send::{self, Couriers, Target},
     transact::Ports,
     verify::{self, Outcome},
 };
 use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable};
 use passcode_runtime::{SystemClock, SystemEntropy};
-use passcode_testkit::{FakeApps, FakeEntropy, FakeLedgers, World, conformance};
+use passcode_testkit::{FakeApps, FakeClock, FakeEntropy, FakeLedgers, World, conformance};
 use passcode_tests::event::root;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -41,6 +42,52 @@ fn challenge_table(url: &str) -> ChallengeTable {
 async fn the_fakes_keep_the_promises() {
     conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
     conformance::apps(&FakeApps::default()).await;
+    conformance::clock(&FakeClock::default()).await;
+    conformance::entropy(&FakeEntropy::default());
+}
+
+#[tokio::test]
+async fn clock_and_entropy_keep_the_promises() {
+    conformance::clock(&SystemClock).await;
+    conformance::entropy(&SystemEntropy);
+}
+
+#[tokio::test]
+async fn a_throttled_store_is_unavailable_and_is_tried_again() {
+    const THROTTLED: &str =
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#;
+    let (url, asked) = answering(400, THROTTLED).await;
+    let loaded = challenge_table(&url).load(&SubjectKey::from_bytes([1; 16])).await;
+    let Err(StoreError::Unavailable(cause)) = loaded else { panic!("{loaded:?}") };
+    let named = "refused, ProvisionedThroughputExceededException, status 400";
+    assert_eq!(cause.to_string(), named);
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "three tries");
+}
+
+#[tokio::test]
+async fn settings_that_break_a_promise_are_refused_however_they_were_stored() {
+    let stack = embedded().await;
+    let client = aws_sdk_dynamodb::Client::new(&aws_at(&stack.dynamodb));
+    let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
+    for (document, cause) in [
+        (
+            r#"{"id":"shop","name":"Shop","secrets":[],"policy":{"code_seconds":86400}}"#,
+            "30 to 600",
+        ),
+        (r#"{"id":"shop","name":"Shop","secrets":[],"policy":{"max_attempts":255}}"#, "1 to 10"),
+        (r#"{"id":"shop","name":"Shop","secrets":[],"templates":{"t":"sms = hi"}}"#, "$code"),
+        (r#"{"id":"demo","name":"Shop","secrets":[]}"#, "another id"),
+        (r#"{"id":"shop","name":"Shop","secrets":[],"typo":1}"#, "not the settings"),
+        ("demo-secret", "not the settings"),
+    ] {
+        let value = |text: &str| AttributeValue::S(text.to_owned());
+        let item = client.put_item().table_name("AppTable").item("app", value("shop"));
+        item.item("document", value(document)).send().await.expect("stored by hand");
+        let loaded = apps.load_app(&"shop".parse().expect("an id")).await;
+        let Err(StoreError::Unavailable(found)) = loaded else { panic!("{loaded:?}") };
+        assert!(found.to_string().replace(' ', "").contains(&cause.replace(' ', "")), "{found}");
+        assert!(!found.to_string().contains("demo-secret"));
+    }
 }
 
 #[tokio::test]
@@ -86,8 +133,7 @@ async fn sent(world: &World, table: &ChallengeTable) -> (ChallengeId, String) {
         &SystemEntropy,
         World::phone().into(),
         Duration::from_mins(5),
-    )
-    .expect("an address");
+    );
     let couriers = Couriers { sms: &world.sms, email: &world.email };
     let target = Target::New(&opening, &world.app);
     let wish = World::wish(Channel::Sms);
@@ -111,7 +157,7 @@ async fn storm(
             tokio::spawn(async move {
                 let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
                 let presented = PresentedCode::parse(&code).expect("a code");
-                let verified = verify::verify(ports, world.keys(), id, &presented).await;
+                let verified = verify::verify(ports, &world.keyring, id, &presented).await;
                 verified.map(|(outcome, _)| outcome)
             })
         })
@@ -155,7 +201,7 @@ async fn sixty_four_right_codes_are_one_success() {
             tokio::spawn(async move {
                 let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
                 let presented = PresentedCode::parse(&code).expect("a code");
-                verify::verify(ports, world.keys(), id, &presented).await
+                verify::verify(ports, &world.keyring, id, &presented).await
             })
         })
         .collect();

@@ -104,7 +104,7 @@ fn failures_outside_are_a_503_that_says_when_to_come_back() {
     world.apps.set_down(true);
     let no_app = call(&world, &phone());
     world.apps.set_down(false);
-    let no_keys = World { keyring: FakeKeyring(None), ..World::default() };
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
     for reply in [lost, contended, no_app, call(&no_keys, &phone())] {
         check_shape(&reply);
         assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));

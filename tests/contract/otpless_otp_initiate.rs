@@ -218,7 +218,7 @@ fn failures_outside_are_a_503_that_says_when_to_come_back() {
     let world = World::default();
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = call(&world, &recorded("phone"));
-    let no_keys = World { keyring: FakeKeyring(None), ..World::default() };
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
     for reply in [lost, call(&no_keys, &recorded("phone"))] {
         check_shape(&reply);
         assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));

@@ -141,7 +141,7 @@ fn failures_outside_are_a_503_and_the_caller_can_go_on() {
         assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));
         assert_eq!((&reply.json["ok"], reply.outcome), (&json!(false), "unavailable"));
     }
-    let no_keys = World { keyring: FakeKeyring(None), ..World::default() };
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
     assert_eq!(present(&no_keys, id, &code).status, 503);
     assert_eq!(present(&world, id, &code).status, 200);
 }

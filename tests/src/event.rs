@@ -77,7 +77,7 @@ impl Event {
     /// Where the runtime refuses it.
     #[must_use]
     pub fn request(&self) -> Request {
-        lambda_http::request::from_str(&self.0.to_string())
+        passcode_http::event::request(self.0.clone())
             .unwrap_or_else(|error| panic!("{}: {error}", self.0))
     }
 }

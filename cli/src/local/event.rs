@@ -31,7 +31,7 @@ pub(super) fn request(
     body: &Bytes,
 ) -> Result<Request, serde_json::Error> {
     let event = event(context, method, uri, headers, body);
-    lambda_http::request::from_str(&event.to_string())
+    passcode_http::event::request(event)
 }
 
 fn event(

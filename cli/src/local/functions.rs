@@ -3,7 +3,7 @@
 use super::{LocalClock, Stack};
 use passcode_dynamodb::{AppTable, ChallengeTable};
 use passcode_http::{Answer, Request};
-use passcode_runtime::{CachedApps, MissingSetting, SecretKeyring, Settings, SystemEntropy, aws};
+use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -12,7 +12,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 pub(super) type Handler =
     Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
-type Build = fn(&Settings, LocalClock) -> Result<Handler, MissingSetting>;
+type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
 const FUNCTIONS: [(&str, Build); 4] = [
     ("otpless-auth-create", otpless_auth_create),
@@ -38,7 +38,7 @@ where
     Arc::new(move |request| Box::pin(handle(deps.clone(), request)))
 }
 
-fn otpless_auth_create(settings: &Settings, clock: LocalClock) -> Result<Handler, MissingSetting> {
+fn otpless_auth_create(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
     use otpless_auth_create::{Deps, handle};
     let aws = aws::config(settings)?;
     let deps = Deps {
@@ -51,7 +51,7 @@ fn otpless_auth_create(settings: &Settings, clock: LocalClock) -> Result<Handler
     Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
 }
 
-fn otpless_auth_status(settings: &Settings, clock: LocalClock) -> Result<Handler, MissingSetting> {
+fn otpless_auth_status(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
     use otpless_auth_status::{Deps, handle};
     let aws = aws::config(settings)?;
     let deps = Deps {
@@ -62,7 +62,7 @@ fn otpless_auth_status(settings: &Settings, clock: LocalClock) -> Result<Handler
     Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
 }
 
-fn otpless_otp_initiate(settings: &Settings, clock: LocalClock) -> Result<Handler, MissingSetting> {
+fn otpless_otp_initiate(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
     use otpless_otp_initiate::{Deps, handle};
     let aws = aws::config(settings)?;
     let deps = Deps {
@@ -77,7 +77,7 @@ fn otpless_otp_initiate(settings: &Settings, clock: LocalClock) -> Result<Handle
     Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
 }
 
-fn rollout_otp_verify(settings: &Settings, clock: LocalClock) -> Result<Handler, MissingSetting> {
+fn rollout_otp_verify(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
     use rollout_otp_verify::{Deps, handle};
     let aws = aws::config(settings)?;
     let deps = Deps {

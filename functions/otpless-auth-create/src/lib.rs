@@ -3,7 +3,7 @@
 
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, PhoneNumber,
+    App, Channel, PhoneNumber,
     open::{self, Open, Opened},
     policy::MAX_CHALLENGE_SECONDS,
     ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
@@ -70,6 +70,7 @@ pub struct CreateResponse {
     path = "/auth/v1/create",
     operation_id = "otpless-auth-create",
     tag = "OTPless",
+    summary = "Create an auth request; nothing is sent",
     request_body = CreateRequest,
     security(("clientId" = [], "clientSecret" = [])),
     responses(
@@ -99,16 +100,14 @@ where
     };
     let keyring = match deps.keyring.keyring().await {
         Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause),
+        Err(cause) => return otpless::keyless(&cause, record),
     };
-    let command = parse(body, &app).and_then(|(addresses, life, template)| {
-        let command = Open::new(&app, &keyring, &deps.entropy, addresses, life);
-        command.map(|open| open.with_template(template)).ok_or(Refusal::PhoneOrEmail)
-    });
-    let command = match command {
-        Ok(command) => command,
+    let (addresses, life, template) = match parse(body, &app) {
+        Ok(parsed) => parsed,
         Err(refusal) => return refusal.answer(record),
     };
+    let command = Open::new(&app, &keyring, &deps.entropy, addresses, life);
+    let command = command.with_template(template);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     match open::open(ports, &app, &command).await {
         Ok(Opened::Opened) => {
@@ -130,7 +129,7 @@ fn parse(body: CreateRequest, app: &App) -> Result<Parsed, Refusal> {
         let code = body.country_code.ok_or(Refusal::Phone)?;
         PhoneNumber::parse_national(&code, &national).map_err(|_| Refusal::Phone)
     });
-    let addresses = addresses(phone, body.email.as_deref())?;
+    let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
     let expiry = body.expiry.unwrap_or(DEFAULT_EXPIRY);
     if !(60..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
         return Err(Refusal::Expiry);

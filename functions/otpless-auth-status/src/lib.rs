@@ -30,8 +30,9 @@ pub struct Deps<A, L, C> {
 #[into_params(parameter_in = Query)]
 pub struct StatusRequest {
     /// The id that `create` or `initiate` gave.
-    #[schema(example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
-    request_id: String,
+    #[param(value_type = String, required)]
+    #[schema(value_type = String, required, example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    request_id: Option<String>,
 }
 
 /// How an auth request stands.
@@ -149,9 +150,10 @@ where
 }
 
 async fn id_in_body(request: &Request) -> Result<String, Refusal> {
-    let body: Result<StatusRequest, _> = body(request, &[Media::Json]).await;
     let own_row = |field: &str| (field == "requestId").then_some(Refusal::RequestId);
-    body.map(|body| body.request_id).map_err(|error| Refusal::of_body(&error, own_row))
+    let body: Result<StatusRequest, _> = body(request, &[Media::Json]).await;
+    let body = body.map_err(|error| Refusal::of_body(&error, own_row))?;
+    body.request_id.ok_or(Refusal::RequestId)
 }
 
 fn id_in_query(request: &Request) -> Result<String, Refusal> {
@@ -194,7 +196,7 @@ fn render(status: Status, record: Record) -> Answer {
 const LOCKED: AuthError = AuthError {
     error_code: "7021",
     message: "Verification failed",
-    description: "Too many incorrect OTPs, or given up. Create a new request.",
+    description: "Too many incorrect OTPs, or given up. Create a new request, now or later.",
 };
 
 fn render_old(status: Status, record: Record) -> Answer {
@@ -249,11 +251,10 @@ fn auth(details: &Details, status: &'static str) -> Auth {
 }
 
 fn identity(details: &Details) -> (&'static str, String) {
-    match details.addresses.on(details.channel) {
-        Some(Address::Phone(phone)) => ("MOBILE", phone.digits().to_owned()),
-        Some(Address::Email(email)) => ("EMAIL", email.as_str().to_owned()),
-        // A channel is only ever used with an address of its kind.
-        None => ("UNKNOWN", String::new()),
+    // A channel is only ever used with an address of its kind.
+    match details.addresses.on(details.channel).unwrap_or(details.addresses.primary()) {
+        Address::Phone(phone) => ("MOBILE", phone.digits().to_owned()),
+        Address::Email(email) => ("EMAIL", email.as_str().to_owned()),
     }
 }
 
@@ -270,6 +271,7 @@ const fn method(channel: Channel) -> &'static str {
     path = "/auth/v2/status",
     operation_id = "otpless-auth-status",
     tag = "OTPless",
+    summary = "How an auth request stands",
     params(StatusRequest),
     security(("clientId" = [], "clientSecret" = [])),
     responses(
@@ -289,6 +291,7 @@ const fn current() {}
     path = "/auth/v1/status",
     operation_id = "otpless-auth-status-v1",
     tag = "OTPless",
+    summary = "How an auth request stands, in the older form",
     request_body = StatusRequest,
     security(("clientId" = [], "clientSecret" = [])),
     responses(

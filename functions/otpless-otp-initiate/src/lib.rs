@@ -3,7 +3,7 @@
 
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, ChallengeId, Channel, Keyring, PhoneNumber,
+    Addresses, App, ChallengeId, Channel, Keyring, PhoneNumber,
     open::Open,
     policy::MAX_CHALLENGE_SECONDS,
     ports::{
@@ -61,10 +61,10 @@ pub struct InitiateRequest {
     #[schema(example = "user@example.com", max_length = 320)]
     email: Option<String>,
     /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address.
-    #[schema(required, example = json!(["SMS"]), min_items = 1, max_items = 2)]
+    #[schema(value_type = Vec<String>, required, example = json!(["SMS"]), min_items = 1)]
     channels: Option<Vec<String>>,
-    /// Digits of the code: 4 or 6.
-    #[schema(example = 6)]
+    /// Digits of the code: 4 or 6. Heeded from callers with credentials only.
+    #[schema(value_type = Option<u8>, example = 6)]
     otp_length: Option<u64>,
     /// Seconds that the code lives: at least 30, and at most 600 of it count.
     #[schema(minimum = 30, maximum = 86400, example = 300)]
@@ -92,6 +92,7 @@ pub struct InitiateResponse {
     path = "/auth/v1/initiate/otp",
     operation_id = "otpless-otp-initiate",
     tag = "OTPless",
+    summary = "Send the code, or send the next one",
     request_body = InitiateRequest,
     security((), ("clientId" = [], "clientSecret" = [])),
     responses(
@@ -127,22 +128,22 @@ where
     };
     let keyring = match deps.keyring.keyring().await {
         Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause),
+        Err(cause) => return otpless::keyless(&cause, record),
     };
     let parsed = parse(body, app.as_ref(), &keyring, &deps.entropy);
     let (plan, wish) = match parsed {
         Ok(parsed) => parsed,
         Err(refusal) => return refusal.answer(record),
     };
-    let (id, target) = match &plan {
-        Plan::Existing(id) => (*id, Target::Existing(*id, app.as_ref())),
-        Plan::New(open, app) => (open.id, Target::New(open, app)),
+    let (record, target) = match &plan {
+        Plan::Existing(id) => (record.challenge(*id), Target::Existing(*id, app.as_ref())),
+        Plan::New(open, app) => (record, Target::New(open, app)),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-        Ok(delivery) => render(delivery, id, record.challenge(id), &deps.clock),
-        Err(failure) => otpless::failed(&failure, record.challenge(id)),
+        Ok(delivery) => render(delivery, record, &deps.clock),
+        Err(failure) => otpless::failed(&failure, record),
     }
 }
 
@@ -179,6 +180,9 @@ fn parse(
     if body.expiry.is_some_and(|expiry| !(MIN_EXPIRY..=MAX_CHALLENGE_SECONDS).contains(&expiry)) {
         return Err(Refusal::Expiry);
     }
+    // Only a server may ask for codes that are easier to guess than the app's policy has them.
+    let length = length.filter(|_| app.is_some());
+    let first = channels.first().copied().unwrap_or(Channel::Sms);
     let wish = Wish { channels, length, code_seconds: body.expiry, locale: body.locale };
     let has_address = body.phone_number.is_some() || body.email.is_some();
     let plan = match (body.request_id, app) {
@@ -192,10 +196,11 @@ fn parse(
             let phone = body
                 .phone_number
                 .map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone));
-            let addresses = addresses(phone, body.email.as_deref())?;
+            let addresses = addresses(phone, body.email.as_deref(), first)?;
+            reachable(&addresses, &wish)?;
             let life = Duration::from_secs(body.expiry.unwrap_or(DEFAULT_EXPIRY).into());
             let open = Open::new(app, keyring, entropy, addresses, life);
-            Plan::New(Box::new(open.ok_or(Refusal::PhoneOrEmail)?), app.clone())
+            Plan::New(Box::new(open), app.clone())
         }
     };
     Ok((plan, wish))
@@ -223,17 +228,33 @@ fn channels(names: &[String], is_email: bool) -> Result<Vec<Channel>, Refusal> {
     Ok(channels)
 }
 
-fn render(delivery: Delivery, id: ChallengeId, record: Record, clock: &impl Clock) -> Answer {
+/// Every channel that was asked for needs an address.
+fn reachable(addresses: &Addresses, wish: &Wish) -> Result<(), Refusal> {
+    match wish.channels.iter().find(|channel| addresses.on(**channel).is_none()) {
+        Some(missing) => Err(wrong_channel(*missing)),
+        None => Ok(()),
+    }
+}
+
+/// The channel does not reach the kind of address that there is.
+const fn wrong_channel(channel: Channel) -> Refusal {
+    match channel {
+        Channel::Sms => Refusal::EmailChannel,
+        Channel::Email => Refusal::PhoneChannel,
+    }
+}
+
+fn render(delivery: Delivery, record: Record, clock: &impl Clock) -> Answer {
     let record = match (delivery.app, delivery.unmarked) {
         (Some(app), None) => record.app(&app),
         (Some(app), Some(cause)) => record.app(&app).cause(&cause),
         (None, _) => record,
     };
     match delivery.sent {
-        Sent::Sent(channel) => {
+        Sent::Sent(id, channel) => {
             let body = InitiateResponse { request_id: request_id(id) };
-            let record = Record { outcome: "sent", ..record };
-            Answer::json(StatusCode::OK, &body, record.channel(channel))
+            let record = Record { outcome: "sent", ..record.challenge(id).channel(channel) };
+            Answer::json(StatusCode::OK, &body, record)
         }
         Sent::Refused(refused) => {
             let wait = |until| clock.now().until(until);
@@ -257,9 +278,7 @@ fn refusal(refused: Refused, wait: impl Fn(passcode_domain::Timestamp) -> Durati
         Refused::Exhausted(Some(until)) | Refused::CoolingDown(until) | Refused::TooMany(until) => {
             Refusal::Identity(Some(wait(until)))
         }
-        // The challenge has an address of the other kind only.
-        Refused::NoAddress(Channel::Sms) => Refusal::EmailChannel,
-        Refused::NoAddress(Channel::Email) => Refusal::PhoneChannel,
+        Refused::NoAddress(channel) => wrong_channel(channel),
     }
 }
 

@@ -46,6 +46,7 @@ pub struct VerifyRequest {
     path = "/auth/otp/{otpChallengeId}",
     operation_id = "rollout-otp-verify",
     tag = "Rollout",
+    summary = "Verify a code",
     params(("otpChallengeId" = String, Path, description = "The challenge, as any contract printed its id")),
     request_body(content(
         (VerifyRequest = "application/json"),
@@ -89,12 +90,8 @@ where
         return render.refused(REFUSED, Record::of(Outcome::NotFound.as_str()));
     };
     let record = Record::default().challenge(id);
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return render.unavailable(record.cause(&cause)),
-    };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &keyring, id, &code).await {
+    match verify::verify(ports, &deps.keyring, id, &code).await {
         Ok((outcome, trace)) => {
             let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
             match outcome {

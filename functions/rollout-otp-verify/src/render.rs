@@ -50,10 +50,11 @@ pub(crate) enum Render {
     Form,
 }
 
-static OFFERED: [MediaType<'static>; 3] = [
+static OFFERED: [MediaType<'static>; 4] = [
     media_type!(APPLICATION / JSON),
     media_type!(TEXT / PLAIN),
     media_type!(MULTIPART / FORM_DATA),
+    media_type!(TEXT / PLAIN; CHARSET = UTF_8),
 ];
 
 /// No value of this contract can hold this text: values are JSON, and JSON escapes nothing to it.
@@ -62,7 +63,7 @@ const BOUNDARY: &str = "----passcode-form-boundary-7d1f0c4e";
 impl Render {
     pub(crate) fn for_request(request: &Request) -> Self {
         match preferred(request, &OFFERED) {
-            wanted if *wanted == OFFERED[1] => Self::Text,
+            wanted if [&OFFERED[1], &OFFERED[3]].contains(&wanted) => Self::Text,
             wanted if *wanted == OFFERED[2] => Self::Form,
             _ => Self::Json,
         }

@@ -1,4 +1,5 @@
 sms = { $code } ist dein Code für { $brand }. Er gilt { $minutes ->
+        [0] { $seconds } Sekunden
         [one] 1 Minute
        *[other] { $minutes } Minuten
     }. Gib ihn nicht weiter.
@@ -6,6 +7,7 @@ sms-short = { $brand }-Code: { $code }
 email-subject = Dein Code für { $brand }
 email-intro = Gib diesen Code ein, um bei { $brand } fortzufahren:
 email-expiry = Er gilt { $minutes ->
+        [0] { $seconds } Sekunden
         [one] 1 Minute
        *[other] { $minutes } Minuten
     }.

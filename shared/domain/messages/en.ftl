@@ -1,4 +1,5 @@
 sms = { $code } is your { $brand } code. It expires in { $minutes ->
+        [0] { $seconds } seconds
         [one] 1 minute
        *[other] { $minutes } minutes
     }. Do not share it.
@@ -6,6 +7,7 @@ sms-short = { $brand } code: { $code }
 email-subject = Your { $brand } code
 email-intro = Enter this code to continue with { $brand }:
 email-expiry = It expires in { $minutes ->
+        [0] { $seconds } seconds
         [one] 1 minute
        *[other] { $minutes } minutes
     }.

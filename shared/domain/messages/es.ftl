@@ -1,4 +1,5 @@
 sms = { $code } es tu clave de { $brand }. Vence en { $minutes ->
+        [0] { $seconds } segundos
         [one] 1 minuto
        *[other] { $minutes } minutos
     }. No la compartas.
@@ -6,6 +7,7 @@ sms-short = { $brand }: { $code }
 email-subject = Tu código de { $brand }
 email-intro = Introduce este código para continuar con { $brand }:
 email-expiry = Vence en { $minutes ->
+        [0] { $seconds } segundos
         [one] 1 minuto
        *[other] { $minutes } minutos
     }.

@@ -1,4 +1,5 @@
 sms = { $code } est votre code { $brand }. Il expire dans { $minutes ->
+        [0] { $seconds } secondes
         [one] { $minutes } minute
        *[other] { $minutes } minutes
     }. Ne le partagez pas.
@@ -6,6 +7,7 @@ sms-short = Code { $brand } : { $code }
 email-subject = Votre code { $brand }
 email-intro = Saisissez ce code pour continuer avec { $brand } :
 email-expiry = Il expire dans { $minutes ->
+        [0] { $seconds } secondes
         [one] { $minutes } minute
        *[other] { $minutes } minutes
     }.

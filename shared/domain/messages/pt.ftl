@@ -3,6 +3,7 @@ sms-short = { $brand }: { $code }
 email-subject = O teu código { $brand }
 email-intro = Introduz este código para continuar com { $brand }:
 email-expiry = Expira em { $minutes ->
+        [0] { $seconds } segundos
         [one] { $minutes } minuto
        *[other] { $minutes } minutos
     }.

@@ -111,17 +111,20 @@ impl fmt::Debug for PhoneNumber {
 pub struct EmailAddress(String);
 
 impl EmailAddress {
-    /// Parses a bare address, without display name or domain literal. ASCII only: SES takes no
-    /// internationalised local part, and an internationalised domain travels as punycode.
+    /// Parses a bare address, without display name, domain literal or quoted local part (which
+    /// would be a second spelling of the same mailbox). ASCII only: SES takes no internationalised
+    /// local part, and an internationalised domain travels as punycode.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let options =
             Options::default().without_display_text().without_domain_literal().with_required_tld();
-        if text.len() > MAX_EMAIL_LENGTH || !text.is_ascii() {
+        if text.len() > MAX_EMAIL_LENGTH || !text.is_ascii() || text.contains('"') {
             return Err(AddressError::Email);
         }
-        email_address::EmailAddress::parse_with_options(text, options)
+        let address = email_address::EmailAddress::parse_with_options(text, options)
             .map_err(|_| AddressError::Email)?;
-        Ok(Self(text.to_owned()))
+        let top = address.domain().rsplit('.').next().unwrap_or_default();
+        let has_letter = top.bytes().any(|b| b.is_ascii_alphabetic());
+        has_letter.then(|| Self(text.to_owned())).ok_or(AddressError::Email)
     }
 
     /// The address as it was given.
@@ -145,7 +148,8 @@ impl fmt::Debug for EmailAddress {
 }
 
 /// A phone number or an e-mail address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Address {
     /// Reached by [`Channel::Sms`].
     Phone(PhoneNumber),
@@ -154,6 +158,15 @@ pub enum Address {
 }
 
 impl Address {
+    /// The channel that reaches it.
+    #[must_use]
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Self::Phone(_) => Channel::Sms,
+            Self::Email(_) => Channel::Email,
+        }
+    }
+
     /// One text per mailbox or phone, for keys.
     #[must_use]
     pub fn canonical(&self) -> String {
@@ -164,53 +177,49 @@ impl Address {
     }
 }
 
-/// The addresses of one challenge: a phone number, an e-mail address or both.
+/// The addresses of one challenge: the one it is about, and perhaps one of the other kind, for
+/// when the first cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    phone: Option<PhoneNumber>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    email: Option<EmailAddress>,
+    #[serde(rename = "to")]
+    primary: Address,
+    #[serde(rename = "or", default, skip_serializing_if = "Option::is_none")]
+    other: Option<Address>,
 }
 
 impl Addresses {
-    /// The addresses, unless there is none.
+    /// A challenge about `primary`. An `other` of the same kind is left out.
     #[must_use]
-    pub fn new(phone: Option<PhoneNumber>, email: Option<EmailAddress>) -> Option<Self> {
-        (phone.is_some() || email.is_some()).then_some(Self { phone, email })
+    pub fn new(primary: Address, other: Option<Address>) -> Self {
+        let other = other.filter(|other| other.channel() != primary.channel());
+        Self { primary, other }
     }
 
-    /// The phone number, if there is one.
+    /// Whom a challenge for these addresses is about.
     #[must_use]
-    pub const fn phone(&self) -> Option<&PhoneNumber> {
-        self.phone.as_ref()
+    pub const fn primary(&self) -> &Address {
+        &self.primary
     }
 
     /// The address that a channel reaches.
     #[must_use]
-    pub fn on(&self, channel: Channel) -> Option<Address> {
-        match channel {
-            Channel::Sms => self.phone.clone().map(Address::Phone),
-            Channel::Email => self.email.clone().map(Address::Email),
-        }
-    }
-
-    /// Whom a challenge for these addresses is about: the phone number if there is one.
-    #[must_use]
-    pub fn primary(&self) -> Option<Address> {
-        self.on(Channel::Sms).or_else(|| self.on(Channel::Email))
+    pub fn on(&self, channel: Channel) -> Option<&Address> {
+        [Some(&self.primary), self.other.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|address| address.channel() == channel)
     }
 }
 
 impl From<PhoneNumber> for Addresses {
     fn from(phone: PhoneNumber) -> Self {
-        Self { phone: Some(phone), email: None }
+        Self::new(Address::Phone(phone), None)
     }
 }
 
 impl From<EmailAddress> for Addresses {
     fn from(email: EmailAddress) -> Self {
-        Self { phone: None, email: Some(email) }
+        Self::new(Address::Email(email), None)
     }
 }
 
@@ -265,6 +274,8 @@ mod tests {
             "ada@localhost",
             "Ada <ada@example.com>",
             "ada@[127.0.0.1]",
+            "ada@127.0.0.1",
+            "\"ada\"@example.com",
             "ada@example.com\r\nBcc: eve@example.com",
             "ádá@example.com",
             &long,

@@ -176,6 +176,9 @@ impl App {
         if self.host.as_ref().is_some_and(|host| !is_host(host)) {
             return Err(AppError::Text("host must be a host name of at most 40 characters"));
         }
+        if !message::fits_one_segment(self) {
+            return Err(AppError::Text("name and host are too long for one text message"));
+        }
         for (id, source) in &self.templates {
             message::check_template(source)
                 .map_err(|cause| AppError::Template { id: id.clone(), cause })?;
@@ -235,10 +238,14 @@ mod tests {
 
     #[test]
     fn settings_that_break_a_message_are_refused() {
-        let edits: [fn(&mut App); 5] = [
+        let edits: [fn(&mut App); 6] = [
             |app| app.name = String::new(),
             |app| app.name = "x".repeat(31),
             |app| app.host = Some("no host".into()),
+            |app| {
+                app.name = "Żółw i Gęś na wycieczce razem".into();
+                app.host = Some("a-rather-long-host-name.example.org".into());
+            },
             |app| app.policy.max_attempts = 0,
             |app| {
                 app.templates.insert("t".into(), "sms = No code here".into());

@@ -15,11 +15,13 @@ pub struct Challenge {
     /// What its codes are derived from, beside the id: 128 random bits that no caller sees.
     #[serde(with = "bytes")]
     pub nonce: [u8; 16],
-    /// The key its codes are derived under.
-    pub key: KeyId,
     /// Where its codes can be sent.
     #[serde(flatten)]
     pub addresses: Addresses,
+    /// Whether it was opened by a send, without a request of its own: the next such send for the
+    /// same addresses is then a resend of it.
+    #[serde(default)]
+    pub is_direct: bool,
     /// The app's template for its messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
@@ -59,6 +61,8 @@ pub enum State {
 pub struct Send {
     /// Which code it carries.
     pub generation: u32,
+    /// The key its code is derived under.
+    pub key: KeyId,
     /// How it travels.
     pub channel: Channel,
     /// The digits of its code.
@@ -108,9 +112,15 @@ impl Challenge {
         self.attempts >= self.policy.max_attempts
     }
 
+    /// Whether it waits for its code: open, in time, with attempts left.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.state == State::Open && !self.has_expired(now) && !self.is_exhausted()
+    }
+
     /// The code of one of its messages, unless its key has been rotated out.
     pub(crate) fn code(&self, keyring: &Keyring, subject: SubjectKey, send: &Send) -> Option<Code> {
-        let key = keyring.code_key(&self.key)?;
+        let key = keyring.code_key(&send.key)?;
         Some(Code::derive(key, self.id(subject), &self.nonce, send.generation, send.length))
     }
 }

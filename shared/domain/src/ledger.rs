@@ -7,8 +7,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A subject has at most this many challenges at a time.
-pub const MAX_CHALLENGES: usize = 8;
+/// A subject has at most this many challenges that wait for their codes.
+pub const MAX_LIVE: usize = 8;
+
+/// A ledger holds at most this many challenges, ended ones included.
+pub const MAX_CHALLENGES: usize = 16;
 
 /// An ended challenge stays this long, so that its id is answered "expired" and not "not found".
 pub const AFTERLIFE: Duration = Duration::from_hours(1);
@@ -81,23 +84,23 @@ impl Ledger {
         self.failures.retain(|at| *at + self.failure_window > now);
     }
 
-    /// Makes room for one more challenge: ended ones go first, then the oldest that nothing was
-    /// sent for. Refuses, with the moment room appears, when all that is left has been sent.
+    /// Makes room for one more challenge. Among those that wait for their codes the oldest that
+    /// nothing was sent for gives way; when all have been sent, the moment room appears is the
+    /// error. Of those that have ended, verified ones stay longest: somebody may yet ask.
     pub(crate) fn make_room(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         self.prune(now);
-        if self.challenges.len() < MAX_CHALLENGES {
-            return Ok(());
+        let live = |c: &Challenge| c.is_live(now);
+        if self.challenges.iter().filter(|c| live(c)).count() >= MAX_LIVE {
+            let unsent = self.challenges.iter().position(|c| live(c) && c.sends.is_empty());
+            let ends = self.challenges.iter().filter(|c| live(c)).map(|c| c.expires_at).min();
+            self.challenges.remove(unsent.ok_or(ends.unwrap_or(now))?);
         }
-        let ended =
-            |c: &Challenge| c.has_expired(now) || c.state != State::Open || c.is_exhausted();
-        let unsent = |c: &Challenge| c.sends.is_empty();
-        let position = |test: &dyn Fn(&Challenge) -> bool| self.challenges.iter().position(test);
-        match position(&ended).or_else(|| position(&unsent)) {
-            Some(oldest) => {
-                self.challenges.remove(oldest);
-                Ok(())
-            }
-            None => Err(self.challenges.iter().map(|c| c.expires_at).min().unwrap_or(now)),
+        if self.challenges.len() >= MAX_CHALLENGES {
+            let verified = |c: &Challenge| matches!(c.state, State::Verified(..));
+            let given_up = self.challenges.iter().position(|c| !live(c) && !verified(c));
+            let ended = given_up.or_else(|| self.challenges.iter().position(|c| !live(c)));
+            ended.map(|oldest| self.challenges.remove(oldest));
         }
+        Ok(())
     }
 }

@@ -118,7 +118,21 @@ pub fn check_template(source: &str) -> Result<(), TemplateError> {
     words.args.set("code", MARK);
     words.args.set("brand", "Brand");
     words.args.set("minutes", 10);
+    words.args.set("seconds", 600);
     words.say("sms").contains(MARK).then_some(()).ok_or(TemplateError::NoCode)
+}
+
+/// Whether an app's name and host leave room for the longest code in one text message, in every
+/// built-in language.
+#[must_use]
+pub fn fits_one_segment(app: &App) -> bool {
+    LANGUAGES.into_iter().all(|spoken| {
+        let mut words = Words::new(spoken, None);
+        words.args.set("code", "0".repeat((*crate::code::LENGTHS.end()).into()));
+        words.args.set("brand", app.name.clone());
+        let autofill = app.host.as_ref().map(|host| format!("\n\n@{host} #0123456789"));
+        segments(&(words.say("sms-short") + &autofill.unwrap_or_default())) == 1
+    })
 }
 
 /// The number of SMS segments of a text (3GPP TS 23.038 and 23.040): 160 characters of GSM-7 or 70
@@ -171,7 +185,8 @@ impl Words {
         let mut words = Self::new(spoken, text.own_source());
         words.args.set("code", text.code.reveal().to_owned());
         words.args.set("brand", text.app.name.clone());
-        words.args.set("minutes", minutes(text.life));
+        words.args.set("minutes", text.life.as_secs() / 60);
+        words.args.set("seconds", text.life.as_secs());
         words
     }
 
@@ -206,9 +221,4 @@ fn defines(source: &str, id: &str) -> bool {
     source
         .lines()
         .any(|line| line.strip_prefix(id).is_some_and(|rest| rest.trim_start().starts_with('=')))
-}
-
-/// Whole minutes, rounded down, and at least one: no message promises more time than there is.
-fn minutes(life: Duration) -> u32 {
-    u32::try_from(life.as_secs() / 60).unwrap_or(u32::MAX).max(1)
 }

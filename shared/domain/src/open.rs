@@ -3,8 +3,6 @@
 use crate::{
     Addresses, App, Challenge, ChallengeId, Keyring, Ledger, Policy, SubjectKey, Timestamp,
     challenge::State,
-    keyring::KeyId,
-    ledger::MAX_CHALLENGES,
     ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
     transact::{Failure, Ports, transact},
 };
@@ -19,7 +17,6 @@ pub struct Open {
     template: Option<String>,
     life: Duration,
     policy: Policy,
-    key: KeyId,
     nonce: [u8; 16],
 }
 
@@ -31,17 +28,16 @@ impl Open {
         entropy: &impl Entropy,
         addresses: Addresses,
         life: Duration,
-    ) -> Option<Self> {
-        let subject = SubjectKey::of_address(keyring, &app.id, &addresses.primary()?);
-        Some(Self {
+    ) -> Self {
+        let subject = SubjectKey::of_address(keyring, &app.id, addresses.primary());
+        Self {
             id: ChallengeId::new(subject, entropy.bytes()),
             addresses,
             template: None,
             life,
             policy: app.policy.clone(),
-            key: keyring.current_id().clone(),
             nonce: entropy.bytes(),
-        })
+        }
     }
 
     /// Pins a template for its messages.
@@ -56,31 +52,56 @@ impl Open {
 pub enum Opened {
     /// It is open.
     Opened,
-    /// The subject has [`MAX_CHALLENGES`] open challenges that were sent; room appears then.
+    /// The subject has [`MAX_LIVE`](crate::ledger::MAX_LIVE) open challenges that were all sent;
+    /// room appears then.
     TooMany(Timestamp),
 }
 
-/// Decides an opening.
-#[must_use]
-pub fn decide(mut ledger: Ledger, command: &Open, now: Timestamp) -> (Ledger, Opened) {
-    if let Err(room_at) = ledger.make_room(now) {
-        return (ledger, Opened::TooMany(room_at));
+impl Open {
+    /// Whether a challenge asks the same of the same addresses.
+    pub(crate) fn is_like(&self, challenge: &Challenge) -> bool {
+        challenge.addresses == self.addresses && challenge.template == self.template
     }
-    ledger.challenges.push(Challenge {
-        random: command.id.random,
-        nonce: command.nonce,
-        key: command.key.clone(),
-        addresses: command.addresses.clone(),
-        template: command.template.clone(),
-        expires_at: now + command.life,
-        policy: command.policy.clone(),
-        attempts: 0,
-        generation: 0,
-        sends: Vec::new(),
-        state: State::Open,
-    });
-    debug_assert!(ledger.challenges.len() <= MAX_CHALLENGES);
-    (ledger, Opened::Opened)
+
+    pub(crate) fn challenge(&self, is_direct: bool, now: Timestamp) -> Challenge {
+        Challenge {
+            random: self.id.random,
+            nonce: self.nonce,
+            addresses: self.addresses.clone(),
+            is_direct,
+            template: self.template.clone(),
+            expires_at: now + self.life,
+            policy: self.policy.clone(),
+            attempts: 0,
+            generation: 0,
+            sends: Vec::new(),
+            state: State::Open,
+        }
+    }
+}
+
+/// Decides an opening. Deciding it again, after a write whose fate was unknown, changes nothing.
+#[must_use]
+pub fn decide(ledger: Ledger, command: &Open, now: Timestamp) -> (Ledger, Opened) {
+    add(ledger, command, false, now)
+}
+
+pub(crate) fn add(
+    mut ledger: Ledger,
+    command: &Open,
+    is_direct: bool,
+    now: Timestamp,
+) -> (Ledger, Opened) {
+    if ledger.find(command.id).is_some() {
+        return (ledger, Opened::Opened);
+    }
+    match ledger.make_room(now) {
+        Ok(()) => {
+            ledger.challenges.push(command.challenge(is_direct, now));
+            (ledger, Opened::Opened)
+        }
+        Err(room_at) => (ledger, Opened::TooMany(room_at)),
+    }
 }
 
 /// Opens a challenge: one read and one write.

@@ -16,7 +16,7 @@ pub const MAX_FAILURES: u8 = 100;
 
 /// The limits of one challenge, and of its subject's failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Policy {
     /// Digits of a code, where the request does not say.
     pub code_length: u8,
@@ -79,7 +79,7 @@ impl Policy {
     }
 
     pub(crate) fn code_life(&self) -> Duration {
-        Duration::from_secs(self.code_seconds.into())
+        Duration::from_secs(self.code_seconds.min(MAX_CODE_SECONDS).into())
     }
 
     pub(crate) fn cool_down(&self) -> Duration {

@@ -70,6 +70,10 @@ pub trait StoreApps: Sync {
 pub trait LoadKeyring: Sync {
     /// The keyring in force, at most a few minutes old.
     fn keyring(&self) -> impl Future<Output = Result<Arc<Keyring>, Cause>> + Send;
+
+    /// The keyring as it is stored now, for when a key is asked for that the one in hand lacks:
+    /// somebody has rotated it. Asked too often, it may be the one in hand.
+    fn refreshed(&self) -> impl Future<Output = Result<Arc<Keyring>, Cause>> + Send;
 }
 
 /// Why a message was not sent.

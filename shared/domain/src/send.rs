@@ -13,12 +13,16 @@ use crate::{
     },
     transact::{Failure, Ports, Settled, transact},
 };
-use std::{borrow::Borrow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+
+/// Messages that every courier refused are not counted as sends; this many times the policy's
+/// sends is the end of it all the same.
+const MAX_TRIES_PER_SEND: u32 = 4;
 
 /// What a caller asks of a send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// The channels to try, in order.
+    /// The channels to try, in order; the first is the one of the address the challenge is about.
     pub channels: Vec<Channel>,
     /// Digits of the code; the challenge's policy where absent.
     pub length: Option<u8>,
@@ -43,7 +47,7 @@ pub enum Refusal {
     CoolingDown(Timestamp),
     /// The challenge has had all of its messages.
     SendsExhausted,
-    /// The challenge has no address on this channel.
+    /// The challenge has no address on this channel, or is about another one.
     NoAddress(Channel),
     /// The subject has too many open challenges; room appears then.
     TooMany(Timestamp),
@@ -52,16 +56,20 @@ pub enum Refusal {
 /// A send that is this caller's to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
+    /// The challenge it is for.
+    pub id: ChallengeId,
     /// Which code it carries.
     pub generation: u32,
     /// The code.
     pub code: Code,
     /// How long the code lives.
     pub life: Duration,
-    /// Where it may go, in order.
-    pub route: Vec<Address>,
+    /// Where it goes.
+    pub to: Address,
     /// The app's template for it.
     pub template: Option<String>,
+    /// How long no other can be claimed.
+    pub cool_down: Duration,
 }
 
 /// Decides a send of a challenge that exists, and claims it.
@@ -72,23 +80,25 @@ pub fn claim(
     wish: &Wish,
     now: Timestamp,
 ) -> (Ledger, Result<Claim, Refusal>) {
-    let claim = match admit(&ledger, id, wish, now) {
-        Err(refusal) => Err(refusal),
-        Ok((challenge, route)) => {
-            let (send, claim) = prepare(challenge, keyring, id, wish, route, now);
-            claim.inspect(|_| record(&mut ledger, id, send)).ok_or(Refusal::Expired)
+    let claimed = admit(&ledger, id, wish, now)
+        .and_then(|(challenge, to)| prepare(challenge, keyring, id, wish, to, now));
+    let claim = claimed.map(|(send, claim)| {
+        if let Some(challenge) = ledger.find_mut(id) {
+            challenge.generation = send.generation;
+            challenge.sends.push(send);
         }
-    };
+        claim
+    });
     (ledger, claim)
 }
 
-/// Whether a send is allowed, and where it may go.
+/// Whether a send is allowed, and where it goes.
 fn admit<'a>(
     ledger: &'a Ledger,
     id: ChallengeId,
     wish: &Wish,
     now: Timestamp,
-) -> Result<(&'a Challenge, Vec<Address>), Refusal> {
+) -> Result<(&'a Challenge, &'a Address), Refusal> {
     let challenge = ledger.find(id).ok_or(Refusal::NotFound)?;
     let policy = &challenge.policy;
     if challenge.state != State::Open {
@@ -101,16 +111,20 @@ fn admit<'a>(
     if challenge.is_exhausted() || locked_until.is_some() {
         return Err(Refusal::Exhausted(locked_until));
     }
-    if challenge.sends.len() >= policy.max_sends.into() {
+    let has_had_all = challenge.sends.len() >= policy.max_sends.into();
+    if has_had_all || challenge.generation >= u32::from(policy.max_sends) * MAX_TRIES_PER_SEND {
         return Err(Refusal::SendsExhausted);
     }
     let resend_at = challenge.last_send().map(|send| send.at + policy.cool_down());
     if let Some(resend_at) = resend_at.filter(|at| *at > now) {
         return Err(Refusal::CoolingDown(resend_at));
     }
-    let address =
-        |channel: &Channel| challenge.addresses.on(*channel).ok_or(Refusal::NoAddress(*channel));
-    Ok((challenge, wish.channels.iter().map(address).collect::<Result<_, _>>()?))
+    let reachable = |channel: &Channel| challenge.addresses.on(*channel);
+    if let Some(missing) = wish.channels.iter().find(|channel| reachable(channel).is_none()) {
+        return Err(Refusal::NoAddress(*missing));
+    }
+    let to = wish.channels.first().and_then(reachable);
+    Ok((challenge, to.unwrap_or(challenge.addresses.primary())))
 }
 
 fn prepare(
@@ -118,45 +132,43 @@ fn prepare(
     keyring: &Keyring,
     id: ChallengeId,
     wish: &Wish,
-    route: Vec<Address>,
+    to: &Address,
     now: Timestamp,
-) -> (Send, Option<Claim>) {
+) -> Result<(Send, Claim), Refusal> {
     let policy = &challenge.policy;
     let wished = wish.code_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let life = wished.map_or(policy.code_life(), |wished| wished.min(policy.code_life()));
     let send = Send {
         generation: challenge.generation + 1,
-        channel: wish.channels.first().copied().unwrap_or(Channel::Sms),
+        key: keyring.current_id().clone(),
+        channel: to.channel(),
         length: wish.length.unwrap_or(policy.code_length),
         at: now,
         expires_at: challenge.expires_at.min(now + life),
         mark: Mark::Claimed,
     };
-    let claim = challenge.code(keyring, id.subject, &send).map(|code| Claim {
+    // The current key is always in its own keyring.
+    let code = challenge.code(keyring, id.subject, &send).ok_or(Refusal::Expired)?;
+    let claim = Claim {
+        id,
         generation: send.generation,
         code,
         life: now.until(send.expires_at),
-        route,
+        to: to.clone(),
         template: challenge.template.clone(),
-    });
-    (send, claim)
-}
-
-fn record(ledger: &mut Ledger, id: ChallengeId, send: Send) {
-    if let Some(challenge) = ledger.find_mut(id) {
-        challenge.generation = send.generation;
-        challenge.sends.push(send);
-    }
+        cool_down: policy.cool_down(),
+    };
+    Ok((send, claim))
 }
 
 /// What became of a claimed send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// A courier took the message for this channel.
-    Accepted(Channel),
-    /// A courier did not say; on this channel the message may have gone out.
-    Unknown(Channel),
-    /// Every courier refused: the message has certainly not gone out.
+    /// A courier took the message.
+    Accepted,
+    /// The courier did not say: the message may have gone out.
+    Unknown,
+    /// The courier refused: the message has certainly not gone out.
     Refused,
 }
 
@@ -166,16 +178,16 @@ pub enum Report {
 pub fn mark(mut ledger: Ledger, id: ChallengeId, generation: u32, report: Report) -> Ledger {
     let Some(challenge) = ledger.find_mut(id) else { return ledger };
     let own = |send: &Send| send.generation == generation && send.mark == Mark::Claimed;
-    let (channel, mark) = match report {
-        Report::Accepted(channel) => (channel, Mark::Accepted),
-        Report::Unknown(channel) => (channel, Mark::Unknown),
+    let mark = match report {
+        Report::Accepted => Mark::Accepted,
+        Report::Unknown => Mark::Unknown,
         Report::Refused => {
             challenge.sends.retain(|send| !own(send));
             return ledger;
         }
     };
     if let Some(send) = challenge.sends.iter_mut().find(|send| own(send)) {
-        (send.channel, send.mark) = (channel, mark);
+        send.mark = mark;
     }
     ledger
 }
@@ -185,7 +197,8 @@ pub fn mark(mut ledger: Ledger, id: ChallengeId, generation: u32, report: Report
 pub enum Target<'a> {
     /// One that exists, of this app, or of any app where the id alone is the caller's right.
     Existing(ChallengeId, Option<&'a Arc<App>>),
-    /// One that is opened in the same step.
+    /// One that is opened in the same step; or, as a resend, the one that was opened this way for
+    /// the same addresses before and still waits for its code.
     New(&'a Open, &'a Arc<App>),
 }
 
@@ -201,7 +214,7 @@ pub struct Couriers<'a, S, M> {
 #[derive(Debug)]
 pub enum Sent {
     /// A courier took the message.
-    Sent(Channel),
+    Sent(ChallengeId, Channel),
     /// Nothing was sent, by the rules.
     Refused(Refusal),
     /// The challenge's app is blocked or gone. Nothing was sent, the claim is released.
@@ -223,7 +236,9 @@ pub struct Delivery {
     pub unmarked: Option<Cause>,
 }
 
-/// Claims, makes and marks a send: one read, one write, one message, one write.
+/// Claims, makes and marks a send: one read, one write, one message, one write. A channel whose
+/// courier refuses costs one more write: the next channel is a claim of its own, with a code of its
+/// own, so the ledger always knows which address a code has gone to.
 pub async fn send<L, C, E, A, S, M>(
     ports: Ports<'_, L, C, E>,
     keyring: &Keyring,
@@ -240,36 +255,37 @@ where
     S: SmsCourier,
     M: EmailCourier,
 {
-    let (id, known_app) = match target {
-        Target::Existing(id, app) => (id, app),
-        Target::New(open, app) => (open.id, Some(app)),
+    let (subject, known_app) = match target {
+        Target::Existing(id, app) => (id.subject, app),
+        Target::New(open, app) => (open.id.subject, Some(app)),
     };
     let decide = |ledger, now| decide(ledger, keyring, target, wish, now);
-    let claimed = transact(ports, &id.subject, decide).await?;
-    let app_id = claimed.ledger.as_ref().map(|ledger| ledger.app.clone());
-    let claim = match &claimed.outcome {
-        Ok(claim) => claim.clone(),
-        Err(refusal) => {
-            return Ok(Delivery { sent: Sent::Refused(*refusal), app: app_id, unmarked: None });
+    let mut settled = transact(ports, &subject, decide).await?;
+    let app_id = settled.ledger.as_ref().map(|ledger| ledger.app.clone());
+    let mut channels = &wish.channels[..];
+    loop {
+        let refused = |refusal| Sent::Refused(refusal);
+        let delivery = |sent, unmarked| Delivery { sent, app: app_id.clone(), unmarked };
+        let claim = match &settled.outcome {
+            Ok(claim) => claim.clone(),
+            Err(refusal) => return Ok(delivery(refused(*refusal), None)),
+        };
+        let (sent, report) = match sender(known_app, app_id.as_ref(), apps).await {
+            Ok(Some(app)) => make(&couriers, &app, &claim, wish).await,
+            Ok(None) => (Sent::AppBlocked, Report::Refused),
+            Err(error) => {
+                let _ = conclude(ports, &claim, Report::Refused, settled).await;
+                return Err(error.into());
+            }
+        };
+        channels = channels.get(1..).unwrap_or_default();
+        if let (Sent::Undeliverable(_), false) = (&sent, channels.is_empty()) {
+            let next = Wish { channels: channels.to_vec(), ..wish.clone() };
+            settled = reclaim(ports, keyring, &claim, &next, settled).await?;
+        } else {
+            let unmarked = conclude(ports, &claim, report, settled).await.err();
+            return Ok(delivery(sent, unmarked));
         }
-    };
-    let app = match (known_app, &app_id) {
-        (Some(app), _) => Ok(Some(app.clone())),
-        (None, Some(app_id)) => apps.load_app(app_id).await,
-        (None, None) => Ok(None),
-    };
-    let (sent, report, failure) = match app {
-        Ok(Some(app)) if !app.blocked => {
-            let (sent, report) = make(&couriers, &app, &claim, wish).await;
-            (sent, report, None)
-        }
-        Ok(_) => (Sent::AppBlocked, Report::Refused, None),
-        Err(error) => (Sent::AppBlocked, Report::Refused, Some(Failure::from(error))),
-    };
-    let unmarked = store_mark(ports, id, claim.generation, report, claimed).await.err();
-    match failure {
-        Some(failure) => Err(failure),
-        None => Ok(Delivery { sent, app: app_id, unmarked }),
     }
 }
 
@@ -280,30 +296,78 @@ fn decide(
     wish: &Wish,
     now: Timestamp,
 ) -> (Option<Ledger>, Result<Claim, Refusal>) {
-    let (ledger, id) = match target {
+    match target {
         Target::Existing(id, app) => {
-            let own = |ledger: &Ledger| app.is_none_or(|app| app.id == ledger.app);
+            let is_own = |ledger: &Ledger| app.is_none_or(|app| app.id == ledger.app);
             match ledger {
-                Some(ledger) if own(&ledger) => (ledger, id),
+                Some(ledger) if is_own(&ledger) => {
+                    let (ledger, claim) = claim_from_primary(ledger, keyring, id, wish, now);
+                    (Some(ledger), claim)
+                }
                 // Another app's ledger is no ledger, and its name is not told.
-                _ => return (None, Err(Refusal::NotFound)),
+                _ => (None, Err(Refusal::NotFound)),
             }
         }
         Target::New(command, app) => {
-            let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
-            match open::decide(ledger, command, now) {
-                (ledger, Opened::Opened) => (ledger, command.id),
-                (ledger, Opened::TooMany(room_at)) => {
-                    return (Some(ledger), Err(Refusal::TooMany(room_at)));
-                }
-            }
+            let before = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
+            let (id, opened) = reuse_or_open(before.clone(), command, now);
+            let (after, claim) = match opened {
+                (opened, Opened::Opened) => claim_from_primary(opened, keyring, id, wish, now),
+                (full, Opened::TooMany(room_at)) => (full, Err(Refusal::TooMany(room_at))),
+            };
+            // A refused send opens nothing, and pushes nothing out.
+            (Some(if claim.is_ok() { after } else { before }), claim)
         }
-    };
-    let (ledger, claim) = claim(ledger, keyring, id, wish, now);
-    (Some(ledger), claim)
+    }
 }
 
-/// Tries the claim's route in order, until a courier takes the message or may have taken it.
+/// Guesses are counted in the ledger of the address a challenge is about, so its codes go there
+/// first, and elsewhere only when they cannot.
+fn claim_from_primary(
+    ledger: Ledger,
+    keyring: &Keyring,
+    id: ChallengeId,
+    wish: &Wish,
+    now: Timestamp,
+) -> (Ledger, Result<Claim, Refusal>) {
+    let primary = ledger.find(id).map(|challenge| challenge.addresses.primary().channel());
+    match (primary, wish.channels.first()) {
+        (Some(primary), Some(first)) if primary != *first => {
+            (ledger, Err(Refusal::NoAddress(*first)))
+        }
+        _ => claim(ledger, keyring, id, wish, now),
+    }
+}
+
+fn reuse_or_open(
+    ledger: Ledger,
+    command: &Open,
+    now: Timestamp,
+) -> (ChallengeId, (Ledger, Opened)) {
+    let waiting = ledger.challenges.iter().rev().find(|challenge| {
+        challenge.is_direct && challenge.is_live(now) && command.is_like(challenge)
+    });
+    match waiting.map(|challenge| challenge.id(command.id.subject)) {
+        Some(id) => (id, (ledger, Opened::Opened)),
+        None => (command.id, open::add(ledger, command, true, now)),
+    }
+}
+
+/// The app whose message it is, unless it is blocked or gone.
+async fn sender<A: LoadApps>(
+    known: Option<&Arc<App>>,
+    id: Option<&AppId>,
+    apps: &A,
+) -> Result<Option<Arc<App>>, StoreError> {
+    let app = match (known, id) {
+        (Some(app), _) => Some(app.clone()),
+        (None, Some(id)) => apps.load_app(id).await?,
+        (None, None) => None,
+    };
+    Ok(app.filter(|app| !app.blocked))
+}
+
+/// Hands the message to the courier of its channel.
 async fn make<S: SmsCourier, M: EmailCourier>(
     couriers: &Couriers<'_, S, M>,
     app: &App,
@@ -317,49 +381,86 @@ async fn make<S: SmsCourier, M: EmailCourier>(
         code: &claim.code,
         life: claim.life,
     };
-    let mut last_cause: Cause = "the challenge has no address".into();
-    for address in &claim.route {
-        let (channel, result) = match address {
-            Address::Phone(to) => (Channel::Sms, couriers.sms.send(to, &message::sms(&text)).await),
-            Address::Email(to) => {
-                (Channel::Email, couriers.email.send(to, &message::email(&text)).await)
-            }
-        };
-        match result {
-            Ok(()) => return (Sent::Sent(channel), Report::Accepted(channel)),
-            Err(CourierError::Unknown(cause)) => {
-                let cool_down = app.policy.cool_down();
-                return (Sent::Unknown(channel, cool_down, cause), Report::Unknown(channel));
-            }
-            Err(CourierError::Refused(cause)) => last_cause = cause,
+    let channel = claim.to.channel();
+    let result = match &claim.to {
+        Address::Phone(to) => couriers.sms.send(to, &message::sms(&text)).await,
+        Address::Email(to) => couriers.email.send(to, &message::email(&text)).await,
+    };
+    match result {
+        Ok(()) => (Sent::Sent(claim.id, channel), Report::Accepted),
+        Err(CourierError::Refused(cause)) => (Sent::Undeliverable(cause), Report::Refused),
+        Err(CourierError::Unknown(cause)) => {
+            (Sent::Unknown(channel, claim.cool_down, cause), Report::Unknown)
         }
     }
-    (Sent::Undeliverable(last_cause), Report::Refused)
 }
 
-/// Stores the mark on the ledger the claim left, without another read unless somebody came between.
-async fn store_mark<L, C, E, T>(
+/// Releases a claim that was refused, and claims the next channel, in one step.
+async fn reclaim<L, C, E, T>(
     ports: Ports<'_, L, C, E>,
-    id: ChallengeId,
-    generation: u32,
+    keyring: &Keyring,
+    refused: &Claim,
+    next: &Wish,
+    settled: Settled<T>,
+) -> Result<Settled<Result<Claim, Refusal>>, Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    C: Clock,
+    E: Entropy,
+    T: std::marker::Send,
+{
+    let decide = |ledger: Option<Ledger>, now| match ledger {
+        None => (None, Err(Refusal::NotFound)),
+        Some(ledger) => {
+            let ledger = mark(ledger, refused.id, refused.generation, Report::Refused);
+            let (ledger, claim) = claim(ledger, keyring, refused.id, next, now);
+            (Some(ledger), claim)
+        }
+    };
+    follow_up(ports, &refused.id, settled, decide).await
+}
+
+/// Stores a send's mark.
+async fn conclude<L, C, E, T>(
+    ports: Ports<'_, L, C, E>,
+    claim: &Claim,
     report: Report,
-    claimed: Settled<T>,
+    settled: Settled<T>,
 ) -> Result<(), Cause>
 where
     L: LoadLedgers + StoreLedgers,
     C: Clock,
     E: Entropy,
+    T: std::marker::Send,
 {
-    let Some(ledger) = claimed.ledger else { return Ok(()) };
-    let marked = mark(ledger, id, generation, report);
-    match ports.ledgers.store(&id.subject, marked.borrow(), claimed.version).await {
-        Ok(_) => Ok(()),
-        Err(StoreError::Unavailable(cause)) => Err(cause),
-        Err(StoreError::Conflict) => {
-            let again = |ledger: Option<Ledger>, _| {
-                (ledger.map(|ledger| mark(ledger, id, generation, report)), ())
-            };
-            transact(ports, &id.subject, again).await.map(drop).map_err(Into::into)
-        }
+    let decide = |ledger: Option<Ledger>, _| {
+        (ledger.map(|ledger| mark(ledger, claim.id, claim.generation, report)), ())
+    };
+    follow_up(ports, &claim.id, settled, decide).await.map(drop).map_err(Into::into)
+}
+
+/// Decides on the ledger that the step before left, without another read unless somebody came
+/// between.
+async fn follow_up<L, C, E, T, U>(
+    ports: Ports<'_, L, C, E>,
+    id: &ChallengeId,
+    settled: Settled<T>,
+    mut decide: impl FnMut(Option<Ledger>, Timestamp) -> (Option<Ledger>, U) + std::marker::Send,
+) -> Result<Settled<U>, Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    C: Clock,
+    E: Entropy,
+    T: std::marker::Send,
+    U: std::marker::Send,
+{
+    let (ledger, outcome) = decide(settled.ledger, ports.clock.now());
+    let Some(ledger) = ledger else {
+        return Ok(Settled { outcome, ledger: None, version: settled.version });
+    };
+    match ports.ledgers.store(&id.subject, &ledger, settled.version).await {
+        Ok(version) => Ok(Settled { outcome, ledger: Some(ledger), version }),
+        Err(StoreError::Conflict) => transact(ports, &id.subject, decide).await,
+        Err(StoreError::Unavailable(cause)) => Err(Failure::Unavailable(cause)),
     }
 }

@@ -4,9 +4,9 @@
 use crate::{
     ChallengeId, Channel, Keyring, Ledger, PresentedCode, Timestamp,
     challenge::{State, Trace},
-    ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
+    ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     subject::CredentialId,
-    transact::{Failure, Ports, transact},
+    transact::{Failure, Ports, Settled, transact},
 };
 
 /// What a verify decided.
@@ -54,8 +54,11 @@ pub fn decide(
         Judgement::Right(channel, credential) => {
             if let Some(challenge) = ledger.find_mut(id) {
                 challenge.state = State::Verified(now, channel);
+                // To hold somebody's mailbox is no proof about the phone that the ledger is of.
+                if challenge.addresses.primary().channel() == channel {
+                    ledger.failures.clear();
+                }
             }
-            ledger.failures.clear();
             (ledger, Outcome::Verified(credential))
         }
         Judgement::Wrong => {
@@ -105,7 +108,7 @@ fn judge(
         return Judgement::Refused(Outcome::Expired);
     };
     if presented.matches(&code) {
-        let credential = CredentialId::of_address(keyring, &ledger.app, &address);
+        let credential = CredentialId::of_address(keyring, &ledger.app, address);
         Judgement::Right(send.channel, credential)
     } else {
         Judgement::Wrong
@@ -113,12 +116,35 @@ fn judge(
 }
 
 /// Verifies a code: one read, and one write where the code was looked at.
-pub async fn verify<L, C, E>(
+pub async fn verify<L, K, C, E>(
+    ports: Ports<'_, L, C, E>,
+    keys: &K,
+    id: ChallengeId,
+    presented: &PresentedCode,
+) -> Result<(Outcome, Option<Trace>), Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let keyring = keys.keyring().await.map_err(Failure::Unavailable)?;
+    let settled = verify_with(ports, &keyring, id, presented).await?;
+    let settled = if lacks_key(&keyring, settled.ledger.as_ref(), id) {
+        let keyring = keys.refreshed().await.map_err(Failure::Unavailable)?;
+        verify_with(ports, &keyring, id, presented).await?
+    } else {
+        settled
+    };
+    Ok((settled.outcome, settled.ledger.map(|ledger| ledger.trace(id))))
+}
+
+async fn verify_with<L, C, E>(
     ports: Ports<'_, L, C, E>,
     keyring: &Keyring,
     id: ChallengeId,
     presented: &PresentedCode,
-) -> Result<(Outcome, Option<Trace>), Failure>
+) -> Result<Settled<Outcome>, Failure>
 where
     L: LoadLedgers + StoreLedgers,
     C: Clock,
@@ -131,6 +157,12 @@ where
             (Some(ledger), outcome)
         }
     };
-    let settled = transact(ports, &id.subject, decide).await?;
-    Ok((settled.outcome, settled.ledger.map(|ledger| ledger.trace(id))))
+    transact(ports, &id.subject, decide).await
+}
+
+/// Whether the code was made under a key that this keyring lacks: a newer one, made by a function
+/// that has read a rotated keyring already, or one that was rotated out.
+fn lacks_key(keyring: &Keyring, ledger: Option<&Ledger>, id: ChallengeId) -> bool {
+    let send = ledger.and_then(|ledger| ledger.find(id)?.last_send());
+    send.is_some_and(|send| keyring.code_key(&send.key).is_none())
 }

@@ -1,6 +1,6 @@
 //! The app table: key `app`, attribute `document`.
 
-use crate::{client, unavailable};
+use crate::{client, failed, malformed};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_types::SdkConfig;
 use passcode_domain::{
@@ -31,22 +31,28 @@ impl LoadApps for AppTable {
     async fn load_app(&self, id: &AppId) -> Result<Option<Arc<App>>, StoreError> {
         let key = AttributeValue::S(id.as_str().to_owned());
         let answer = self.client.get_item().table_name(&self.table).key(KEY, key).send().await;
-        let Some(item) = answer.map_err(unavailable)?.item else { return Ok(None) };
+        let Some(item) = answer.map_err(|error| failed(&error))?.item else { return Ok(None) };
         let document = item.get(DOCUMENT).and_then(|value| value.as_s().ok());
-        let app = serde_json::from_str(document.map_or("", String::as_str));
-        app.map(|app| Some(Arc::new(app))).map_err(unavailable)
+        let app: App = document
+            .and_then(|document| serde_json::from_str(document).ok())
+            .ok_or(malformed("an app's document is not the settings of an app"))?;
+        // Settings can be stored by hand, so they are checked wherever they come from.
+        app.validate().map_err(|error| StoreError::Unavailable(error.into()))?;
+        let is_own = app.id == *id;
+        is_own.then(|| Some(Arc::new(app))).ok_or(malformed("an app's document has another id"))
     }
 }
 
 impl StoreApps for AppTable {
     async fn store_app(&self, app: &App) -> Result<(), StoreError> {
-        let document = serde_json::to_string(app).map_err(unavailable)?;
+        let document =
+            serde_json::to_string(app).map_err(|error| StoreError::Unavailable(error.into()))?;
         let request = self
             .client
             .put_item()
             .table_name(&self.table)
             .item(KEY, AttributeValue::S(app.id.as_str().to_owned()))
             .item(DOCUMENT, AttributeValue::S(document));
-        request.send().await.map(drop).map_err(unavailable)
+        request.send().await.map(drop).map_err(|error| failed(&error))
     }
 }

@@ -5,7 +5,7 @@
 //! and the SDK tries again, the second try finds the version already moved; the item then carries
 //! this write's own `writer`, and the write counts as the success it was.
 
-use crate::{client, unavailable};
+use crate::{client, failed, malformed};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
@@ -47,17 +47,15 @@ impl LoadLedgers for ChallengeTable {
             .table_name(&self.table)
             .key(KEY, AttributeValue::S(key.to_string()))
             .consistent_read(true);
-        let Some(item) = request.send().await.map_err(unavailable)?.item else {
-            return Ok(Loaded { ledger: None, version: 0 });
-        };
-        let document = item.get(LEDGER).and_then(|value| value.as_s().ok());
-        let ledger = serde_json::from_str(document.map_or("", String::as_str));
-        let version = item.get(VERSION).and_then(|value| value.as_n().ok());
-        let version = version.map_or("", String::as_str).parse();
-        Ok(Loaded {
-            ledger: Some(ledger.map_err(unavailable)?),
-            version: version.map_err(unavailable)?,
-        })
+        let answer = request.send().await.map_err(|error| failed(&error))?;
+        let Some(item) = answer.item else { return Ok(Loaded { ledger: None, version: 0 }) };
+        let ledger =
+            item.get(LEDGER).and_then(|value| serde_json::from_str(value.as_s().ok()?).ok());
+        let version = item.get(VERSION).and_then(|value| value.as_n().ok()?.parse().ok());
+        match (ledger, version) {
+            (Some(ledger), Some(version)) => Ok(Loaded { ledger: Some(ledger), version }),
+            _ => Err(malformed("a stored ledger cannot be read")),
+        }
     }
 }
 
@@ -65,7 +63,8 @@ impl StoreLedgers for ChallengeTable {
     async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
         let writer = new_writer()?;
         let number = |n: u64| AttributeValue::N(n.to_string());
-        let document = serde_json::to_string(ledger).map_err(unavailable)?;
+        let document =
+            serde_json::to_string(ledger).map_err(|error| StoreError::Unavailable(error.into()))?;
         let request = self
             .client
             .put_item()
@@ -86,7 +85,7 @@ impl StoreLedgers for ChallengeTable {
             Ok(_) => Ok(seen + 1),
             Err(error) if is_own(&error, &writer) => Ok(seen + 1),
             Err(error) if is_conflict(&error) => Err(StoreError::Conflict),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(failed(&error)),
         }
     }
 }

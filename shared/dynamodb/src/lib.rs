@@ -7,9 +7,13 @@ mod ledgers;
 pub use apps::AppTable;
 pub use ledgers::ChallengeTable;
 
-use aws_sdk_dynamodb::{Client, config};
+use aws_sdk_dynamodb::{
+    Client, config,
+    error::{ProvideErrorMetadata, SdkError},
+};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
+use passcode_aws::CallFailed;
 use passcode_domain::ports::StoreError;
 use std::time::Duration;
 
@@ -32,7 +36,12 @@ fn client(aws: &SdkConfig) -> Client {
     Client::from_conf(config)
 }
 
-/// An error of the store, for the log.
-fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Unavailable(error.into())
+/// A failed call, as the domain sees it.
+fn failed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
+    StoreError::Unavailable(CallFailed::of(error).into())
+}
+
+/// An item that does not hold what it should. What it holds is not repeated.
+fn malformed(what: &'static str) -> StoreError {
+    StoreError::Unavailable(what.into())
 }

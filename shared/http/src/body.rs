@@ -46,7 +46,7 @@ pub enum BodyError {
     /// A required field is absent, or a field stands there twice.
     #[error("{0}")]
     Fields(String),
-    /// A field has a value of the wrong type.
+    /// A top-level field has a value of the wrong type, or with one in it.
     #[error("`{0}` has a value of the wrong type")]
     Type(String),
 }
@@ -56,7 +56,7 @@ impl BodyError {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Type(path) => path.split(['.', '[']).next(),
+            Self::Type(field) => Some(field),
             _ => None,
         }
     }
@@ -97,6 +97,10 @@ fn media(request: &Request, given: Option<&str>) -> Option<Media> {
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
+    // A struct could also be read from an array, field by field in order; no contract means that.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(BodyError::Syntax("JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(explain)?;
     reader.end().map_err(|_| BodyError::Syntax("JSON"))?;
@@ -113,9 +117,14 @@ fn explain(error: serde_path_to_error::Error<serde_json::Error>) -> BodyError {
             BodyError::Fields(text.split(" at line ").next().unwrap_or_default().to_owned())
         }
         Category::Data if path == "." => BodyError::Syntax("JSON object"),
-        Category::Data => BodyError::Type(path),
+        Category::Data => BodyError::Type(field_of(&path)),
         Category::Syntax | Category::Eof | Category::Io => BodyError::Syntax("JSON"),
     }
+}
+
+/// The top-level field of a path. Whatever stands below it may be the caller's own words.
+fn field_of(path: &str) -> String {
+    path.split(['.', '[']).next().unwrap_or_default().to_owned()
 }
 
 async fn form<T: DeserializeOwned>(content_type: &str, bytes: &[u8]) -> Result<T, BodyError> {

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 pub mod contract;
+pub mod event;
 mod record;
 
 pub use answer::{Answer, header_text, preferred};

@@ -3,11 +3,14 @@
 //!
 //! A Lambda function finds region and credentials in its environment, always. Reading just those
 //! keeps the credential chain for other places (profiles, metadata service, SSO) out of the binary.
+//! Services are trusted by the five roots of Amazon Trust Services, which are part of the binary:
+//! reading the system's hundred and more would be most of a cold start. `AWS_CA_BUNDLE` names a
+//! file of others, for partitions and proxies that need them.
 
-use crate::{MissingSetting, Settings};
+use crate::{BadSetting, Settings};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_types::{
     SdkConfig,
@@ -27,7 +30,7 @@ impl LoadServiceConfig for Endpoints {
 }
 
 /// The configuration that some settings describe.
-pub fn config(settings: &Settings) -> Result<SdkConfig, MissingSetting> {
+pub fn config(settings: &Settings) -> Result<SdkConfig, BadSetting> {
     let credentials = Credentials::new(
         settings.require("AWS_ACCESS_KEY_ID")?,
         settings.require("AWS_SECRET_ACCESS_KEY")?,
@@ -37,6 +40,7 @@ pub fn config(settings: &Settings) -> Result<SdkConfig, MissingSetting> {
     );
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(trust(settings)?)
         .build_https();
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -47,4 +51,16 @@ pub fn config(settings: &Settings) -> Result<SdkConfig, MissingSetting> {
         .service_config(Endpoints(settings.clone()));
     config.set_endpoint_url(settings.get("AWS_ENDPOINT_URL"));
     Ok(config.build())
+}
+
+const AMAZON_ROOTS: &[u8] = include_bytes!("../roots/amazon.pem");
+
+fn trust(settings: &Settings) -> Result<TlsContext, BadSetting> {
+    let bad = || BadSetting("AWS_CA_BUNDLE", "does not name a readable file of certificates");
+    let roots = match settings.get("AWS_CA_BUNDLE") {
+        Some(file) => std::fs::read(file).map_err(|_| bad())?,
+        None => AMAZON_ROOTS.to_vec(),
+    };
+    let store = TrustStore::empty().with_pem_certificate(roots);
+    TlsContext::builder().with_trust_store(store).build().map_err(|_| bad())
 }

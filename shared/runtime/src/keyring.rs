@@ -4,6 +4,7 @@
 use aws_sdk_secretsmanager::{Client, config};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
+use passcode_aws::CallFailed;
 use passcode_domain::{
     Keyring,
     ports::{Cause, LoadKeyring},
@@ -18,6 +19,9 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a keyring that was read is used.
 const LIFE: Duration = Duration::from_mins(5);
+
+/// How long it is used even by those who ask for a newer one.
+const MIN_LIFE: Duration = Duration::from_secs(5);
 
 /// The keyring secret.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ impl SecretKeyring {
     }
 
     async fn fetch(&self) -> Result<Arc<Keyring>, Cause> {
-        let answer = self.client.get_secret_value().secret_id(&self.secret).send().await?;
+        let request = self.client.get_secret_value().secret_id(&self.secret).send();
+        let answer = request.await.map_err(|error| CallFailed::of(&error))?;
         let keyring = Keyring::from_secret(answer.secret_string().unwrap_or_default())?;
         Ok(Arc::new(keyring))
     }
@@ -52,26 +57,33 @@ impl SecretKeyring {
     fn cached(&self) -> Option<(Instant, Arc<Keyring>)> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-impl LoadKeyring for SecretKeyring {
     /// A keyring that is out of date is better than none: it is used on while Secrets Manager does
-    /// not answer, and asked for again with the next request.
-    async fn keyring(&self) -> Result<Arc<Keyring>, Cause> {
+    /// not answer.
+    async fn younger_than(&self, age: Duration) -> Result<Arc<Keyring>, Cause> {
         let cached = self.cached();
         if let Some((read_at, keyring)) = &cached
-            && read_at.elapsed() < LIFE
+            && read_at.elapsed() < age
         {
             return Ok(keyring.clone());
         }
-        match (self.fetch().await, cached) {
-            (Ok(keyring), _) => {
-                let entry = Some((Instant::now(), keyring.clone()));
-                *self.read.lock().unwrap_or_else(PoisonError::into_inner) = entry;
-                Ok(keyring)
-            }
-            (Err(_), Some((_, stale))) => Ok(stale),
-            (Err(cause), None) => Err(cause),
-        }
+        let keyring = match (self.fetch().await, cached) {
+            (Ok(keyring), _) => keyring,
+            (Err(_), Some((_, stale))) => stale,
+            (Err(cause), None) => return Err(cause),
+        };
+        let entry = Some((Instant::now(), keyring.clone()));
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+        Ok(keyring)
+    }
+}
+
+impl LoadKeyring for SecretKeyring {
+    async fn keyring(&self) -> Result<Arc<Keyring>, Cause> {
+        self.younger_than(LIFE).await
+    }
+
+    async fn refreshed(&self) -> Result<Arc<Keyring>, Cause> {
+        self.younger_than(MIN_LIFE).await
     }
 }

@@ -12,5 +12,5 @@ mod system;
 pub use apps::CachedApps;
 pub use keyring::{CALL_TIMEOUT, SecretKeyring};
 pub use serve::{Observed, connect, observe, serve, warm_up};
-pub use settings::{MissingSetting, Settings};
+pub use settings::{BadSetting, Settings};
 pub use system::{SystemClock, SystemEntropy};

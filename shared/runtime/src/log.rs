@@ -24,7 +24,7 @@ pub const METRICS: [(&str, &str); 5] = [
 pub struct Line<'a> {
     /// The function that served the request.
     pub function: &'a str,
-    /// The request's id, as the caller sees it too.
+    /// The id of the invocation.
     pub request_id: &'a str,
     /// The HTTP status of the answer.
     pub status: u16,

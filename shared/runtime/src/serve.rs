@@ -1,12 +1,16 @@
 //! The loop of a function: take an event, hand it to the handler, print its line, answer.
 
 use crate::log::Line;
-use lambda_http::{Body, Error, RequestExt as _, Response, service_fn};
+use lambda_http::{
+    Body, Error, LambdaEvent, aws_lambda_events::apigw::ApiGatewayV2httpResponse, lambda_runtime,
+    service_fn,
+};
 use passcode_domain::{
     SubjectKey, Timestamp,
     ports::{Clock, LoadKeyring, LoadLedgers},
 };
-use passcode_http::{Answer, Request};
+use passcode_http::{Answer, Request, event};
+use serde_json::Value;
 use std::{future::Future, io::Write as _, time::Instant};
 
 /// An answer, and the line that its request leaves in the log.
@@ -58,13 +62,22 @@ where
     A: Future<Output = Answer> + Send,
 {
     let handle = &handle;
-    let service = service_fn(move |request: Request| async move {
-        let context = request.lambda_context_ref();
-        let id = context.map(|context| context.request_id.clone()).unwrap_or_default();
-        let observed = observe(function, &id, clock.now(), handle(request)).await;
+    let service = service_fn(move |event: LambdaEvent<Value>| async move {
+        let request = event::request(event.payload)?;
+        let id = &event.context.request_id;
+        let observed = observe(function, id, clock.now(), handle(request)).await;
         // A log that cannot be written must not cost the caller its answer.
         let _ = std::io::stdout().lock().write_all(&observed.line);
-        Ok::<Response<Body>, Error>(observed.answer.into())
+        Ok::<_, Error>(respond(observed.answer))
     });
-    lambda_http::run(service).await
+    lambda_runtime::run(service).await
+}
+
+/// An answer as API Gateway takes it (payload format 2.0).
+fn respond(answer: Answer) -> ApiGatewayV2httpResponse {
+    let mut response = ApiGatewayV2httpResponse::default();
+    response.status_code = answer.status.as_u16().into();
+    response.headers = answer.headers;
+    response.body = Some(Body::Text(answer.body));
+    response
 }

@@ -4,10 +4,10 @@
 use std::{fmt, sync::Arc};
 use thiserror::Error;
 
-/// A setting that a function cannot start without.
+/// A setting that a function cannot start with: its name, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the environment variable {0} is not set")]
-pub struct MissingSetting(pub &'static str);
+#[error("the environment variable {0} {1}")]
+pub struct BadSetting(pub &'static str, pub &'static str);
 
 /// Where settings come from: the environment, or a table in the local stack and in tests.
 #[derive(Clone)]
@@ -34,8 +34,8 @@ impl Settings {
     }
 
     /// A setting that must be there.
-    pub fn require(&self, name: &'static str) -> Result<String, MissingSetting> {
-        self.get(name).ok_or(MissingSetting(name))
+    pub fn require(&self, name: &'static str) -> Result<String, BadSetting> {
+        self.get(name).ok_or(BadSetting(name, "is not set"))
     }
 }
 

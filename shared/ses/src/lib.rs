@@ -8,6 +8,7 @@ use aws_sdk_sesv2::{
 };
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
+use passcode_aws::CallFailed;
 use passcode_domain::{
     EmailAddress,
     message::Email,
@@ -55,7 +56,7 @@ impl EmailCourier for SesCourier {
             .content(content(message).map_err(refused)?)
             .set_configuration_set_name(message.sender.configuration_set.clone())
             .email_tags(tag.build().map_err(refused)?);
-        request.send().await.map(drop).map_err(classify)
+        request.send().await.map(drop).map_err(|error| classify(&error))
     }
 }
 
@@ -71,17 +72,12 @@ fn tag_value(app: &str) -> String {
     app.replace('.', "_")
 }
 
-/// A request that SES has refused (4xx), or that never left, has sent nothing. Of everything else
-/// nobody knows.
-fn classify(error: SdkError<SendEmailError>) -> CourierError {
-    let was_refused = match &error {
-        SdkError::ConstructionFailure(_) => true,
-        SdkError::ServiceError(refused) => refused.raw().status().is_client_error(),
-        _ => false,
-    };
-    if was_refused {
-        CourierError::Refused(error.into())
+/// A request that was refused has sent nothing. Of everything else nobody knows.
+fn classify(error: &SdkError<SendEmailError>) -> CourierError {
+    let failed = CallFailed::of(error);
+    if failed.is_refusal() {
+        CourierError::Refused(failed.into())
     } else {
-        CourierError::Unknown(error.into())
+        CourierError::Unknown(failed.into())
     }
 }

@@ -5,6 +5,7 @@ use aws_sdk_sns::{
 };
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
+use passcode_aws::CallFailed;
 use passcode_domain::{
     PhoneNumber,
     message::Sms,
@@ -51,7 +52,7 @@ impl SmsCourier for SnsCourier {
                     Err(_) => request,
                 }
             });
-        request.send().await.map(drop).map_err(classify)
+        request.send().await.map(drop).map_err(|error| classify(&error))
     }
 }
 
@@ -69,17 +70,12 @@ fn attributes(message: &Sms) -> Vec<(&'static str, &'static str, &str)> {
     set.into_iter().filter_map(|(name, kind, text)| Some((name, kind, text?))).collect()
 }
 
-/// A request that SNS has refused (4xx), or that never left, has sent nothing. Of everything else
-/// nobody knows.
-fn classify(error: SdkError<PublishError>) -> CourierError {
-    let was_refused = match &error {
-        SdkError::ConstructionFailure(_) => true,
-        SdkError::ServiceError(refused) => refused.raw().status().is_client_error(),
-        _ => false,
-    };
-    if was_refused {
-        CourierError::Refused(error.into())
+/// A request that was refused has sent nothing. Of everything else nobody knows.
+fn classify(error: &SdkError<PublishError>) -> CourierError {
+    let failed = CallFailed::of(error);
+    if failed.is_refusal() {
+        CourierError::Refused(failed.into())
     } else {
-        CourierError::Unknown(error.into())
+        CourierError::Unknown(failed.into())
     }
 }

@@ -5,8 +5,12 @@ use crate::{World, demo_app};
 use passcode_domain::{
     App, Ledger, SubjectKey,
     app::SecretHash,
+    message::{Email, Sms},
     open,
-    ports::{Clock as _, Entropy, LoadApps, LoadLedgers, StoreApps, StoreError, StoreLedgers},
+    ports::{
+        Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier,
+        StoreApps, StoreError, StoreLedgers,
+    },
 };
 use std::time::Duration;
 
@@ -69,4 +73,64 @@ pub async fn apps<S: LoadApps + StoreApps>(store: &S) {
     store.store_app(&app).await.expect("replaces");
     let loaded = store.load_app(&app.id).await.expect("loads");
     assert!(loaded.expect("it is there").accepts_secret("another"), "the last store counts");
+}
+
+/// The promises of [`LoadKeyring`].
+pub async fn keyring<K: LoadKeyring>(keys: &K) {
+    let first = keys.keyring().await.expect("a keyring");
+    let second = keys.keyring().await.expect("a keyring");
+    let fresh = keys.refreshed().await.expect("a keyring");
+    assert_eq!(first.current_id(), second.current_id(), "it stays the same");
+    assert_eq!(first.current_id(), fresh.current_id(), "nobody has rotated it");
+    assert!(first.code_key(fresh.current_id()).is_some(), "the current key is in it");
+}
+
+/// What a courier may answer, whatever it sends.
+fn check_verdicts(
+    accepting: &Result<(), CourierError>,
+    refusing: &Result<(), CourierError>,
+    losing: &Result<(), CourierError>,
+) {
+    assert!(accepting.is_ok(), "a message that was taken is a success: {accepting:?}");
+    let is_refused = matches!(refusing, Err(CourierError::Refused(_)));
+    assert!(is_refused, "a refusal is known to have sent nothing: {refusing:?}");
+    let is_unknown = matches!(losing, Err(CourierError::Unknown(_)));
+    assert!(is_unknown, "of a lost answer nobody knows: {losing:?}");
+}
+
+/// The promises of [`SmsCourier`], by three couriers: whose provider takes the message, refuses
+/// it, and fails without saying which.
+pub async fn sms_courier<S: SmsCourier>([accepting, refusing, losing]: [&S; 3], message: &Sms) {
+    let to = World::phone();
+    check_verdicts(
+        &accepting.send(&to, message).await,
+        &refusing.send(&to, message).await,
+        &losing.send(&to, message).await,
+    );
+}
+
+/// The promises of [`EmailCourier`], by three couriers as above.
+pub async fn email_courier<M: EmailCourier>(
+    [accepting, refusing, losing]: [&M; 3],
+    message: &Email,
+) {
+    let to = World::email();
+    check_verdicts(
+        &accepting.send(&to, message).await,
+        &refusing.send(&to, message).await,
+        &losing.send(&to, message).await,
+    );
+}
+
+/// The promises of [`Clock`].
+pub async fn clock<C: Clock>(clock: &C) {
+    let before = clock.now();
+    clock.sleep(Duration::from_millis(1)).await;
+    assert!(clock.now() >= before, "time does not run backwards");
+}
+
+/// The promises of [`Entropy`].
+pub fn entropy<E: Entropy>(entropy: &E) {
+    let drawn: std::collections::BTreeSet<[u8; 16]> = (0..100).map(|_| entropy.bytes()).collect();
+    assert_eq!(drawn.len(), 100, "no two draws are the same");
 }

@@ -123,12 +123,37 @@ impl StoreApps for FakeApps {
 
 /// A keyring, or none that can be read.
 #[derive(Clone, Debug)]
-pub struct FakeKeyring(pub Option<Arc<Keyring>>);
+pub struct FakeKeyring {
+    /// The one in hand.
+    pub in_hand: Option<Arc<Keyring>>,
+    /// The one that is stored, which may have been rotated meanwhile.
+    pub stored: Option<Arc<Keyring>>,
+}
+
+impl FakeKeyring {
+    /// A keyring that is in hand and stored.
+    #[must_use]
+    pub fn of(keyring: Keyring) -> Self {
+        let keyring = Some(Arc::new(keyring));
+        Self { in_hand: keyring.clone(), stored: keyring }
+    }
+
+    /// No keyring.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { in_hand: None, stored: None }
+    }
+}
 
 impl LoadKeyring for FakeKeyring {
     async fn keyring(&self) -> Result<Arc<Keyring>, Cause> {
         give_way().await;
-        self.0.clone().ok_or_else(|| "told to fail".into())
+        self.in_hand.clone().ok_or_else(|| "told to fail".into())
+    }
+
+    async fn refreshed(&self) -> Result<Arc<Keyring>, Cause> {
+        give_way().await;
+        self.stored.clone().ok_or_else(|| "told to fail".into())
     }
 }
 

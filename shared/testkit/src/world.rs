@@ -69,7 +69,7 @@ impl World {
         stored.unwrap_or_else(|error| unreachable!("{error}"));
         Self {
             app: Arc::new(app),
-            keyring: FakeKeyring(Some(Arc::new(keyring))),
+            keyring: FakeKeyring::of(keyring),
             ledgers: FakeLedgers::default(),
             apps,
             clock: FakeClock::default(),
@@ -85,7 +85,7 @@ impl World {
     ///
     /// Where the test has taken them away.
     pub fn keys(&self) -> &Keyring {
-        self.keyring.0.as_deref().expect("this world has a keyring")
+        self.keyring.in_hand.as_deref().expect("this world has a keyring")
     }
 
     /// The ports every use-case takes.
@@ -111,7 +111,6 @@ impl World {
     /// A challenge for Ada's addresses, not yet opened.
     pub fn opening(&self, addresses: Addresses, life: Duration) -> Open {
         Open::new(&self.app, self.keys(), &self.entropy, addresses, life)
-            .unwrap_or_else(|| unreachable!("addresses are never empty"))
     }
 
     /// Opens a challenge for Ada's phone that lives for 15 minutes.
@@ -154,7 +153,7 @@ impl World {
     pub async fn verify(&self, id: ChallengeId, code: &str) -> Result<Outcome, Failure> {
         let presented =
             PresentedCode::parse(code).unwrap_or_else(|error| unreachable!("{code}: {error}"));
-        let verified = verify::verify(self.ports(), self.keys(), id, &presented).await;
+        let verified = verify::verify(self.ports(), &self.keyring, id, &presented).await;
         verified.map(|(outcome, _)| outcome)
     }
 

@@ -95,7 +95,8 @@ fn minutes_are_spelled_as_the_language_does_and_never_too_many() {
         message::sms(&Text { life, ..text(&app, &code, None) }).text
     };
     assert!(lasting(60).contains("in 1 minute."));
-    assert!(lasting(30).contains("in 1 minute."));
+    assert!(lasting(30).contains("in 30 seconds."));
+    assert!(lasting(59).contains("in 59 seconds."));
     assert!(lasting(119).contains("in 1 minute."));
     assert!(lasting(600).contains("in 10 minutes."));
 }

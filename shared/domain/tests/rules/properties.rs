@@ -23,8 +23,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let which = 0..6usize;
     let report = prop_oneof![
-        6 => Just(Report::Accepted(Channel::Sms)),
-        1 => Just(Report::Unknown(Channel::Sms)),
+        6 => Just(Report::Accepted),
+        1 => Just(Report::Unknown),
         1 => Just(Report::Refused),
     ];
     prop_oneof![
@@ -118,7 +118,7 @@ impl Run {
 
     fn send(&mut self, which: usize, report: Report) -> Result<(), TestCaseError> {
         let Some(id) = self.pick(which) else { return Ok(()) };
-        let keyring = self.world.keyring.0.clone().unwrap();
+        let keyring = self.world.keyring.in_hand.clone().unwrap();
         let wish = Wish { ..World::wish(Channel::Sms) };
         let last = self.ledger.find(id).and_then(|c| c.last_send()).map(|send| send.at);
         let (ledger, claim) = send::claim(self.ledger.clone(), &keyring, id, &wish, self.now);
@@ -144,7 +144,7 @@ impl Run {
     ) -> Result<(), TestCaseError> {
         let Some(id) = self.pick(which) else { return Ok(()) };
         let Some((code, ends_at)) = self.seen.get(&id).and_then(&choose) else { return Ok(()) };
-        let keyring = self.world.keyring.0.clone().unwrap();
+        let keyring = self.world.keyring.in_hand.clone().unwrap();
         let presented = PresentedCode::parse(&code).unwrap();
         let (ledger, outcome) =
             verify::decide(self.ledger.clone(), &keyring, id, &presented, self.now);

@@ -1,15 +1,15 @@
 //! What is refused, why, and what it costs; then what is allowed.
 
 use passcode_domain::{
-    Addresses, Channel, Keyring,
+    Address, Addresses, Channel, Keyring,
     cancel::{self, Cancelled},
     open::{self, Opened},
-    send::{Refusal, Sent, Wish},
+    send::{self, Refusal, Sent, Wish},
     status::{self, Status},
     transact::Failure,
     verify::Outcome,
 };
-use passcode_testkit::{Fault, Verdict, World, schedule::block_on};
+use passcode_testkit::{FakeKeyring, Fault, Verdict, World, schedule::block_on};
 use std::{sync::Arc, time::Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ fn a_code_never_outlives_its_challenge() {
     let opening = world.opening(World::phone().into(), Duration::from_mins(1));
     block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
     world.clock.advance(40 * SECOND);
-    assert!(matches!(send(&world, opening.id), Sent::Sent(Channel::Sms)));
+    assert!(matches!(send(&world, opening.id), Sent::Sent(_, Channel::Sms)));
     world.clock.advance(20 * SECOND);
     let code = world.last_code();
     assert_eq!(block_on(world.verify(opening.id, &code)).unwrap(), Outcome::Expired);
@@ -86,7 +86,7 @@ fn a_resend_ends_the_old_code_and_forgives_nothing() {
         block_on(world.verify(id, &World::wrong(&old))).unwrap();
     }
     world.clock.advance(30 * SECOND);
-    assert!(matches!(send(&world, id), Sent::Sent(_)));
+    assert!(matches!(send(&world, id), Sent::Sent(..)));
     let new = world.last_code();
     assert_ne!(old, new);
     assert_eq!(block_on(world.verify(id, &old)).unwrap(), Outcome::Incorrect, "the fifth attempt");
@@ -102,7 +102,7 @@ fn a_resend_waits_for_its_cool_down_and_has_a_count() {
         world.clock.advance(29 * SECOND);
         assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
         world.clock.advance(SECOND);
-        assert!(matches!(send(&world, id), Sent::Sent(_)));
+        assert!(matches!(send(&world, id), Sent::Sent(..)));
     }
     world.clock.advance(60 * SECOND);
     assert_eq!(refusal(&world, id), Some(Refusal::SendsExhausted));
@@ -193,7 +193,7 @@ fn a_refused_message_costs_nothing_and_the_old_code_stays() {
     world.clock.advance(30 * SECOND);
     world.sms.answer([Verdict::Refuse]);
     assert!(matches!(send(&world, id), Sent::Undeliverable(_)));
-    assert!(matches!(send(&world, id), Sent::Sent(_)), "no cool-down after a refusal");
+    assert!(matches!(send(&world, id), Sent::Sent(..)), "no cool-down after a refusal");
     assert_ne!(world.last_code(), code);
 
     let world = World::default();
@@ -215,19 +215,146 @@ fn a_lost_answer_is_never_followed_by_another_message_before_the_cool_down() {
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
 }
 
+/// A challenge about Ada's phone that can fall back to her mailbox, and the wish to try both.
+fn open_for_both(world: &World) -> (passcode_domain::ChallengeId, Wish) {
+    let both = Addresses::new(Address::Phone(World::phone()), Some(Address::Email(World::email())));
+    let opening = world.opening(both, Duration::from_mins(15));
+    block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    let channels = vec![Channel::Sms, Channel::Email];
+    (opening.id, Wish { channels, ..World::wish(Channel::Sms) })
+}
+
+fn mailed_code(world: &World) -> String {
+    let text = world.email.taken().last().unwrap().1.text.clone();
+    text.split_whitespace().find(|word| word.parse::<u32>().is_ok()).unwrap().to_owned()
+}
+
 #[test]
 fn the_next_channel_is_tried_after_a_refusal_and_never_after_a_lost_answer() {
     for (verdict, mails) in [(Verdict::Refuse, 1), (Verdict::Lose, 0), (Verdict::Accept, 0)] {
         let world = World::default();
-        let both = Addresses::new(Some(World::phone()), Some(World::email())).unwrap();
-        let opening = world.opening(both, Duration::from_mins(15));
-        block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+        let (id, wish) = open_for_both(&world);
         world.sms.answer([verdict]);
-        let wish =
-            Wish { channels: vec![Channel::Sms, Channel::Email], ..World::wish(Channel::Sms) };
-        block_on(world.send(opening.id, &wish)).unwrap();
+        block_on(world.send(id, &wish)).unwrap();
         assert_eq!(world.email.taken().len(), mails, "{verdict:?}");
     }
+}
+
+#[test]
+fn a_code_that_fell_back_is_a_proof_of_the_address_it_went_to_and_no_other() {
+    use passcode_domain::subject::CredentialId;
+    let world = World::default();
+    let (id, wish) = open_for_both(&world);
+    world.sms.answer([Verdict::Refuse]);
+    // Also when the last mark is never stored, the ledger knows where the code went.
+    world.ledgers.fail_stores([Fault::None, Fault::None, Fault::Unavailable]);
+    block_on(world.send(id, &wish)).unwrap();
+    let expected =
+        CredentialId::of_address(world.keys(), &world.app.id, &Address::Email(World::email()));
+    let code = mailed_code(&world);
+    assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(expected));
+}
+
+#[test]
+fn codes_go_to_the_address_a_challenge_is_about_first() {
+    let world = World::default();
+    let (id, _) = open_for_both(&world);
+    for channels in [vec![Channel::Email], vec![Channel::Email, Channel::Sms]] {
+        let wish = Wish { channels, ..World::wish(Channel::Sms) };
+        let sent = block_on(world.send(id, &wish)).unwrap().sent;
+        assert!(matches!(sent, Sent::Refused(Refusal::NoAddress(Channel::Email))));
+    }
+}
+
+#[test]
+fn proof_of_a_mailbox_does_not_forgive_guesses_at_a_phone() {
+    let world = World::default();
+    for _ in 0..2 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..4 {
+            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        }
+    }
+    let (id, wish) = open_for_both(&world);
+    world.sms.answer([Verdict::Refuse]);
+    block_on(world.send(id, &wish)).unwrap();
+    let code = mailed_code(&world);
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+    let (id, code) = world.open_and_send();
+    for _ in 0..2 {
+        block_on(world.verify(id, &World::wrong(&code))).unwrap();
+    }
+    assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::Exhausted, "the tenth failure");
+}
+
+#[test]
+fn refused_messages_come_to_an_end_as_well() {
+    let world = World::default();
+    let id = world.open();
+    world.sms.answer([Verdict::Refuse; 100]);
+    let tries = (0..100).filter(|_| matches!(send(&world, id), Sent::Undeliverable(_))).count();
+    assert_eq!(tries, 20);
+    assert_eq!(refusal(&world, id), Some(Refusal::SendsExhausted));
+}
+
+/// Sends straight to Ada's phone, without a request of its own.
+fn send_directly(world: &World) -> Sent {
+    let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+    let couriers = send::Couriers { sms: &world.sms, email: &world.email };
+    let target = send::Target::New(&opening, &world.app);
+    let wish = World::wish(Channel::Sms);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    block_on(sending).unwrap().sent
+}
+
+#[test]
+fn a_second_direct_send_is_a_resend_while_the_first_waits_for_its_code() {
+    let world = World::default();
+    let Sent::Sent(first, _) = send_directly(&world) else { panic!("the first goes out") };
+    assert!(matches!(send_directly(&world), Sent::Refused(Refusal::CoolingDown(_))));
+    world.clock.advance(30 * SECOND);
+    let Sent::Sent(second, _) = send_directly(&world) else { panic!("so does the second") };
+    assert_eq!(first, second);
+    let code = world.last_code();
+    assert!(matches!(block_on(world.verify(first, &code)).unwrap(), Outcome::Verified(_)));
+    let Sent::Sent(third, _) = send_directly(&world) else { panic!("nothing waits any more") };
+    assert_ne!(first, third);
+}
+
+#[test]
+fn a_refused_send_opens_nothing_and_pushes_nothing_out() {
+    let world = World::default();
+    let waiting = world.open();
+    for _ in 0..20 {
+        let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+        let couriers = send::Couriers { sms: &world.sms, email: &world.email };
+        let target = send::Target::New(&opening, &world.app);
+        let wish = World::wish(Channel::Email);
+        let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+        assert!(matches!(block_on(sending).unwrap().sent, Sent::Refused(_)));
+    }
+    assert_eq!(status(&world, waiting), Status::NotSent);
+}
+
+#[test]
+fn a_success_is_not_pushed_out_while_somebody_may_ask_for_it() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    block_on(world.verify(id, &code)).unwrap();
+    for _ in 0..12 {
+        world.open();
+    }
+    assert!(matches!(status(&world, id), Status::Verified(..)));
+}
+
+#[test]
+fn opening_twice_what_was_opened_once_changes_nothing() {
+    let world = World::default();
+    let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+    block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    let before = world.ledgers.dump();
+    block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    assert_eq!(world.ledgers.dump(), before);
 }
 
 #[test]
@@ -247,7 +374,7 @@ fn a_subject_has_a_bounded_number_of_challenges_and_sent_ones_are_never_pushed_o
     assert_eq!(status(&world, unsent[0]), Status::NotFound, "the oldest unsent ones gave way");
     assert_eq!(status(&world, unsent[19]), Status::NotSent);
     for id in &unsent[16..] {
-        assert!(matches!(send(&world, *id), Sent::Sent(_)));
+        assert!(matches!(send(&world, *id), Sent::Sent(..)));
     }
     let opening = world.opening(World::phone().into(), Duration::from_mins(15));
     let opened = block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
@@ -269,25 +396,34 @@ fn an_edited_app_never_changes_a_live_challenge() {
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
 }
 
+const ROOT: &str = "a-secret-of-at-least-32-characters";
+
+fn rotated(current: u8, previous: &str) -> FakeKeyring {
+    let current = format!("secret-number-{current}-of-at-least-32-characters");
+    let json = format!(r#"{{"root":"{ROOT}","current":"{current}","previous":"{previous}"}}"#);
+    FakeKeyring::of(Keyring::from_secret(&json).unwrap())
+}
+
 #[test]
 fn a_code_survives_one_rotation_of_the_keyring_and_not_two() {
-    let secret = |n: u8| format!("secret-number-{n}-of-at-least-32-characters");
-    let root = "a-secret-of-at-least-32-characters";
-    let rotated = |current: &str, previous: &str| {
-        let json = format!(r#"{{"root":"{root}","current":"{current}","previous":"{previous}"}}"#);
-        passcode_testkit::FakeKeyring(Some(Arc::new(Keyring::from_secret(&json).unwrap())))
-    };
-    let (mut world, challenges) = {
-        let world = World::default();
-        let challenges = [world.open_and_send(), world.open_and_send()];
-        (world, challenges)
-    };
-    world.keyring = rotated(&secret(1), root);
+    let mut world = World::default();
+    let challenges = [world.open_and_send(), world.open_and_send()];
+    world.keyring = rotated(1, ROOT);
     let (id, code) = &challenges[0];
     assert!(matches!(block_on(world.verify(*id, code)).unwrap(), Outcome::Verified(_)));
-    world.keyring = rotated(&secret(2), &secret(1));
+    world.keyring = rotated(2, "secret-number-1-of-at-least-32-characters");
     let (id, code) = &challenges[1];
     assert_eq!(block_on(world.verify(*id, code)).unwrap(), Outcome::Expired);
+}
+
+#[test]
+fn a_function_that_has_not_heard_of_a_rotation_asks_before_it_judges() {
+    let mut world = World::default();
+    let stale = world.keyring.clone();
+    world.keyring = rotated(1, ROOT);
+    let (id, code) = world.open_and_send();
+    world.keyring = FakeKeyring { in_hand: stale.in_hand, ..world.keyring };
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
 }
 
 #[test]
@@ -312,7 +448,7 @@ fn a_claim_that_cannot_be_stored_sends_nothing_and_a_mark_that_cannot_loses_noth
     assert!(world.sms.taken().is_empty());
     world.ledgers.fail_stores([Fault::None, Fault::Unavailable]);
     let delivery = block_on(world.send(id, &World::wish(Channel::Sms))).unwrap();
-    assert!(matches!(delivery.sent, Sent::Sent(_)) && delivery.unmarked.is_some());
+    assert!(matches!(delivery.sent, Sent::Sent(..)) && delivery.unmarked.is_some());
     let code = world.last_code();
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
 }

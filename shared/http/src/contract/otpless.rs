@@ -4,7 +4,7 @@
 use crate::{Answer, BodyError, Record, Request, header_text};
 use http::StatusCode;
 use passcode_domain::{
-    Addresses, App, AppId, ChallengeId, EmailAddress, PhoneNumber,
+    Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber,
     ports::{Cause, LoadApps, StoreError},
     transact::Failure,
 };
@@ -179,8 +179,8 @@ pub fn failed(failure: &Failure, record: Record) -> Answer {
 
 /// The answer when the keyring could not be read.
 #[must_use]
-pub fn keyless(cause: &Cause) -> Answer {
-    unavailable(RETRY, Record::default().cause(cause))
+pub fn keyless(cause: &Cause, record: Record) -> Answer {
+    unavailable(RETRY, record.cause(cause))
 }
 
 /// Why a caller is not known.
@@ -227,11 +227,23 @@ pub async fn authenticate(request: &Request, apps: &impl LoadApps) -> Result<Arc
     Ok(app)
 }
 
-/// The addresses of a request: a phone number, an e-mail address or both.
+/// The addresses of a request: a phone number, an e-mail address, or both, in which case the
+/// request is about the one that `first` reaches.
 pub fn addresses(
     phone: Option<Result<PhoneNumber, Refusal>>,
     email: Option<&str>,
+    first: Channel,
 ) -> Result<Addresses, Refusal> {
+    let phone = phone.transpose()?.map(Address::Phone);
     let email = email.map(EmailAddress::parse).transpose().map_err(|_| Refusal::Email)?;
-    Addresses::new(phone.transpose()?, email).ok_or(Refusal::PhoneOrEmail)
+    let email = email.map(Address::Email);
+    let (primary, other) = match first {
+        Channel::Sms => (phone, email),
+        Channel::Email => (email, phone),
+    };
+    match (primary, other) {
+        (Some(primary), other) => Ok(Addresses::new(primary, other)),
+        (None, Some(only)) => Ok(Addresses::new(only, None)),
+        (None, None) => Err(Refusal::PhoneOrEmail),
+    }
 }

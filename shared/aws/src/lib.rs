@@ -1,0 +1,62 @@
+//! What the adapters have in common about the AWS SDK: how a failed call is described. A service's
+//! own words are left out, since they can repeat what was sent to it: SES names the address it
+//! refuses, SNS the number.
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::fmt;
+use thiserror::Error;
+
+/// A failed call: what kind of failure, and what AWS support would ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct CallFailed {
+    kind: &'static str,
+    /// The service's name for the error, such as `ThrottlingException`.
+    code: Option<String>,
+    /// The HTTP status of its answer.
+    pub status: Option<u16>,
+    request_id: Option<String>,
+}
+
+impl CallFailed {
+    /// Describes an error of the SDK.
+    pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
+        let kind = match error {
+            SdkError::ConstructionFailure(_) => "the request could not be made",
+            SdkError::TimeoutError(_) => "no answer in time",
+            SdkError::DispatchFailure(_) => "no connection",
+            SdkError::ResponseError(_) => "an answer that makes no sense",
+            SdkError::ServiceError(_) => "refused",
+            _ => "failed",
+        };
+        let response = error.raw_response();
+        Self {
+            kind,
+            code: error.as_service_error().and_then(|error| error.code()).map(str::to_owned),
+            status: response.map(|response| response.status().as_u16()),
+            request_id: response
+                .and_then(|response| response.headers().get("x-amzn-requestid"))
+                .map(str::to_owned),
+        }
+    }
+
+    /// Whether the service has certainly not done what it was asked: it said so (4xx, but not that
+    /// it gave up waiting), or was never asked.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self.status {
+            Some(status) => (400..500).contains(&status) && status != 408,
+            None => self.kind == "the request could not be made",
+        }
+    }
+}
+
+impl fmt::Display for CallFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind)?;
+        for detail in [self.code.as_deref(), self.request_id.as_deref()].into_iter().flatten() {
+            write!(f, ", {detail}")?;
+        }
+        self.status.map_or(Ok(()), |status| write!(f, ", status {status}"))
+    }
+}
