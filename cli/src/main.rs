@@ -1,6 +1,6 @@
 //! The `passcode` command.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
 use passcode::{local, openapi};
 use std::process::ExitCode;
 
@@ -21,7 +21,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return refuse(&error),
+    };
+    let result = match command {
         Command::Local(options) => local::run(&options),
         Command::Openapi => openapi::print(),
     };
@@ -30,6 +34,40 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("passcode: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help goes out as it is; of a mistake one line is enough.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if error.use_stderr() && !is_help {
+        eprintln!("passcode: {}; see `passcode --help`", first_line(error));
+        return ExitCode::from(2);
+    }
+    // A closed pipe is no reason to fail.
+    let _ = error.print();
+    ExitCode::SUCCESS
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_one_line() {
+        for (arguments, expected) in [
+            (vec!["passcode", "local", "--bogus"], "unexpected argument '--bogus' found"),
+            (vec!["passcode", "local", "--port", "x"], "invalid value 'x' for '--port <N>'"),
+            (vec!["passcode", "locl"], "unrecognized subcommand 'locl'"),
+        ] {
+            let error = Cli::try_parse_from(arguments).expect_err("it is a mistake");
+            assert!(first_line(&error).starts_with(expected), "{error}");
         }
     }
 }

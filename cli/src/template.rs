@@ -3,7 +3,7 @@
 
 use serde_yaml_ng::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -102,6 +102,7 @@ pub fn parse(text: &str) -> Result<Template, TemplateError> {
     if template.functions.is_empty() {
         return Err(lacks("a function"));
     }
+    check_routes(&template.functions)?;
     Ok(template)
 }
 
@@ -138,7 +139,36 @@ fn route(id: &str, properties: &Value) -> Result<Route, TemplateError> {
         let missing = || lacks(&format!("{key} of a route of {id}"));
         properties[key].as_str().map(str::to_owned).ok_or_else(missing)
     };
-    Ok(Route { method: text("Method")?.to_uppercase(), path: text("Path")? })
+    let route = Route { method: text("Method")?.to_uppercase(), path: text("Path")? };
+    let is_segment = |segment: &str| match segment.strip_prefix('{') {
+        Some(rest) => rest.strip_suffix('}').is_some_and(is_word),
+        None => !segment.contains(['{', '}', '*', ':']),
+    };
+    let is_method = ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&route.method.as_str());
+    if !is_method || !route.path.strip_prefix('/').is_some_and(|p| p.split('/').all(is_segment)) {
+        let Route { method, path } = route;
+        return Err(TemplateError::Content(format!("{id}: `{method} {path}` is no route")));
+    }
+    Ok(route)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Two functions cannot answer the same request.
+fn check_routes(functions: &[Function]) -> Result<(), TemplateError> {
+    let mut seen = BTreeSet::new();
+    for route in functions.iter().flat_map(|function| &function.routes) {
+        let segment =
+            |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.into() };
+        let shape: Vec<String> = route.path.split('/').map(segment).collect();
+        if !seen.insert((&route.method, shape)) {
+            let Route { method, path } = route;
+            return Err(TemplateError::Content(format!("`{method} {path}` stands there twice")));
+        }
+    }
+    Ok(())
 }
 
 fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
@@ -173,6 +203,15 @@ fn resolve(value: &Value, root: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// A function with the same path on two routes.
+    fn with_path(path: &str) -> String {
+        let event = format!("{{Type: HttpApi, Properties: {{Method: get, Path: '{path}'}}}}");
+        format!(
+            "Resources: {{F: {{Type: 'AWS::Serverless::Function', Properties: {{CodeUri: x, \
+             Events: {{A: {event}, B: {event}}}}}}}}}"
+        )
+    }
+
     #[test]
     fn what_cannot_run_is_named_in_one_line() {
         let function = "Resources: {F: {Type: 'AWS::Serverless::Function', Properties: ";
@@ -191,6 +230,9 @@ mod tests {
                 ),
                 "A of F has no value",
             ),
+            (&with_path("a"), "`GET a` is no route"),
+            (&with_path("/{a+}"), "`GET /{a+}` is no route"),
+            (&with_path("/a"), "`GET /a` stands there twice"),
         ] {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(expected) && !error.contains('\n'), "{text}: {error}");

@@ -121,14 +121,15 @@ async fn a_service_that_never_answers_is_asked_once_and_for_a_bounded_time() {
     assert_eq!(asked.load(Ordering::SeqCst), 2, "one try each");
 }
 
+// SES and SNS name the address they refuse.
+const ECHO: &str = r#"{"__type":"MessageRejected","message":"ada@example.com +14155550100"}"#;
+const XML: &str = "<ErrorResponse><Error><Code>InvalidParameter</Code>\
+    <Message>+14155550100 ada@example.com</Message></Error></ErrorResponse>";
+
 #[tokio::test]
 async fn a_cause_repeats_neither_code_nor_address() {
     let (sms, email) = (an_sms(), an_email());
     let code = sms.text.rsplit('#').next().expect("a code").to_owned();
-    // SES and SNS name the address they refuse.
-    const ECHO: &str = r#"{"__type":"MessageRejected","message":"ada@example.com +14155550100"}"#;
-    const XML: &str = "<ErrorResponse><Error><Code>InvalidParameter</Code>\
-        <Message>+14155550100 ada@example.com</Message></Error></ErrorResponse>";
     for (status, body) in [(400, ECHO), (400, XML), (500, ECHO)] {
         let (url, _) = answering(status, body).await;
         for result in send_both(&url).await {

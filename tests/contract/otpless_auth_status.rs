@@ -62,7 +62,7 @@ fn a_missing_or_mistyped_id_is_refused() {
     refuses_bodies(&recorded("older"), |event| call(&world, event));
     let number = recorded("older").json(&json!({ "requestId": 5 }));
     assert_eq!(row(&call(&world, &number)), (400, "7119"));
-    assert_eq!(row(&call(&world, &recorded("older").json(&json!({})))), (400, "7101"));
+    assert_eq!(row(&call(&world, &recorded("older").json(&json!({})))), (400, "7119"));
     let mut no_query = recorded("current");
     no_query.0["queryStringParameters"] = json!({});
     no_query.0["rawQueryString"] = json!("");

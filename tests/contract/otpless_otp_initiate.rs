@@ -104,6 +104,37 @@ fn every_field_has_its_own_error() {
 }
 
 #[test]
+fn an_error_repeats_nothing_that_the_caller_made_up() {
+    let world = World::default();
+    let body = json!({
+        "phoneNumber": "+14155550100", "channels": ["SMS"], "metadata": { "+14155550100 <b>": 1 },
+    });
+    let reply = call(&world, &recorded("phone").json(&body));
+    assert_eq!(row(&reply), (400, "7101"));
+    assert!(!reply.text.contains("+1415"), "{}", reply.text);
+}
+
+#[test]
+fn a_holder_of_a_request_cannot_ask_for_codes_that_are_easier_to_guess() {
+    let world = World::default();
+    let id = world.open();
+    let body = json!({ "requestId": request_id(id), "channels": ["SMS"], "otpLength": 4 });
+    assert_eq!(call(&world, &for_request(id).json(&body)).status, 200);
+    assert_eq!(world.last_code().len(), 6);
+}
+
+#[test]
+fn a_second_call_for_the_same_address_is_a_resend() {
+    let world = World::default();
+    let first = call(&world, &recorded("phone"));
+    assert_eq!(row(&call(&world, &recorded("phone"))), (429, "7022"));
+    world.clock.advance(Duration::from_secs(30));
+    let second = call(&world, &recorded("phone"));
+    assert_eq!((second.status, &second.json), (200, &first.json));
+    assert_eq!(messages(&world), 2);
+}
+
+#[test]
 fn ids_that_lead_nowhere_are_refused() {
     let world = World::default();
     let (id, _) = world.open_and_send();
@@ -244,6 +275,7 @@ fn the_code_goes_out_on_the_channel_in_the_length_and_the_language_that_was_aske
     assert_eq!((to.as_str(), email.subject.as_str()), ("ada@example.com", "Dein Code für Demo"));
 
     for length in [4, 6] {
+        world.clock.advance(Duration::from_secs(30));
         let body =
             json!({ "phoneNumber": "+919876543210", "channels": ["SMS"], "otpLength": length });
         assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);

@@ -56,6 +56,7 @@ fn what_is_no_code_is_refused_and_spends_nothing() {
         event().json(&json!({ "otp": code.parse::<u32>().unwrap() })),
         event().json(&json!({ "otp": null })),
         event().json(&json!({ "otp": [code] })),
+        event().json(&json!([code])),
         event().json(&json!({ "otp": "" })),
         event().json(&json!({ "otp": "12 34 56 78 90 1" })),
         event().json(&json!({ "otp": "1".repeat(9000) })),

@@ -12,8 +12,12 @@ use crate::template::Route;
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, DefaultBodyLimit, RawPathParams},
+    extract::{
+        ConnectInfo, DefaultBodyLimit, RawPathParams, Request,
+        rejection::{BytesRejection, ExtensionRejection, RawPathParamsRejection},
+    },
     http::{HeaderMap, Method, StatusCode, Uri},
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{MethodFilter, on, post},
 };
@@ -52,7 +56,8 @@ pub(super) fn routes(
         .merge(docs::routes())
         .fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
         .method_not_allowed_fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
-        .layer(DefaultBodyLimit::max(MAX_BODY));
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(guard));
     Ok(router)
 }
 
@@ -68,6 +73,18 @@ fn add(router: Router, route: &Route, serve: Arc<Serve>) -> Result<Router, Box<d
     Ok(router.route(&path, on(filter, handler)))
 }
 
+/// Pages of other sites must not read the inbox: a name that leads here must be one of this
+/// machine's own, so that a site cannot make its own name lead here.
+async fn guard(request: Request, next: Next) -> Response {
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let is_ours = matches!(name, Some("localhost" | "127.0.0.1"));
+    if request.uri().path().starts_with("/_local") && !is_ours {
+        return message(StatusCode::FORBIDDEN, "Forbidden");
+    }
+    next.run(request).await
+}
+
 /// An answer of API Gateway's own.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
@@ -80,7 +97,7 @@ struct Serve {
     observer: Observer,
 }
 
-type Parameters = Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>;
+type Parameters = Result<RawPathParams, RawPathParamsRejection>;
 
 impl Serve {
     #[expect(
@@ -91,12 +108,19 @@ impl Serve {
         &self,
         route: &str,
         parameters: Parameters,
-        peer: Result<ConnectInfo<SocketAddr>, axum::extract::rejection::ExtensionRejection>,
+        peer: Result<ConnectInfo<SocketAddr>, ExtensionRejection>,
         method: Method,
         uri: Uri,
         headers: HeaderMap,
-        body: Bytes,
+        body: Result<Bytes, BytesRejection>,
     ) -> Response {
+        // A GET route of axum answers HEAD as well; a route of API Gateway does not.
+        if method == Method::HEAD {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        }
+        let Ok(body) = body else {
+            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        };
         let Ok(parameters) = parameters else {
             return message(StatusCode::BAD_REQUEST, "Bad Request");
         };

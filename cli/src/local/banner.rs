@@ -31,14 +31,18 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
     }
     println!("\n{BOLD}Demo app{BOLD:#}");
     println!("  clientId {}   clientSecret {}", demo::CLIENT_ID, demo::CLIENT_SECRET);
-    println!("\n{BOLD}Try{BOLD:#} {DIM}(the code arrives in the inbox){DIM:#}");
-    let credentials =
-        format!("-H 'clientId: {}' -H 'clientSecret: {}'", demo::CLIENT_ID, demo::CLIENT_SECRET);
     println!(
-        "  curl {api}/auth/v1/initiate/otp {credentials} \\\n    \
-         --json '{{\"phoneNumber\":\"+14155550100\",\"channels\":[\"SMS\"]}}'"
+        "\n{BOLD}Try{BOLD:#} {DIM}(in another terminal; the code arrives in the inbox){DIM:#}"
     );
-    println!("  curl {api}/auth/otp/REQUEST_ID --json '{{\"otp\":\"CODE\"}}'");
+    println!("  {DIM}OTPless: a code to a phone{DIM:#}");
+    println!(
+        "  ID=$(curl -s {api}/auth/v1/initiate/otp -H 'clientId: {}' -H 'clientSecret: {}' \\\n    \
+         --json '{{\"phoneNumber\":\"+14155550100\",\"channels\":[\"SMS\"]}}' | grep -o 'ARID_[A-Z0-9]*')",
+        demo::CLIENT_ID,
+        demo::CLIENT_SECRET,
+    );
+    println!("  {DIM}Rollout: verify it{DIM:#}");
+    println!("  read -p 'Code: ' CODE; curl {api}/auth/otp/$ID --json '{{\"otp\":\"'$CODE'\"}}'");
     println!("\nCtrl-C stops it.\n");
 }
 

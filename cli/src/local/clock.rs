@@ -18,7 +18,9 @@ impl LocalClock {
     /// Moves the clock forward.
     pub fn advance(&self, span: Duration) {
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        let moved = |offset: u64| Some(offset.saturating_add(millis));
+        // The closure always has a value to store.
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
     }
 }
 

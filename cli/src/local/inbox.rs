@@ -7,7 +7,7 @@ use axum::{
     extract::Query,
     http::header,
     response::{
-        Html, IntoResponse,
+        Html, IntoResponse, Redirect,
         sse::{Event, KeepAlive, Sse},
     },
     routing::get,
@@ -102,6 +102,7 @@ pub(super) fn routes(inbox: Inbox) -> Router {
     };
     let live = move || async move { Sse::new(inbox.live()).keep_alive(KeepAlive::default()) };
     Router::new()
+        .route("/_local", get(|| async { Redirect::temporary("/_local/") }))
         .route("/_local/", get(page))
         .route("/_local/messages", get(list))
         .route("/_local/messages/live", get(live))

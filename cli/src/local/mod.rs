@@ -23,7 +23,7 @@ use passcode_runtime::{Observed, Settings};
 use std::{
     collections::BTreeMap,
     error::Error,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -144,7 +144,10 @@ impl Stack {
 
     fn serve(&mut self, listener: TcpListener, routes: axum::Router) {
         self.servers.push(tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
+            if let Err(error) =
+                axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>())
+                    .await
+            {
                 eprintln!("passcode: {error}");
             }
         }));
@@ -190,4 +193,19 @@ fn in_home(home: Option<&Path>, file: &str) -> Result<Option<PathBuf>, Box<dyn E
     let Some(home) = home else { return Ok(None) };
     std::fs::create_dir_all(home).map_err(|error| format!("{}: {error}", home.display()))?;
     Ok(Some(home.join(file)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_one_line_that_says_what_to_do() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = taken.local_addr().expect("an address").port();
+        let error = bind(port).await.expect_err("it is taken").to_string();
+        assert!(error.starts_with(&format!("port {port} cannot be used")), "{error}");
+        assert!(error.contains("try --port") && !error.contains('\n'), "{error}");
+        assert_eq!(bind(0).await.expect_err("no port").to_string(), "--port must be 1 to 65533");
+    }
 }

@@ -97,6 +97,10 @@ fn media(request: &Request, given: Option<&str>) -> Option<Media> {
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
+    // Unknown fields are skipped unread, so this is said before anything is.
+    if std::str::from_utf8(bytes).is_err() {
+        return Err(BodyError::Syntax("JSON"));
+    }
     // A struct could also be read from an array, field by field in order; no contract means that.
     if bytes.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
         return Err(BodyError::Syntax("JSON object"));

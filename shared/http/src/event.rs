@@ -1,6 +1,7 @@
 //! Events of an HTTP API (payload format 2.0) as requests.
 
 use data_encoding::BASE64;
+use http::Uri;
 use lambda_http::Request;
 use serde_json::Value;
 
@@ -8,7 +9,8 @@ use serde_json::Value;
 /// `lambda_http` ends in a panic on it: a body that is called base64 and is not becomes empty, and
 /// the request's host and protocol are the API's own, whatever the caller's headers claim.
 pub fn request(mut event: Value) -> Result<Request, serde_json::Error> {
-    let domain = event["requestContext"]["domainName"].as_str().map(str::to_owned);
+    let domain = event["requestContext"]["domainName"].as_str().filter(|name| is_domain(name));
+    let domain = domain.unwrap_or("localhost").to_owned();
     if event["isBase64Encoded"] == true {
         let body = event["body"].as_str().unwrap_or_default();
         if BASE64.decode(body.as_bytes()).is_err() {
@@ -20,7 +22,11 @@ pub fn request(mut event: Value) -> Result<Request, serde_json::Error> {
             let is_claim = ["host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"];
             !is_claim.iter().any(|claim| name.eq_ignore_ascii_case(claim))
         });
-        headers.insert("host".to_owned(), domain.unwrap_or_else(|| "localhost".to_owned()).into());
+        headers.insert("host".to_owned(), domain.into());
     }
     lambda_http::request::from_str(&event.to_string())
+}
+
+fn is_domain(name: &str) -> bool {
+    format!("https://{name}/").parse::<Uri>().is_ok_and(|uri| uri.authority().is_some())
 }

@@ -65,7 +65,9 @@ where
     let service = service_fn(move |event: LambdaEvent<Value>| async move {
         let request = event::request(event.payload)?;
         let id = &event.context.request_id;
-        let observed = observe(function, id, clock.now(), handle(request)).await;
+        // On the heap: a use-case is some kilobytes of state, and the runtime moves it around.
+        let handling = Box::pin(handle(request));
+        let observed = observe(function, id, clock.now(), handling).await;
         // A log that cannot be written must not cost the caller its answer.
         let _ = std::io::stdout().lock().write_all(&observed.line);
         Ok::<_, Error>(respond(observed.answer))
