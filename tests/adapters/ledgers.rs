@@ -16,9 +16,11 @@ use passcode_domain::{
     transact::Ports,
     verify::{self, Outcome},
 };
-use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable};
+use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable, UserTable};
 use passcode_runtime::{SystemClock, SystemEntropy};
-use passcode_testkit::{FakeApps, FakeClock, FakeEntropy, FakeLedgers, World, conformance};
+use passcode_testkit::{
+    FakeApps, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance,
+};
 use passcode_tests::event::root;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -42,6 +44,7 @@ fn challenge_table(url: &str) -> ChallengeTable {
 async fn the_fakes_keep_the_promises() {
     conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
     conformance::apps(&FakeApps::default()).await;
+    conformance::users(&FakeUsers::default()).await;
     conformance::clock(&FakeClock::default()).await;
     conformance::entropy(&FakeEntropy::default());
 }
@@ -96,6 +99,8 @@ async fn the_embedded_dynamodb_keeps_the_promises() {
     conformance::ledgers(&challenge_table(&stack.dynamodb), &SystemEntropy).await;
     let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
     conformance::apps(&apps).await;
+    let users = UserTable::new(&aws_at(&stack.dynamodb), "UserTable".to_owned());
+    conformance::users(&users).await;
 }
 
 #[tokio::test]
@@ -240,6 +245,7 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     make_tables(&url).await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
+    conformance::users(&UserTable::new(&aws_at(&url), "UserTable".to_owned())).await;
     let lossy = losing_the_first_answer(url.clone()).await;
     let ledger = passcode_domain::Ledger::new(World::default().app.id.clone());
     let key = SubjectKey::from_bytes([9; 16]);

@@ -110,7 +110,7 @@ fn every_function_keeps_its_logs_for_a_time_that_is_set() {
 #[test]
 fn tables_are_encrypted_on_demand_and_forget_or_recover() {
     let yaml = yaml();
-    for (name, has_ttl) in [("ChallengeTable", true), ("AppTable", false)] {
+    for (name, has_ttl) in [("ChallengeTable", true), ("AppTable", false), ("UserTable", false)] {
         let table = &yaml["Resources"][name]["Properties"];
         assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
         assert_eq!(table["SSESpecification"]["SSEEnabled"], true);

@@ -29,8 +29,17 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
             println!("  {:<5} {:<28} {DIM}{name}{DIM:#}", route.method, route.path);
         }
     }
-    println!("\n{BOLD}Demo app{BOLD:#}");
-    println!("  clientId {}   clientSecret {}", demo::CLIENT_ID, demo::CLIENT_SECRET);
+    println!("\n{BOLD}Demo data{BOLD:#}");
+    for (what, value) in [
+        ("clientId", demo::CLIENT_ID),
+        ("clientSecret", demo::CLIENT_SECRET),
+        ("admin key", demo::ADMIN_KEY),
+        ("user", demo::USER_ID),
+        ("", "ada@example.com, +14155550100"),
+        ("PIN, password", &format!("{}, {}", demo::PIN, demo::PASSWORD)),
+    ] {
+        println!("  {what:<14} {value}");
+    }
     println!(
         "\n{BOLD}Try{BOLD:#} {DIM}(in another terminal; the code arrives in the inbox){DIM:#}"
     );

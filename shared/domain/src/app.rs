@@ -107,7 +107,10 @@ pub struct App {
     pub name: String,
     /// Hashes of the client secrets in force: the current one, and one more while rotating.
     pub secrets: Vec<SecretHash>,
-    /// A blocked app is refused everything.
+    /// Hashes of the keys that its administrators call with.
+    #[serde(default)]
+    pub admin_keys: Vec<SecretHash>,
+    /// A blocked app opens and sends nothing. Codes that are out still verify until they end.
     #[serde(default)]
     pub blocked: bool,
     /// The language of its messages where a request names none (BCP 47).
@@ -157,6 +160,7 @@ impl App {
             id,
             name: name.to_owned(),
             secrets: Vec::new(),
+            admin_keys: Vec::new(),
             blocked: false,
             locale: None,
             host: None,

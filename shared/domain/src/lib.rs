@@ -8,7 +8,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`] |
-//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`] |
+//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what a message says | [`message`] |
 //! | what an adapter must promise | [`ports`] |
@@ -31,6 +31,7 @@ pub mod status;
 pub mod subject;
 pub mod time;
 pub mod transact;
+pub mod user;
 pub mod verify;
 
 pub use address::{Address, Addresses, Channel, EmailAddress, PhoneNumber};

@@ -5,6 +5,7 @@
 use crate::{
     App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
     message::{Email, Sms},
+    user::User,
 };
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use thiserror::Error;
@@ -64,6 +65,22 @@ pub trait LoadApps: Sync {
 pub trait StoreApps: Sync {
     /// Stores an app, replacing what was there.
     fn store_app(&self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Reads users (`dynamodb:GetItem`).
+pub trait LoadUsers: Sync {
+    /// Loads a user of an app; `None` where there is none.
+    fn load_user(
+        &self,
+        app: &AppId,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
+}
+
+/// Writes users (`dynamodb:PutItem`).
+pub trait StoreUsers: Sync {
+    /// Stores a user, replacing what was there.
+    fn store_user(&self, user: &User) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Reads the keyring (`secretsmanager:GetSecretValue`).

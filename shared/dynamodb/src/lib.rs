@@ -1,11 +1,13 @@
-//! Ledgers and apps in DynamoDB. One item a subject, one item an app; each holds its value as a
+//! Ledgers, apps and users in DynamoDB. One item a subject, an app, a user; each holds its value as a
 //! JSON document, so that what a rule decided is what is stored.
 
 mod apps;
 mod ledgers;
+mod users;
 
 pub use apps::AppTable;
 pub use ledgers::ChallengeTable;
+pub use users::UserTable;
 
 use aws_sdk_dynamodb::{
     Client, config,

@@ -8,9 +8,10 @@ use passcode_domain::{
     message::{Email, Sms},
     open,
     ports::{
-        Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier,
-        StoreApps, StoreError, StoreLedgers,
+        Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers,
+        SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUsers,
     },
+    user::{HashedSecret, User},
 };
 use std::time::Duration;
 
@@ -73,6 +74,28 @@ pub async fn apps<S: LoadApps + StoreApps>(store: &S) {
     store.store_app(&app).await.expect("replaces");
     let loaded = store.load_app(&app.id).await.expect("loads");
     assert!(loaded.expect("it is there").accepts_secret("another"), "the last store counts");
+}
+
+/// The promises of [`LoadUsers`] and [`StoreUsers`].
+pub async fn users<S: LoadUsers + StoreUsers>(store: &S) {
+    let [app, other] = ["conformance", "conformance-2"].map(|id| id.parse().expect("an app id"));
+    let mut ada = User {
+        app,
+        id: "ada/1".into(),
+        email: Some(World::email()),
+        phone: Some(World::phone()),
+        pin: Some(HashedSecret("$argon2id$pin".into())),
+        password: None,
+    };
+    assert_eq!(store.load_user(&ada.app, "nobody").await.expect("no error"), None, "no such user");
+    store.store_user(&ada).await.expect("stores");
+    let loaded = store.load_user(&ada.app, &ada.id).await.expect("loads");
+    assert_eq!(loaded.as_ref(), Some(&ada), "every field survives");
+    assert_eq!(store.load_user(&other, &ada.id).await.expect("loads"), None, "apps do not mix");
+    ada.pin = None;
+    store.store_user(&ada).await.expect("replaces");
+    let loaded = store.load_user(&ada.app, &ada.id).await.expect("loads");
+    assert_eq!(loaded, Some(ada), "the last store counts");
 }
 
 /// The promises of [`LoadKeyring`].

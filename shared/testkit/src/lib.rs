@@ -8,5 +8,5 @@ pub mod schedule;
 mod world;
 
 pub use courier::{FakeEmail, FakeSms, Verdict};
-pub use ports::{FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault};
+pub use ports::{FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, Fault};
 pub use world::{DEMO_SECRET, World, demo_app};

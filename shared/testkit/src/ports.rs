@@ -4,9 +4,10 @@ use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     ports::{
-        Cause, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, Loaded, StoreApps, StoreError,
-        StoreLedgers,
+        Cause, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, Loaded, StoreApps,
+        StoreError, StoreLedgers, StoreUsers,
     },
+    user::User,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -117,6 +118,25 @@ impl StoreApps for FakeApps {
     async fn store_app(&self, app: &App) -> Result<(), StoreError> {
         give_way().await;
         lock(&self.apps).insert(app.id.clone(), Arc::new(app.clone()));
+        Ok(())
+    }
+}
+
+/// Users in memory.
+#[derive(Clone, Debug, Default)]
+pub struct FakeUsers(Arc<Mutex<HashMap<(AppId, String), User>>>);
+
+impl LoadUsers for FakeUsers {
+    async fn load_user(&self, app: &AppId, id: &str) -> Result<Option<User>, StoreError> {
+        give_way().await;
+        Ok(lock(&self.0).get(&(app.clone(), id.to_owned())).cloned())
+    }
+}
+
+impl StoreUsers for FakeUsers {
+    async fn store_user(&self, user: &User) -> Result<(), StoreError> {
+        give_way().await;
+        lock(&self.0).insert((user.app.clone(), user.id.clone()), user.clone());
         Ok(())
     }
 }
