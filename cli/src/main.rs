@@ -16,7 +16,7 @@ struct Cli {
 enum Command {
     /// Run the whole stack on this machine: API, DynamoDB, and an inbox for its messages.
     Local(local::Options),
-    /// Print the `OpenAPI` document of every endpoint.
+    /// Print the OpenAPI document of every endpoint.
     Openapi,
 }
 

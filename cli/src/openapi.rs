@@ -1,4 +1,4 @@
-//! The `OpenAPI` document: the functions' own types, put together.
+//! The OpenAPI document: the functions' own types, put together.
 
 use std::{error::Error, io::Write as _};
 use utoipa::openapi::{
@@ -6,7 +6,7 @@ use utoipa::openapi::{
     security::{ApiKey, ApiKeyValue, SecurityScheme},
 };
 
-/// The document of every endpoint (`OpenAPI` 3.1).
+/// The document of every endpoint (OpenAPI 3.1).
 #[must_use]
 pub fn document() -> OpenApi {
     let mut info = Info::new("Passcode", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! The documentation page: the `OpenAPI` document in Swagger UI, which is part of the binary.
+//! The documentation page: the OpenAPI document in Swagger UI, which is part of the binary.
 
 use crate::openapi;
 use axum::{

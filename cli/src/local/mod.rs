@@ -133,12 +133,12 @@ impl Stack {
         };
         let database = tables::open(home, template)?;
         let inbox = Inbox::new(stack.clock.clone());
-        let sink_routes = sink::routes(inbox.clone(), secret::load(home)?);
+        let routes = api::routes(&stack, inbox.clone(), &observer)?;
+        let sink_routes = sink::routes(inbox, secret::load(home)?);
         stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
         stack.serve(sink, sink_routes);
-        demo::create(&stack).await?;
-        let routes = api::routes(&stack, inbox, &observer)?;
         stack.serve(api, routes);
+        demo::create(&stack).await?;
         Ok(stack)
     }
 

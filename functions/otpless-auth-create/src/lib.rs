@@ -154,7 +154,7 @@ fn own_row(field: &str) -> Option<Refusal> {
 #[openapi(paths(handle))]
 struct Api;
 
-/// The endpoint's part of the `OpenAPI` document.
+/// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()

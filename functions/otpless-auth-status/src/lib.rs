@@ -309,7 +309,7 @@ const fn older() {}
 #[openapi(paths(current, older))]
 struct Api;
 
-/// The endpoints' part of the `OpenAPI` document.
+/// The endpoints' part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()

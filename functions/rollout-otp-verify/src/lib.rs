@@ -117,7 +117,7 @@ fn challenge_id(request: &Request) -> Option<ChallengeId> {
 #[openapi(paths(handle))]
 struct Api;
 
-/// The endpoint's part of the `OpenAPI` document.
+/// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()

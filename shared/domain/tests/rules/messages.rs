@@ -127,3 +127,39 @@ fn templates_that_lose_the_code_are_refused() {
     assert_eq!(message::check_template("email-subject = Hello"), Ok(()));
     assert_eq!(message::check_template("sms = { $code } for you"), Ok(()));
 }
+
+/// The relative luminance of a colour such as `#1f2937` (WCAG 2.2).
+fn luminance(colour: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+/// The value of a property in the first rule of a style sheet that starts like this.
+fn property<'a>(css: &'a str, rule: &str, name: &str) -> Option<&'a str> {
+    let body = css.split_once(&format!("{rule} {{"))?.1.split_once('}')?.0;
+    let value = body.split(';').find_map(|line| line.trim().strip_prefix(&format!("{name}: ")))?;
+    value.starts_with('#').then_some(value)
+}
+
+#[test]
+fn the_mail_is_readable_in_light_and_in_dark() {
+    let (app, code) = (demo_app(), code());
+    let html = message::email(&text(&app, &code, None)).html;
+    let (light, dark) = html.split_once("@media (prefers-color-scheme: dark)").unwrap();
+    for css in [light, dark] {
+        let page = property(css, "body", "background").unwrap();
+        let card = property(css, ".card", "background").unwrap();
+        let code = property(css, ".code", "background").unwrap();
+        let words = property(css, "body", "color").unwrap();
+        let digits = property(css, ".code", "color").unwrap();
+        let small = property(css, ".small", "color").unwrap();
+        for (front, back) in [(words, page), (words, card), (digits, code), (small, card)] {
+            let (a, b) = (luminance(front), luminance(back));
+            let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+            assert!(contrast >= 4.5, "{front} on {back}: {contrast:.1}");
+        }
+    }
+}
