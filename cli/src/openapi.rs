@@ -18,6 +18,7 @@ pub fn document() -> OpenApi {
         otpless_auth_create::openapi(),
         otpless_auth_status::openapi(),
         otpless_otp_initiate::openapi(),
+        otpless_otp_verify::openapi(),
         rollout_otp_verify::openapi(),
     ] {
         document.merge(part);

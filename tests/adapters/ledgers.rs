@@ -162,7 +162,7 @@ async fn storm(
             tokio::spawn(async move {
                 let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
                 let presented = PresentedCode::parse(&code).expect("a code");
-                let verified = verify::verify(ports, &world.keyring, id, &presented).await;
+                let verified = verify::verify(ports, &world.keyring, None, id, &presented).await;
                 verified.map(|(outcome, _)| outcome)
             })
         })
@@ -206,7 +206,7 @@ async fn sixty_four_right_codes_are_one_success() {
             tokio::spawn(async move {
                 let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
                 let presented = PresentedCode::parse(&code).expect("a code");
-                verify::verify(ports, &world.keyring, id, &presented).await
+                verify::verify(ports, &world.keyring, None, id, &presented).await
             })
         })
         .collect();

@@ -5,5 +5,6 @@
 mod otpless_auth_create;
 mod otpless_auth_status;
 mod otpless_otp_initiate;
+mod otpless_otp_verify;
 mod rollout_otp_verify;
 mod shared;

@@ -14,10 +14,11 @@ pub(super) type Handler =
 
 type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
-const FUNCTIONS: [(&str, Build); 4] = [
+const FUNCTIONS: [(&str, Build); 5] = [
     ("otpless-auth-create", otpless_auth_create),
     ("otpless-auth-status", otpless_auth_status),
     ("otpless-otp-initiate", otpless_otp_initiate),
+    ("otpless-otp-verify", otpless_otp_verify),
     ("rollout-otp-verify", rollout_otp_verify),
 ];
 
@@ -73,6 +74,19 @@ fn otpless_otp_initiate(settings: &Settings, clock: LocalClock) -> Result<Handle
         entropy: SystemEntropy,
         sms: SnsCourier::new(&aws),
         email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+    };
+    Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
+}
+
+fn otpless_otp_verify(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
+    use otpless_otp_verify::{Deps, handle};
+    let aws = aws::config(settings)?;
+    let deps = Deps {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
+        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        clock,
+        entropy: SystemEntropy,
     };
     Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
 }

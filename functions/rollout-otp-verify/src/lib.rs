@@ -91,7 +91,7 @@ where
     };
     let record = Record::default().challenge(id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, id, &code).await {
+    match verify::verify(ports, &deps.keyring, None, id, &code).await {
         Ok((outcome, trace)) => {
             let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
             match outcome {

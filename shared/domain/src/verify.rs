@@ -2,7 +2,7 @@
 //! none is revealed before the ledger has counted it.
 
 use crate::{
-    ChallengeId, Channel, Keyring, Ledger, PresentedCode, Timestamp,
+    AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, Timestamp,
     challenge::{State, Trace},
     ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     subject::CredentialId,
@@ -115,10 +115,12 @@ fn judge(
     }
 }
 
-/// Verifies a code: one read, and one write where the code was looked at.
+/// Verifies a code: one read, and one write where the code was looked at. With an `app`, only that
+/// app's challenges are found; without, the id alone is the caller's right.
 pub async fn verify<L, K, C, E>(
     ports: Ports<'_, L, C, E>,
     keys: &K,
+    app: Option<&AppId>,
     id: ChallengeId,
     presented: &PresentedCode,
 ) -> Result<(Outcome, Option<Trace>), Failure>
@@ -129,10 +131,10 @@ where
     E: Entropy,
 {
     let keyring = keys.keyring().await.map_err(Failure::Unavailable)?;
-    let settled = verify_with(ports, &keyring, id, presented).await?;
+    let settled = verify_with(ports, &keyring, app, id, presented).await?;
     let settled = if lacks_key(&keyring, settled.ledger.as_ref(), id) {
         let keyring = keys.refreshed().await.map_err(Failure::Unavailable)?;
-        verify_with(ports, &keyring, id, presented).await?
+        verify_with(ports, &keyring, app, id, presented).await?
     } else {
         settled
     };
@@ -142,6 +144,7 @@ where
 async fn verify_with<L, C, E>(
     ports: Ports<'_, L, C, E>,
     keyring: &Keyring,
+    app: Option<&AppId>,
     id: ChallengeId,
     presented: &PresentedCode,
 ) -> Result<Settled<Outcome>, Failure>
@@ -150,7 +153,9 @@ where
     C: Clock,
     E: Entropy,
 {
-    let decide = |ledger: Option<Ledger>, now| match ledger {
+    let is_own = |ledger: &Ledger| app.is_none_or(|app| ledger.app == *app);
+    let decide = |ledger: Option<Ledger>, now| match ledger.filter(is_own) {
+        // Another app's ledger is no ledger, and its name is not told.
         None => (None, Outcome::NotFound),
         Some(ledger) => {
             let (ledger, outcome) = decide(ledger, keyring, id, presented, now);

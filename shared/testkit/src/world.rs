@@ -153,7 +153,7 @@ impl World {
     pub async fn verify(&self, id: ChallengeId, code: &str) -> Result<Outcome, Failure> {
         let presented =
             PresentedCode::parse(code).unwrap_or_else(|error| unreachable!("{code}: {error}"));
-        let verified = verify::verify(self.ports(), &self.keyring, id, &presented).await;
+        let verified = verify::verify(self.ports(), &self.keyring, None, id, &presented).await;
         verified.map(|(outcome, _)| outcome)
     }
 

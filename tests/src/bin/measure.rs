@@ -38,9 +38,13 @@ async fn main() {
         missed += u32::from(found > budget);
         println!("  {what:<44} {found:>8.2} {unit:<6} budget {budget:>6.2}  {verdict}");
     };
-    for function in
-        ["otpless-auth-create", "otpless-auth-status", "otpless-otp-initiate", "rollout-otp-verify"]
-    {
+    for function in [
+        "otpless-auth-create",
+        "otpless-auth-status",
+        "otpless-otp-initiate",
+        "otpless-otp-verify",
+        "rollout-otp-verify",
+    ] {
         let bootstrap = folder.join(function).join("bootstrap");
         println!("{function}");
         let budget = if function == "otpless-otp-initiate" { 3.0 } else { 2.5 };
@@ -179,6 +183,7 @@ async fn resident_after_a_request(client: &Client, function: &str, program: &Pat
     let case = match function {
         "otpless-auth-create" | "otpless-otp-initiate" => "phone",
         "otpless-auth-status" => "current",
+        "otpless-otp-verify" => "verify",
         _ => "json",
     };
     let mut api = RuntimeApi::serve(Some(Event::recorded(function, case))).await;

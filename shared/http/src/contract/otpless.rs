@@ -59,12 +59,20 @@ pub enum Refusal {
     EmailChannel,
     /// 7106: neither a phone number nor an e-mail address.
     PhoneOrEmail,
+    /// 7112: no code.
+    EmptyOtp,
     /// 7113.
     Expiry,
+    /// 7114: an id that leads nowhere, where a code is verified.
+    Token,
     /// 7115.
     AlreadyVerified,
     /// 7116: a code length that is neither 4 nor 6.
     Length,
+    /// 7118: a wrong code.
+    IncorrectOtp,
+    /// 7303: the code has expired.
+    OtpExpired,
     /// 7119: a malformed request id.
     RequestId,
     /// 7021: too many wrong codes; the request is over.
@@ -111,9 +119,13 @@ impl Refusal {
                 (BAD, "7105", "Request error: Invalid channel for an email; use EMAIL")
             }
             Self::PhoneOrEmail => (BAD, "7106", "Request error: Invalid phoneNumber or email"),
+            Self::EmptyOtp => (BAD, "7112", "Request error: OTP is empty"),
             Self::Expiry => (BAD, "7113", "Request error: Invalid expiry"),
+            Self::Token => (BAD, "7114", "Request error: Invalid token"),
             Self::AlreadyVerified => (BAD, "7115", "Request error: Already verified"),
             Self::Length => (BAD, "7116", "Request error: Invalid otpLength; use 4 or 6"),
+            Self::IncorrectOtp => (BAD, "7118", "Request error: Incorrect OTP"),
+            Self::OtpExpired => (BAD, "7303", "Request error: OTP expired"),
             Self::RequestId => (BAD, "7119", "Request error: Invalid request Id"),
             Self::Locked => {
                 (BAD, "7021", "Request error: Too many incorrect OTPs; create a new request")
