@@ -1,5 +1,7 @@
 //! The `passcode` command as a library, so that tests can run the same stack that people do.
 
+pub mod apps;
 pub mod local;
 pub mod openapi;
+pub mod place;
 pub mod template;

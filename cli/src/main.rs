@@ -1,7 +1,7 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{local, openapi};
+use passcode::{apps, local, openapi};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
@@ -16,6 +16,8 @@ struct Cli {
 enum Command {
     /// Run the whole stack on this machine: API, DynamoDB, and an inbox for its messages.
     Local(local::Options),
+    /// Make, show, change and remove apps.
+    App(apps::Arguments),
     /// Print the OpenAPI document of every endpoint.
     Openapi,
 }
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Local(options) => local::run(&options),
+        Command::App(arguments) => apps::run(&arguments),
         Command::Openapi => openapi::print(),
     };
     match result {

@@ -67,6 +67,12 @@ pub trait StoreApps: Sync {
     fn store_app(&self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Removes apps (`dynamodb:DeleteItem`).
+pub trait DeleteApps: Sync {
+    /// Removes an app, if there is one.
+    fn delete_app(&self, id: &AppId) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
 /// Reads users (`dynamodb:GetItem`).
 pub trait LoadUsers: Sync {
     /// Loads a user of an app; `None` where there is none.

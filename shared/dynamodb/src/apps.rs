@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_types::SdkConfig;
 use passcode_domain::{
     App, AppId,
-    ports::{LoadApps, StoreApps, StoreError},
+    ports::{DeleteApps, LoadApps, StoreApps, StoreError},
 };
 use std::sync::Arc;
 
@@ -53,6 +53,14 @@ impl StoreApps for AppTable {
             .table_name(&self.table)
             .item(KEY, AttributeValue::S(app.id.as_str().to_owned()))
             .item(DOCUMENT, AttributeValue::S(document));
+        request.send().await.map(drop).map_err(|error| failed(&error))
+    }
+}
+
+impl DeleteApps for AppTable {
+    async fn delete_app(&self, id: &AppId) -> Result<(), StoreError> {
+        let key = AttributeValue::S(id.as_str().to_owned());
+        let request = self.client.delete_item().table_name(&self.table).key(KEY, key);
         request.send().await.map(drop).map_err(|error| failed(&error))
     }
 }

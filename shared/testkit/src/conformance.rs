@@ -8,8 +8,8 @@ use passcode_domain::{
     message::{Email, Sms},
     open,
     ports::{
-        Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers,
-        SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUsers,
+        Clock, CourierError, DeleteApps, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers,
+        LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUsers,
     },
     user::{HashedSecret, User},
 };
@@ -58,8 +58,8 @@ pub async fn ledgers<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl En
     assert_eq!(other.ledger, None, "subjects do not see each other");
 }
 
-/// The promises of [`LoadApps`] and [`StoreApps`].
-pub async fn apps<S: LoadApps + StoreApps>(store: &S) {
+/// The promises of [`LoadApps`], [`StoreApps`] and [`DeleteApps`].
+pub async fn apps<S: LoadApps + StoreApps + DeleteApps>(store: &S) {
     let missing = "nobody".parse().expect("an app id");
     assert_eq!(store.load_app(&missing).await.expect("no error"), None, "no such app");
 
@@ -74,6 +74,10 @@ pub async fn apps<S: LoadApps + StoreApps>(store: &S) {
     store.store_app(&app).await.expect("replaces");
     let loaded = store.load_app(&app.id).await.expect("loads");
     assert!(loaded.expect("it is there").accepts_secret("another"), "the last store counts");
+
+    store.delete_app(&app.id).await.expect("deletes");
+    assert_eq!(store.load_app(&app.id).await.expect("no error"), None, "it is gone");
+    store.delete_app(&app.id).await.expect("deleting what is gone is no error");
 }
 
 /// The promises of [`LoadUsers`] and [`StoreUsers`].

@@ -4,8 +4,8 @@ use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     ports::{
-        Cause, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, Loaded, StoreApps,
-        StoreError, StoreLedgers, StoreUsers,
+        Cause, Clock, DeleteApps, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, Loaded,
+        StoreApps, StoreError, StoreLedgers, StoreUsers,
     },
     user::User,
 };
@@ -118,6 +118,14 @@ impl StoreApps for FakeApps {
     async fn store_app(&self, app: &App) -> Result<(), StoreError> {
         give_way().await;
         lock(&self.apps).insert(app.id.clone(), Arc::new(app.clone()));
+        Ok(())
+    }
+}
+
+impl DeleteApps for FakeApps {
+    async fn delete_app(&self, id: &AppId) -> Result<(), StoreError> {
+        give_way().await;
+        lock(&self.apps).remove(id);
         Ok(())
     }
 }

@@ -1,0 +1,66 @@
+//! Where apps are administered: the local stack, or a deployed one.
+
+use aws_sdk_dynamodb::Client;
+use aws_types::SdkConfig;
+use passcode_runtime::{Settings, aws};
+use std::error::Error;
+
+/// Which stack.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Place {
+    /// A deployed stack, by its name. Credentials and region come from the environment
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`); for a
+    /// profile: eval "$(aws configure export-credentials --format env)".
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "port")]
+    stack: Option<String>,
+    /// The local stack, by its first port.
+    #[arg(long, value_name = "N", global = true, default_value_t = 9000)]
+    port: u16,
+}
+
+impl Place {
+    /// The AWS configuration for the place.
+    pub fn aws(&self) -> Result<SdkConfig, Box<dyn Error>> {
+        let settings = match &self.stack {
+            Some(_) => Settings::from_env(),
+            None => local(self.port)?,
+        };
+        Ok(aws::config(&settings)?)
+    }
+
+    /// The name of one of the stack's tables, given its logical id. A deployed table is named
+    /// after stack and id, with random letters behind.
+    pub async fn table(&self, aws: &SdkConfig, id: &str) -> Result<String, Box<dyn Error>> {
+        let Some(stack) = &self.stack else { return Ok(id.to_owned()) };
+        let prefix = format!("{stack}-{id}-");
+        let mut pages = Client::new(aws).list_tables().into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| passcode_aws::CallFailed::of(&error))?;
+            let mut names = page.table_names.unwrap_or_default().into_iter();
+            if let Some(name) = names.find(|name| name.starts_with(&prefix)) {
+                return Ok(name);
+            }
+        }
+        Err(format!("no table is named {prefix}…; is `{stack}` deployed in this region?").into())
+    }
+
+    /// What to check when the place does not answer.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.stack {
+            Some(_) => "check credentials, region and permissions",
+            None => "is `cargo local` running?",
+        }
+    }
+}
+
+fn local(port: u16) -> Result<Settings, &'static str> {
+    let dynamodb = port.checked_add(1).ok_or("--port must be 1 to 65533")?;
+    let endpoint = format!("http://127.0.0.1:{dynamodb}");
+    Ok(Settings::new(move |name| match name {
+        "AWS_REGION" => Some("eu-west-1".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
+        _ => None,
+    }))
+}
