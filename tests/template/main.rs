@@ -70,8 +70,8 @@ fn crates_events_resources_and_the_router_have_the_same_names() {
 fn a_policy_is_the_functions_ports_and_nothing_else() {
     for (name, properties) in functions() {
         let boot =
-            std::fs::read_to_string(root().join("functions").join(&name).join("src/main.rs"));
-        let boot = boot.expect("main.rs");
+            std::fs::read_to_string(root().join("functions").join(&name).join("src/boot.rs"));
+        let boot = boot.expect("boot.rs");
         let code = std::fs::read_to_string(root().join("functions").join(&name).join("src/lib.rs"));
         let code = code.expect("lib.rs");
         let mut granted = BTreeSet::new();

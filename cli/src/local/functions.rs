@@ -1,11 +1,8 @@
-//! Every function, with the adapters its `main.rs` gives it. Only the clock is this machine's own.
+//! Every function, with its own adapters. Only the clock is this machine's.
 
 use super::{LocalClock, Stack};
-use passcode_dynamodb::{AppTable, ChallengeTable};
 use passcode_http::{Answer, Request};
-use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
-use passcode_ses::SesCourier;
-use passcode_sns::SnsCourier;
+use passcode_runtime::{BadSetting, Settings};
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// What serves a function's requests.
@@ -15,11 +12,36 @@ pub(super) type Handler =
 type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
 const FUNCTIONS: [(&str, Build); 5] = [
-    ("otpless-auth-create", otpless_auth_create),
-    ("otpless-auth-status", otpless_auth_status),
-    ("otpless-otp-initiate", otpless_otp_initiate),
-    ("otpless-otp-verify", otpless_otp_verify),
-    ("rollout-otp-verify", rollout_otp_verify),
+    ("otpless-auth-create", |settings, clock| {
+        let deps = otpless_auth_create::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_auth_create::handle(&deps, request).await
+        }))
+    }),
+    ("otpless-auth-status", |settings, clock| {
+        let deps = otpless_auth_status::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_auth_status::handle(&deps, request).await
+        }))
+    }),
+    ("otpless-otp-initiate", |settings, clock| {
+        let deps = otpless_otp_initiate::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_otp_initiate::handle(&deps, request).await
+        }))
+    }),
+    ("otpless-otp-verify", |settings, clock| {
+        let deps = otpless_otp_verify::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_otp_verify::handle(&deps, request).await
+        }))
+    }),
+    ("rollout-otp-verify", |settings, clock| {
+        let deps = rollout_otp_verify::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            rollout_otp_verify::handle(&deps, request).await
+        }))
+    }),
 ];
 
 /// The handler of a function of the template.
@@ -37,68 +59,4 @@ where
 {
     let deps = Arc::new(deps);
     Arc::new(move |request| Box::pin(handle(deps.clone(), request)))
-}
-
-fn otpless_auth_create(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
-    use otpless_auth_create::{Deps, handle};
-    let aws = aws::config(settings)?;
-    let deps = Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock,
-        entropy: SystemEntropy,
-    };
-    Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
-}
-
-fn otpless_auth_status(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
-    use otpless_auth_status::{Deps, handle};
-    let aws = aws::config(settings)?;
-    let deps = Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        clock,
-    };
-    Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
-}
-
-fn otpless_otp_initiate(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
-    use otpless_otp_initiate::{Deps, handle};
-    let aws = aws::config(settings)?;
-    let deps = Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock,
-        entropy: SystemEntropy,
-        sms: SnsCourier::new(&aws),
-        email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
-    };
-    Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
-}
-
-fn otpless_otp_verify(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
-    use otpless_otp_verify::{Deps, handle};
-    let aws = aws::config(settings)?;
-    let deps = Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock,
-        entropy: SystemEntropy,
-    };
-    Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
-}
-
-fn rollout_otp_verify(settings: &Settings, clock: LocalClock) -> Result<Handler, BadSetting> {
-    use rollout_otp_verify::{Deps, handle};
-    let aws = aws::config(settings)?;
-    let deps = Deps {
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock,
-        entropy: SystemEntropy,
-    };
-    Ok(handler(deps, |deps, request| async move { handle(&deps, request).await }))
 }

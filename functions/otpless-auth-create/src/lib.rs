@@ -1,6 +1,9 @@
 //! `POST /auth/v1/create`: an auth request for a phone number or an e-mail address. Nothing is
 //! sent; the answer's `requestId` is what `initiate`, `verify` and `status` take.
 
+mod boot;
+
+pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, Channel, PhoneNumber,
@@ -10,8 +13,8 @@ use passcode_domain::{
     transact::Ports,
 };
 use passcode_http::{
-    Answer, Media, Record, Request, body,
-    contract::otpless::{self, ErrorBody, Refusal, addresses, authenticate, request_id},
+    Answer, Record, Request,
+    contract::otpless::{self, ErrorBody, Refusal, addresses, request_id},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -89,14 +92,10 @@ where
     C: Clock,
     E: Entropy,
 {
-    let app = match authenticate(&request, &deps.apps).await {
-        Ok(app) => app,
-        Err(unknown) => return unknown.answer(),
-    };
-    let record = Record::default().app(&app.id);
-    let body = match body(&request, &[Media::Json]).await {
-        Ok(body) => body,
-        Err(error) => return Refusal::of_body(&error, own_row).answer(record),
+    let accepted = otpless::accept::<CreateRequest>(&request, &deps.apps, own_row).await;
+    let (app, record, body) = match accepted {
+        Ok(accepted) => accepted,
+        Err(answer) => return answer,
     };
     let keyring = match deps.keyring.keyring().await {
         Ok(keyring) => keyring,

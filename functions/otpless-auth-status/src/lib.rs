@@ -1,6 +1,9 @@
 //! `GET /auth/v2/status` and the older `POST /auth/v1/status`: how an auth request stands. It
 //! spends nothing, so it may be polled.
 
+mod boot;
+
+pub use boot::{Adapters, boot};
 use lambda_http::http::{Method, StatusCode};
 use passcode_domain::{
     Address, Channel, Timestamp,

@@ -1,6 +1,9 @@
 //! `POST /auth/v1/initiate/otp`: the code goes out, for an auth request or straight to an address.
 //! A second call for the same request is a resend.
 
+mod boot;
+
+pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     Addresses, App, ChallengeId, Channel, Keyring, PhoneNumber,

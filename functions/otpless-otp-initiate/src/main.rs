@@ -1,26 +1,11 @@
 //! Boot of `otpless-otp-initiate`.
 
-use otpless_otp_initiate::{Deps, handle};
-use passcode_dynamodb::{AppTable, ChallengeTable};
-use passcode_runtime::{
-    CachedApps, SecretKeyring, Settings, SystemClock, SystemEntropy, aws, serve, warm_up,
-};
-use passcode_ses::SesCourier;
-use passcode_sns::SnsCourier;
+use otpless_otp_initiate::{boot, handle};
+use passcode_runtime::{Settings, SystemClock, serve, warm_up};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let settings = Settings::from_env();
-    let aws = aws::config(&settings)?;
-    let deps = Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock: SystemClock,
-        entropy: SystemEntropy,
-        sms: SnsCourier::new(&aws),
-        email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
-    };
+    let deps = boot(&Settings::from_env(), SystemClock)?;
     warm_up(&deps.keyring, &deps.ledgers).await;
     serve("otpless-otp-initiate", &deps.clock, |request| handle(&deps, request)).await
 }

@@ -1,5 +1,8 @@
 //! `POST /auth/v1/verify/otp`: the app's server presents the code that its user typed.
 
+mod boot;
+
+pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     PresentedCode,
@@ -8,8 +11,8 @@ use passcode_domain::{
     verify::{self, Outcome},
 };
 use passcode_http::{
-    Answer, Media, Record, Request, body,
-    contract::otpless::{self, ErrorBody, Refusal, authenticate, parse_request_id, request_id},
+    Answer, Record, Request,
+    contract::otpless::{self, ErrorBody, Refusal, parse_request_id, request_id},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
@@ -79,14 +82,10 @@ where
     C: Clock,
     E: Entropy,
 {
-    let app = match authenticate(&request, &deps.apps).await {
-        Ok(app) => app,
-        Err(unknown) => return unknown.answer(),
-    };
-    let record = Record::default().app(&app.id);
-    let body: VerifyOtpRequest = match body(&request, &[Media::Json]).await {
-        Ok(body) => body,
-        Err(error) => return Refusal::of_body(&error, own_row).answer(record),
+    let accepted = otpless::accept::<VerifyOtpRequest>(&request, &deps.apps, own_row).await;
+    let (app, record, body) = match accepted {
+        Ok(accepted) => accepted,
+        Err(answer) => return answer,
     };
     let Some(otp) = body.otp.filter(|otp| !otp.trim().is_empty()) else {
         return Refusal::EmptyOtp.answer(record);

@@ -1,8 +1,10 @@
 //! `POST /auth/otp/{otpChallengeId}`: whoever holds the id presents the code, and gets the
 //! credential that its address is.
 
+mod boot;
 mod render;
 
+pub use boot::{Adapters, boot};
 use passcode_domain::{
     ChallengeId, PresentedCode,
     ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},

@@ -1,19 +1,11 @@
 //! Boot of `rollout-otp-verify`.
 
-use passcode_dynamodb::ChallengeTable;
-use passcode_runtime::{SecretKeyring, Settings, SystemClock, SystemEntropy, aws, serve, warm_up};
-use rollout_otp_verify::{Deps, handle};
+use passcode_runtime::{Settings, SystemClock, serve, warm_up};
+use rollout_otp_verify::{boot, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let settings = Settings::from_env();
-    let aws = aws::config(&settings)?;
-    let deps = Deps {
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
-        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock: SystemClock,
-        entropy: SystemEntropy,
-    };
+    let deps = boot(&Settings::from_env(), SystemClock)?;
     warm_up(&deps.keyring, &deps.ledgers).await;
     serve("rollout-otp-verify", &deps.clock, |request| handle(&deps, request)).await
 }

@@ -1,14 +1,14 @@
 //! OTPless: errors as `{message, errorCode, description}`, servers known by `clientId` and
 //! `clientSecret`, requests known by an `ARID_` id.
 
-use crate::{Answer, BodyError, Record, Request, header_text};
+use crate::{Answer, BodyError, Media, Record, Request, body, header_text};
 use http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber,
     ports::{Cause, LoadApps, StoreError},
     transact::Failure,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
@@ -237,6 +237,21 @@ pub async fn authenticate(request: &Request, apps: &impl LoadApps) -> Result<Arc
         return Err(Unknown::Refused(Refusal::Blocked));
     }
     Ok(app)
+}
+
+/// A server's request: whose it is, the record of it, and its body in JSON. Everything that keeps
+/// it from being one is answered here; `by_field` knows which field of the body has its own row.
+pub async fn accept<T: DeserializeOwned>(
+    request: &Request,
+    apps: &impl LoadApps,
+    by_field: fn(&str) -> Option<Refusal>,
+) -> Result<(Arc<App>, Record, T), Answer> {
+    let app = authenticate(request, apps).await.map_err(|unknown| unknown.answer())?;
+    let record = Record::default().app(&app.id);
+    match body(request, &[Media::Json]).await {
+        Ok(body) => Ok((app, record, body)),
+        Err(error) => Err(Refusal::of_body(&error, by_field).answer(record)),
+    }
 }
 
 /// The addresses of a request: a phone number, an e-mail address, or both, in which case the
