@@ -58,7 +58,7 @@ enum Action {
     RotateSecret {
         /// Its `clientId`.
         id: AppId,
-        /// Let the secret before stop working at once.
+        /// Let the secret before stop working, within a minute.
         #[arg(long)]
         now: bool,
     },
@@ -98,14 +98,14 @@ async fn act(action: &Action, place: &Place) -> Result<Told, Box<dyn Error>> {
     match action {
         Action::Create { id, name, settings } => {
             if apps.load_app(id).await.map_err(failed)?.is_some() {
-                return Err(format!("an app is named {} already", id.as_str()).into());
+                return Err(format!("the app {} exists already", id.as_str()).into());
             }
             let secret = new_secret();
             let mut app = App::new(id.clone(), name);
             app.secrets = vec![SecretHash::of(&secret)];
             let app = changed(&app, settings)?;
             apps.store_app(&app).await.map_err(failed)?;
-            Ok(with_secret(id, &secret, "It is shown this once."))
+            Ok(with_secret(id, &secret, "It will not be shown again."))
         }
         Action::Show { id } => Ok(shown(&existing(id).await?)),
         Action::Set { id, settings } => {
@@ -128,7 +128,8 @@ async fn act(action: &Action, place: &Place) -> Result<Told, Box<dyn Error>> {
         Action::Delete { id } => {
             existing(id).await?;
             apps.delete_app(id).await.map_err(failed)?;
-            let text = format!("{} is gone.", id.as_str());
+            let text =
+                format!("{} is removed. Warm functions follow within a minute.", id.as_str());
             Ok(Told { text, json: json!({ "deleted": id.as_str() }) })
         }
     }
@@ -197,7 +198,14 @@ fn changed(app: &App, settings: &[String]) -> Result<App, Box<dyn Error>> {
     let app: App =
         serde_json::from_value(document).map_err(|error| format!("settings: {error}"))?;
     app.validate()?;
-    Ok(app)
+    // A name that means nothing is gone after the round trip.
+    let kept = serde_json::to_value(&app)?;
+    let is_kept = |path: &str| kept.pointer(&format!("/{}", path.replace('.', "/"))).is_some();
+    let mut paths = settings.iter().filter_map(|setting| setting.split_once('='));
+    match paths.find(|(path, value)| !value.is_empty() && !is_kept(path)) {
+        Some((unknown, _)) => Err(format!("`{unknown}` is no setting").into()),
+        None => Ok(app),
+    }
 }
 
 /// A value in the type of the one before: numbers and switches are read, texts are taken as they are.
@@ -231,6 +239,7 @@ mod tests {
             ("secrets.0=x", "`secrets.0` cannot be set"),
             ("colour=red", "unknown field `colour`"),
             ("no.such=1", "`no.such` is no setting"),
+            ("policy.max_atempts=9", "`policy.max_atempts` is no setting"),
             ("policy.max_attempts=many", "invalid type"),
             ("policy.max_attempts=0", "max_attempts must be 1 to 10"),
             ("templates.t=sms = hello", "must hold"),

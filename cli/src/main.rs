@@ -53,9 +53,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What is wrong, in one line: clap's first paragraph, which may name arguments below it.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    let paragraph = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    paragraph.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]
@@ -68,6 +70,10 @@ mod tests {
             (vec!["passcode", "local", "--bogus"], "unexpected argument '--bogus' found"),
             (vec!["passcode", "local", "--port", "x"], "invalid value 'x' for '--port <N>'"),
             (vec!["passcode", "locl"], "unrecognized subcommand 'locl'"),
+            (
+                vec!["passcode", "app", "show"],
+                "the following required arguments were not provided: <ID>",
+            ),
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is a mistake");
             assert!(first_line(&error).starts_with(expected), "{error}");

@@ -17,6 +17,9 @@ pub fn document() -> OpenApi {
     for part in [
         otpless_auth_create::openapi(),
         otpless_auth_status::openapi(),
+        otpless_order_resend::openapi(),
+        otpless_order_send::openapi(),
+        otpless_order_verify::openapi(),
         otpless_otp_initiate::openapi(),
         otpless_otp_verify::openapi(),
         rollout_otp_verify::openapi(),

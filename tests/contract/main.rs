@@ -4,6 +4,9 @@
 
 mod otpless_auth_create;
 mod otpless_auth_status;
+mod otpless_order_resend;
+mod otpless_order_send;
+mod otpless_order_verify;
 mod otpless_otp_initiate;
 mod otpless_otp_verify;
 mod rollout_otp_verify;

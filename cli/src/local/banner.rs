@@ -41,12 +41,12 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
         println!("  {what:<14} {value}");
     }
     println!(
-        "\n{BOLD}Try{BOLD:#} {DIM}(in another terminal; the code arrives in the inbox){DIM:#}"
+        "\n{BOLD}Try{BOLD:#} {DIM}(in bash, in another terminal; the code arrives in the inbox){DIM:#}"
     );
     println!("  {DIM}OTPless: a code to a phone{DIM:#}");
     println!(
         "  ID=$(curl -s {api}/auth/v1/initiate/otp -H 'clientId: {}' -H 'clientSecret: {}' \\\n    \
-         --json '{{\"phoneNumber\":\"+14155550100\",\"channels\":[\"SMS\"]}}' | grep -o 'ARID_[A-Z0-9]*')",
+         --json '{{\"phoneNumber\":\"+14155550100\",\"channels\":[\"SMS\"]}}' | grep -o 'ARID_[A-Z0-9]*'); echo $ID",
         demo::CLIENT_ID,
         demo::CLIENT_SECRET,
     );

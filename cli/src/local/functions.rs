@@ -11,7 +11,7 @@ pub(super) type Handler =
 
 type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
-const FUNCTIONS: [(&str, Build); 5] = [
+const FUNCTIONS: [(&str, Build); 8] = [
     ("otpless-auth-create", |settings, clock| {
         let deps = otpless_auth_create::boot(settings, clock)?;
         Ok(handler(deps, |deps, request| async move {
@@ -22,6 +22,24 @@ const FUNCTIONS: [(&str, Build); 5] = [
         let deps = otpless_auth_status::boot(settings, clock)?;
         Ok(handler(deps, |deps, request| async move {
             otpless_auth_status::handle(&deps, request).await
+        }))
+    }),
+    ("otpless-order-resend", |settings, clock| {
+        let deps = otpless_order_resend::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_order_resend::handle(&deps, request).await
+        }))
+    }),
+    ("otpless-order-send", |settings, clock| {
+        let deps = otpless_order_send::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_order_send::handle(&deps, request).await
+        }))
+    }),
+    ("otpless-order-verify", |settings, clock| {
+        let deps = otpless_order_verify::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            otpless_order_verify::handle(&deps, request).await
         }))
     }),
     ("otpless-otp-initiate", |settings, clock| {

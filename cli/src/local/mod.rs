@@ -35,7 +35,7 @@ pub struct Options {
     /// The port of the API; DynamoDB and the sink take the next two.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub port: u16,
-    /// Forget everything at the end, instead of keeping it under `.local/`.
+    /// Forget everything on exit, instead of keeping it under `.local/`.
     #[arg(long)]
     pub memory: bool,
     /// Print each request's log line as functions do, in JSON.

@@ -6,13 +6,13 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Addresses, App, ChallengeId, Channel, Keyring, PhoneNumber,
+    App, ChallengeId, Channel, Keyring, PhoneNumber,
     open::Open,
     policy::MAX_CHALLENGE_SECONDS,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
-    send::{self, Couriers, Delivery, Refusal as Refused, Sent, Target, Wish},
+    send::{self, Couriers, Delivery, Sent, Target, Wish},
     transact::Ports,
 };
 use passcode_http::{
@@ -200,7 +200,7 @@ fn parse(
                 .phone_number
                 .map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone));
             let addresses = addresses(phone, body.email.as_deref(), first)?;
-            reachable(&addresses, &wish)?;
+            otpless::check_reachable(&addresses, &wish)?;
             let life = Duration::from_secs(body.expiry.unwrap_or(DEFAULT_EXPIRY).into());
             let open = Open::new(app, keyring, entropy, addresses, life);
             Plan::New(Box::new(open), app.clone())
@@ -231,22 +231,6 @@ fn channels(names: &[String], is_email: bool) -> Result<Vec<Channel>, Refusal> {
     Ok(channels)
 }
 
-/// Every channel that was asked for needs an address.
-fn reachable(addresses: &Addresses, wish: &Wish) -> Result<(), Refusal> {
-    match wish.channels.iter().find(|channel| addresses.on(**channel).is_none()) {
-        Some(missing) => Err(wrong_channel(*missing)),
-        None => Ok(()),
-    }
-}
-
-/// The channel does not reach the kind of address that there is.
-const fn wrong_channel(channel: Channel) -> Refusal {
-    match channel {
-        Channel::Sms => Refusal::EmailChannel,
-        Channel::Email => Refusal::PhoneChannel,
-    }
-}
-
 fn render(delivery: Delivery, record: Record, clock: &impl Clock) -> Answer {
     let record = match (delivery.app, delivery.unmarked) {
         (Some(app), None) => record.app(&app),
@@ -259,29 +243,12 @@ fn render(delivery: Delivery, record: Record, clock: &impl Clock) -> Answer {
             let record = Record { outcome: "sent", ..record.challenge(id).channel(channel) };
             Answer::json(StatusCode::OK, &body, record)
         }
-        Sent::Refused(refused) => {
-            let wait = |until| clock.now().until(until);
-            refusal(refused, wait).answer(record)
-        }
+        Sent::Refused(refused) => Refusal::of_send(refused, clock.now()).answer(record),
         Sent::AppBlocked => Refusal::Blocked.answer(record),
         Sent::Undeliverable(cause) => otpless::unavailable(RETRY, record.cause(&cause)),
         Sent::Unknown(channel, cool_down, cause) => {
             otpless::unavailable(cool_down, record.channel(channel).cause(&cause))
         }
-    }
-}
-
-fn refusal(refused: Refused, wait: impl Fn(passcode_domain::Timestamp) -> Duration) -> Refusal {
-    match refused {
-        Refused::NotFound => Refusal::NotFound,
-        Refused::Expired => Refusal::Expired,
-        Refused::AlreadyUsed => Refusal::AlreadyVerified,
-        Refused::Exhausted(None) => Refusal::Locked,
-        Refused::SendsExhausted => Refusal::Identity(None),
-        Refused::Exhausted(Some(until)) | Refused::CoolingDown(until) | Refused::TooMany(until) => {
-            Refusal::Identity(Some(wait(until)))
-        }
-        Refused::NoAddress(channel) => wrong_channel(channel),
     }
 }
 

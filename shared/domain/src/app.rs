@@ -110,7 +110,8 @@ pub struct App {
     /// Hashes of the keys that its administrators call with.
     #[serde(default)]
     pub admin_keys: Vec<SecretHash>,
-    /// A blocked app opens and sends nothing. Codes that are out still verify until they end.
+    /// A blocked app's server is refused everything, and nothing is sent in its name. Who holds an
+    /// id can still verify a code that is out.
     #[serde(default)]
     pub blocked: bool,
     /// The language of its messages where a request names none (BCP 47).

@@ -25,6 +25,9 @@ pub struct Challenge {
     /// The app's template for its messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// What an Android app is recognised by in its text messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_hash: Option<String>,
     /// When it ends, whatever happens.
     pub expires_at: Timestamp,
     /// The app's policy at the moment it was opened.

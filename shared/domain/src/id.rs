@@ -2,12 +2,14 @@
 //! to the stored item without an index.
 
 use crate::{SubjectKey, bytes};
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
 /// 128 bits that name the subject and 128 random bits that name the challenge. Whoever holds an
 /// id may verify; it cannot be guessed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ChallengeId {
     pub(crate) subject: SubjectKey,
     pub(crate) random: [u8; 16],
@@ -60,6 +62,20 @@ impl FromStr for ChallengeId {
         let (subject, random) = all.split_at(16);
         let half = |bytes: &[u8]| bytes.try_into().map_err(|_| MalformedId);
         Ok(Self { subject: SubjectKey(half(subject)?), random: half(random)? })
+    }
+}
+
+impl TryFrom<String> for ChallengeId {
+    type Error = MalformedId;
+
+    fn try_from(text: String) -> Result<Self, MalformedId> {
+        text.parse()
+    }
+}
+
+impl From<ChallengeId> for String {
+    fn from(id: ChallengeId) -> Self {
+        id.to_string()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
     challenge::{State, Trace},
+    order::Order,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -30,13 +31,22 @@ pub struct Ledger {
     /// The time span of the policy under which the last failure was counted.
     #[serde(default)]
     pub failure_window: Duration,
+    /// Where an order leads, in the item that an order has of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
 }
 
 impl Ledger {
     /// The ledger of a subject that was never heard of.
     #[must_use]
     pub const fn new(app: AppId) -> Self {
-        Self { app, challenges: Vec::new(), failures: Vec::new(), failure_window: Duration::ZERO }
+        Self {
+            app,
+            challenges: Vec::new(),
+            failures: Vec::new(),
+            failure_window: Duration::ZERO,
+            order: None,
+        }
     }
 
     /// The challenge with an id.
@@ -61,7 +71,8 @@ impl Ledger {
     pub fn ends_at(&self) -> Timestamp {
         let challenges = self.challenges.iter().map(|challenge| challenge.expires_at + AFTERLIFE);
         let failures = self.failures.iter().map(|failed_at| *failed_at + self.failure_window);
-        challenges.chain(failures).max().unwrap_or(Timestamp::from_millis(0))
+        let order = self.order.iter().map(|order| order.until);
+        challenges.chain(failures).chain(order).max().unwrap_or(Timestamp::from_millis(0))
     }
 
     /// When the subject may try again, if its consecutive failures have used up `max`.

@@ -7,7 +7,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`] |
+//! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`], [`order`] |
 //! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what a message says | [`message`] |
@@ -24,6 +24,7 @@ pub mod keyring;
 pub mod ledger;
 pub mod message;
 pub mod open;
+pub mod order;
 pub mod policy;
 pub mod ports;
 pub mod send;

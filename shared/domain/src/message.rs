@@ -51,6 +51,8 @@ pub struct Text<'a> {
     pub app: &'a App,
     /// The id of one of its templates.
     pub template: Option<&'a str>,
+    /// What an Android app is recognised by: the last word of its text messages.
+    pub app_hash: Option<&'a str>,
     /// The language asked for; the app's where absent.
     pub locale: Option<&'a str>,
     /// The code.
@@ -75,9 +77,11 @@ pub enum TemplateError {
 #[must_use]
 pub fn sms(text: &Text<'_>) -> Sms {
     let words = Words::of(text);
-    let autofill = match &text.app.host {
-        Some(host) => format!("\n\n@{host} #{}", text.code.reveal()),
-        None => String::new(),
+    // Android's SMS retriever reads the last line, and so does WebOTP: there is room for one.
+    let autofill = match (text.app_hash, &text.app.host) {
+        (Some(hash), _) => format!("\n\n{hash}"),
+        (None, Some(host)) => format!("\n\n@{host} #{}", text.code.reveal()),
+        (None, None) => String::new(),
     };
     let long = words.say("sms") + &autofill;
     let is_own = text.own_source().is_some_and(|source| defines(source, "sms"));

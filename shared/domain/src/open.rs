@@ -15,6 +15,7 @@ pub struct Open {
     pub id: ChallengeId,
     addresses: Addresses,
     template: Option<String>,
+    app_hash: Option<String>,
     life: Duration,
     policy: Policy,
     nonce: [u8; 16],
@@ -34,6 +35,7 @@ impl Open {
             id: ChallengeId::new(subject, entropy.bytes()),
             addresses,
             template: None,
+            app_hash: None,
             life,
             policy: app.policy.clone(),
             nonce: entropy.bytes(),
@@ -44,6 +46,18 @@ impl Open {
     #[must_use]
     pub fn with_template(self, template: Option<String>) -> Self {
         Self { template, ..self }
+    }
+
+    /// Ends its text messages with what an Android app is recognised by.
+    #[must_use]
+    pub fn with_app_hash(self, app_hash: Option<String>) -> Self {
+        Self { app_hash, ..self }
+    }
+
+    /// Gives it the id that its order leads to already.
+    #[must_use]
+    pub fn with_id(self, id: ChallengeId) -> Self {
+        Self { id, ..self }
     }
 }
 
@@ -70,6 +84,7 @@ impl Open {
             addresses: self.addresses.clone(),
             is_direct,
             template: self.template.clone(),
+            app_hash: self.app_hash.clone(),
             expires_at: now + self.life,
             policy: self.policy.clone(),
             attempts: 0,

@@ -24,7 +24,7 @@ const MAX_TRIES_PER_SEND: u32 = 4;
 pub struct Wish {
     /// The channels to try, in order; the first is the one of the address the challenge is about.
     pub channels: Vec<Channel>,
-    /// Digits of the code; the challenge's policy where absent.
+    /// Digits of the code; as the code before, or the challenge's policy, where absent.
     pub length: Option<u8>,
     /// Seconds the code shall live; never longer than policy and challenge allow.
     pub code_seconds: Option<u32>,
@@ -47,6 +47,10 @@ pub enum Refusal {
     CoolingDown(Timestamp),
     /// The challenge has had all of its messages.
     SendsExhausted,
+    /// The same order was sent before: the message is out already.
+    AlreadySent,
+    /// A resend of what was never sent.
+    NeverSent,
     /// The challenge has no address on this channel, or is about another one.
     NoAddress(Channel),
     /// The subject has too many open challenges; room appears then.
@@ -68,6 +72,8 @@ pub struct Claim {
     pub to: Address,
     /// The app's template for it.
     pub template: Option<String>,
+    /// What an Android app is recognised by.
+    pub app_hash: Option<String>,
     /// How long no other can be claimed.
     pub cool_down: Duration,
 }
@@ -138,11 +144,12 @@ fn prepare(
     let policy = &challenge.policy;
     let wished = wish.code_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let life = wished.map_or(policy.code_life(), |wished| wished.min(policy.code_life()));
+    let before = challenge.last_send().map(|send| send.length);
     let send = Send {
         generation: challenge.generation + 1,
         key: keyring.current_id().clone(),
         channel: to.channel(),
-        length: wish.length.unwrap_or(policy.code_length),
+        length: wish.length.or(before).unwrap_or(policy.code_length),
         at: now,
         expires_at: challenge.expires_at.min(now + life),
         mark: Mark::Claimed,
@@ -156,6 +163,7 @@ fn prepare(
         life: now.until(send.expires_at),
         to: to.clone(),
         template: challenge.template.clone(),
+        app_hash: challenge.app_hash.clone(),
         cool_down: policy.cool_down(),
     };
     Ok((send, claim))
@@ -200,6 +208,10 @@ pub enum Target<'a> {
     /// One that is opened in the same step; or, as a resend, the one that was opened this way for
     /// the same addresses before and still waits for its code.
     New(&'a Open, &'a Arc<App>),
+    /// One that is opened in the same step under an order's id, and sent once.
+    Ordered(&'a Open, &'a Arc<App>),
+    /// One that exists, of this app, and was sent before.
+    Again(ChallengeId, &'a Arc<App>),
 }
 
 /// The couriers, by channel.
@@ -257,7 +269,8 @@ where
 {
     let (subject, known_app) = match target {
         Target::Existing(id, app) => (id.subject, app),
-        Target::New(open, app) => (open.id.subject, Some(app)),
+        Target::New(open, app) | Target::Ordered(open, app) => (open.id.subject, Some(app)),
+        Target::Again(id, app) => (id.subject, Some(app)),
     };
     let decide = |ledger, now| decide(ledger, keyring, target, wish, now);
     let mut settled = transact(ports, &subject, decide).await?;
@@ -318,7 +331,30 @@ fn decide(
             // A refused send opens nothing, and pushes nothing out.
             (Some(if claim.is_ok() { after } else { before }), claim)
         }
+        Target::Ordered(command, app) => {
+            let before = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
+            if was_sent(&before, command.id) {
+                return (Some(before), Err(Refusal::AlreadySent));
+            }
+            let (after, claim) = match open::add(before.clone(), command, false, now) {
+                (opened, Opened::Opened) => {
+                    claim_from_primary(opened, keyring, command.id, wish, now)
+                }
+                (full, Opened::TooMany(room_at)) => (full, Err(Refusal::TooMany(room_at))),
+            };
+            (Some(if claim.is_ok() { after } else { before }), claim)
+        }
+        Target::Again(id, app) => match ledger {
+            Some(ledger) if ledger.find(id).is_some() && !was_sent(&ledger, id) => {
+                (Some(ledger), Err(Refusal::NeverSent))
+            }
+            ledger => decide(ledger, keyring, Target::Existing(id, Some(app)), wish, now),
+        },
     }
+}
+
+fn was_sent(ledger: &Ledger, id: ChallengeId) -> bool {
+    ledger.find(id).is_some_and(|challenge| !challenge.sends.is_empty())
 }
 
 /// Guesses are counted in the ledger of the address a challenge is about, so its codes go there
@@ -377,6 +413,7 @@ async fn make<S: SmsCourier, M: EmailCourier>(
     let text = Text {
         app,
         template: claim.template.as_deref(),
+        app_hash: claim.app_hash.as_deref(),
         locale: wish.locale.as_deref(),
         code: &claim.code,
         life: claim.life,

@@ -9,7 +9,10 @@ use axum::{
 };
 use otpless_auth_create as create;
 use passcode_testkit::{World, schedule::block_on};
-use passcode_tests::{event::Event, stack::Client};
+use passcode_tests::{
+    event::{Event, root},
+    stack::Client,
+};
 use rollout_otp_verify as verify;
 use std::{
     fs,
@@ -38,16 +41,15 @@ async fn main() {
         missed += u32::from(found > budget);
         println!("  {what:<44} {found:>8.2} {unit:<6} budget {budget:>6.2}  {verdict}");
     };
-    for function in [
-        "otpless-auth-create",
-        "otpless-auth-status",
-        "otpless-otp-initiate",
-        "otpless-otp-verify",
-        "rollout-otp-verify",
-    ] {
+    let functions = fs::read_dir(root().join("functions")).expect("functions");
+    let mut functions: Vec<String> = functions
+        .map(|entry| entry.expect("a folder").file_name().into_string().expect("a name"))
+        .collect();
+    functions.sort();
+    for function in &functions {
         let bootstrap = folder.join(function).join("bootstrap");
         println!("{function}");
-        let budget = if function == "otpless-otp-initiate" { 3.0 } else { 2.5 };
+        let budget = if sends(function) { 3.0 } else { 2.5 };
         report("package, compressed", megabytes(compressed(&bootstrap)), "MB", budget);
         let (own, least) = starts(&client, function, &bootstrap, &bare).await;
         println!(
@@ -71,6 +73,12 @@ async fn main() {
     }
     println!("store calls: counted in `cargo test`, store_calls_stay_within_their_budget");
     assert!(missed == 0, "{missed} budgets are missed");
+}
+
+/// Whether a function links the SDKs that send.
+fn sends(function: &str) -> bool {
+    let boot = root().join("functions").join(function).join("src/boot.rs");
+    fs::read_to_string(boot).expect("boot.rs").contains("passcode_ses")
 }
 
 fn millis(span: Duration) -> f64 {
@@ -180,12 +188,9 @@ async fn starts(client: &Client, function: &str, own: &Path, bare: &Path) -> (Du
 }
 
 async fn resident_after_a_request(client: &Client, function: &str, program: &Path) -> u64 {
-    let case = match function {
-        "otpless-auth-create" | "otpless-otp-initiate" => "phone",
-        "otpless-auth-status" => "current",
-        "otpless-otp-verify" => "verify",
-        _ => "json",
-    };
+    let events = fs::read_dir(root().join("events").join(function)).expect("events");
+    let case = events.map(|entry| entry.expect("an event").path()).min().expect("an event");
+    let case = case.file_stem().and_then(|stem| stem.to_str()).expect("a name");
     let mut api = RuntimeApi::serve(Some(Event::recorded(function, case))).await;
     let child = spawn(client, function, program, &api);
     api.until("/response").await;

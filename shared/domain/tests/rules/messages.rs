@@ -16,7 +16,7 @@ fn code() -> Code {
 }
 
 fn text<'a>(app: &'a App, code: &'a Code, locale: Option<&'a str>) -> Text<'a> {
-    Text { app, template: None, locale, code, life: Duration::from_mins(10) }
+    Text { app, template: None, app_hash: None, locale, code, life: Duration::from_mins(10) }
 }
 
 #[test]

@@ -1,3 +1,4 @@
 //! What the functions of one contract share: its error table, its authentication, its ids.
 
 pub mod otpless;
+pub mod otpless_order;

@@ -4,8 +4,9 @@
 use crate::{Answer, BodyError, Media, Record, Request, body, header_text};
 use http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber,
+    Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
     ports::{Cause, LoadApps, StoreError},
+    send::{self, Wish},
     transact::Failure,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,6 +78,8 @@ pub enum Refusal {
     RequestId,
     /// 7021: too many wrong codes; the request is over.
     Locked,
+    /// 7121: a malformed Android app hash.
+    AppHash,
     /// 7158: an unknown template id.
     Template,
     /// 7168, a 404: no such request.
@@ -103,6 +106,32 @@ impl Refusal {
         own_row.unwrap_or_else(|| Self::Parameters(error.to_string()))
     }
 
+    /// The row for a send that the rules refuse.
+    #[must_use]
+    pub fn of_send(refused: send::Refusal, now: Timestamp) -> Self {
+        use send::Refusal as Refused;
+        match refused {
+            Refused::NotFound => Self::NotFound,
+            Refused::Expired => Self::Expired,
+            Refused::AlreadyUsed => Self::AlreadyVerified,
+            Refused::NeverSent => Self::NotStarted,
+            Refused::Exhausted(None) => Self::Locked,
+            Refused::SendsExhausted | Refused::AlreadySent => Self::Identity(None),
+            Refused::Exhausted(Some(until))
+            | Refused::CoolingDown(until)
+            | Refused::TooMany(until) => Self::Identity(Some(now.until(until))),
+            Refused::NoAddress(channel) => Self::wrong_channel(channel),
+        }
+    }
+
+    /// The row for a channel that does not reach the kind of address that there is.
+    const fn wrong_channel(channel: Channel) -> Self {
+        match channel {
+            Channel::Sms => Self::EmailChannel,
+            Channel::Email => Self::PhoneChannel,
+        }
+    }
+
     fn row(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         const DENIED: StatusCode = StatusCode::UNAUTHORIZED;
@@ -127,6 +156,7 @@ impl Refusal {
             Self::IncorrectOtp => (BAD, "7118", "Request error: Incorrect OTP"),
             Self::OtpExpired => (BAD, "7303", "Request error: OTP expired"),
             Self::RequestId => (BAD, "7119", "Request error: Invalid request Id"),
+            Self::AppHash => (BAD, "7121", "Request error: Invalid app hash"),
             Self::Locked => {
                 (BAD, "7021", "Request error: Too many incorrect OTPs; create a new request")
             }
@@ -272,5 +302,13 @@ pub fn addresses(
         (Some(primary), other) => Ok(Addresses::new(primary, other)),
         (None, Some(only)) => Ok(Addresses::new(only, None)),
         (None, None) => Err(Refusal::PhoneOrEmail),
+    }
+}
+
+/// Every channel that is asked for needs an address.
+pub fn check_reachable(addresses: &Addresses, wish: &Wish) -> Result<(), Refusal> {
+    match wish.channels.iter().find(|channel| addresses.on(**channel).is_none()) {
+        Some(missing) => Err(Refusal::wrong_channel(*missing)),
+        None => Ok(()),
     }
 }

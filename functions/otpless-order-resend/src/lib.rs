@@ -1,0 +1,138 @@
+//! `POST /auth/otp/v1/resend`: the next code of an order.
+
+mod boot;
+
+pub use boot::{Adapters, boot};
+use lambda_http::http::StatusCode;
+use passcode_domain::{
+    ports::{
+        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+    },
+    send::{self, Couriers, Sent, Target, Wish},
+    transact::Ports,
+};
+use passcode_http::{
+    Answer, Record, Request,
+    contract::{
+        otpless::{self, ErrorBody, RETRY, Refusal},
+        otpless_order::{OrderRef, OrderResponse},
+    },
+};
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
+
+/// What the function works with.
+pub struct Deps<A, L, K, C, E, S, M> {
+    /// Who may call.
+    pub apps: A,
+    /// Where challenges are kept.
+    pub ledgers: L,
+    /// The keys.
+    pub keyring: K,
+    /// The time.
+    pub clock: C,
+    /// The randomness.
+    pub entropy: E,
+    /// Sends text messages.
+    pub sms: S,
+    /// Sends e-mails.
+    pub email: M,
+}
+
+/// Which order.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderResendRequest {
+    /// The id that `send` was given, or gave.
+    #[schema(example = "order-42")]
+    order_id: String,
+}
+
+/// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/auth/otp/v1/resend",
+    operation_id = "otpless-order-resend",
+    tag = "OTPless, older generation",
+    summary = "Send the next code of an order",
+    request_body = OrderResendRequest,
+    security(("clientId" = [], "clientSecret" = [])),
+    responses(
+        (status = 200, description = "A courier took the message", body = OrderResponse),
+        (status = 400, description = "7021, 7101, 7115, 7170 or 7172", body = ErrorBody),
+        (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
+        (status = 404, description = "7168", body = ErrorBody),
+        (status = 429, description = "7022: cool-down, send count or failures", body = ErrorBody),
+        (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
+    )
+)]
+pub async fn handle<A, L, K, C, E, S, M>(
+    deps: &Deps<A, L, K, C, E, S, M>,
+    request: Request,
+) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let accepted = otpless::accept::<OrderResendRequest>(&request, &deps.apps, |_| None).await;
+    let (app, record, body) = match accepted {
+        Ok(accepted) => accepted,
+        Err(answer) => return answer,
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return otpless::keyless(&cause, record),
+    };
+    let order = match OrderRef::parse(&body.order_id) {
+        Ok(order) => order,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let id = match order.resolve(&deps.ledgers, &keyring, &app.id, deps.clock.now()).await {
+        Ok(Some(id)) => id,
+        Ok(None) => return Refusal::NotFound.answer(record),
+        Err(error) => return otpless::unavailable(RETRY, record.error(&error)),
+    };
+    let record = record.challenge(id);
+    // By the channel, in the length and for the time of the order's first message.
+    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+    let target = Target::Again(id, &app);
+    let sending = send::send(ports, &keyring, &deps.apps, couriers, target, &wish);
+    let delivery = match sending.await {
+        Ok(delivery) => delivery,
+        Err(failure) => return otpless::failed(&failure, record),
+    };
+    let record = match delivery.unmarked {
+        Some(cause) => record.cause(&cause),
+        None => record,
+    };
+    match delivery.sent {
+        Sent::Sent(_, channel) => {
+            let record = Record { outcome: "sent", ..record.channel(channel) };
+            let body = OrderResponse { order_id: body.order_id };
+            Answer::json(StatusCode::OK, &body, record)
+        }
+        Sent::Refused(refused) => Refusal::of_send(refused, deps.clock.now()).answer(record),
+        Sent::AppBlocked => Refusal::Blocked.answer(record),
+        Sent::Undeliverable(cause) => otpless::unavailable(RETRY, record.cause(&cause)),
+        Sent::Unknown(channel, cool_down, cause) => {
+            otpless::unavailable(cool_down, record.channel(channel).cause(&cause))
+        }
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

@@ -1,0 +1,60 @@
+//! OTPless, the older generation: requests known by an `orderId`, the caller's own or one of ours.
+
+use super::otpless::Refusal;
+use passcode_domain::{
+    AppId, ChallengeId, Keyring, Timestamp,
+    order::{self, OrderId},
+    ports::{LoadLedgers, StoreError},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How the older generation prints an id that it made itself.
+const ID_PREFIX: &str = "Otp_";
+
+/// The answer to a send and to a resend.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderResponse {
+    /// The caller's own id, or one that was made for it.
+    #[schema(example = "Otp_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    pub order_id: String,
+}
+
+/// An `orderId`, as callers give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderRef {
+    /// One of ours: it is the challenge's id.
+    Made(ChallengeId),
+    /// The caller's own.
+    Own(OrderId),
+}
+
+impl OrderRef {
+    /// Reads an `orderId`.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let made = text.strip_prefix(ID_PREFIX).and_then(|id| id.parse().ok());
+        let malformed = |_| Refusal::Parameters("`orderId` must be 1 to 64 characters".to_owned());
+        made.map(Self::Made).map_or_else(|| text.parse().map(Self::Own).map_err(malformed), Ok)
+    }
+
+    /// The challenge it leads to.
+    pub async fn resolve(
+        &self,
+        ledgers: &impl LoadLedgers,
+        keyring: &Keyring,
+        app: &AppId,
+        now: Timestamp,
+    ) -> Result<Option<ChallengeId>, StoreError> {
+        match self {
+            Self::Made(id) => Ok(Some(*id)),
+            Self::Own(order) => order::find(ledgers, keyring, app, order, now).await,
+        }
+    }
+}
+
+/// An id as the older generation prints it.
+#[must_use]
+pub fn order_id(id: ChallengeId) -> String {
+    format!("{ID_PREFIX}{id}")
+}

@@ -1,0 +1,127 @@
+//! `POST /auth/otp/v1/send`.
+
+use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row, with};
+use otpless_order_send::{Deps, handle};
+use passcode_testkit::{Fault, Verdict, World};
+use passcode_tests::event::{Event, Reply, reply};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub(crate) fn call(world: &World, event: &Event) -> Reply {
+    let deps = Deps {
+        apps: world.apps.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        sms: world.sms.clone(),
+        email: world.email.clone(),
+    };
+    reply(handle(&deps, event.request()))
+}
+
+pub(crate) fn recorded() -> Event {
+    Event::recorded("otpless-order-send", "order")
+}
+
+#[test]
+fn strangers_and_bodies_that_are_no_json_object_are_refused() {
+    let world = World::default();
+    refuses_strangers(&recorded(), |event| call(&world, event));
+    refuses_bodies(&recorded(), |event| call(&world, event));
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
+}
+
+#[test]
+fn every_field_has_its_own_error() {
+    let world = World::default();
+    let phone = json!({ "phoneNumber": "+14155550100" });
+    let email = json!({ "email": "ada@example.com" });
+    for (body, field, value, code) in [
+        (&phone, "phoneNumber", json!("12"), "7102"),
+        (&phone, "phoneNumber", Value::Null, "7106"),
+        (&email, "email", json!("ada"), "7104"),
+        (&phone, "channel", json!("WHATSAPP"), "7103"),
+        (&email, "channel", json!("WHATSAPP"), "7105"),
+        (&phone, "otpLength", json!(5), "7116"),
+        (&phone, "expiry", json!(29), "7113"),
+        (&phone, "hash", json!("short"), "7121"),
+        (&phone, "hash", json!("FA+9qCX9VS!"), "7121"),
+        (&phone, "templateId", json!("unknown"), "7158"),
+        (&phone, "orderId", json!(""), "7101"),
+        (&phone, "orderId", json!("a b"), "7101"),
+        (&phone, "orderId", json!("x".repeat(65)), "7101"),
+        (&phone, "orderId", json!(7), "7101"),
+    ] {
+        let body = with(body.clone(), field, &value);
+        let reply = call(&world, &recorded().json(&body));
+        check_shape(&reply);
+        assert_eq!(row(&reply), (400, code), "{body}");
+    }
+    assert!(world.sms.taken().is_empty());
+}
+
+#[test]
+fn an_order_of_another_address_is_refused() {
+    let world = World::default();
+    assert_eq!(call(&world, &recorded()).status, 200);
+    let body = json!({ "email": "ada@example.com", "orderId": "order-42" });
+    assert_eq!(row(&call(&world, &recorded().json(&body))), (400, "7101"));
+    assert!(world.email.taken().is_empty());
+}
+
+#[test]
+fn the_same_order_sent_again_is_the_same_message() {
+    let world = World::default();
+    world.sms.answer([Verdict::Accept]);
+    for outcome in ["sent", "already sent", "already sent"] {
+        let reply = call(&world, &recorded());
+        assert_eq!((reply.status, reply.outcome), (200, outcome));
+        assert_eq!(reply.json, json!({ "orderId": "order-42" }));
+    }
+    assert_eq!(world.sms.taken().len(), 1);
+}
+
+#[test]
+fn an_order_that_was_not_sent_can_be_sent_again() {
+    let world = World::default();
+    world.sms.answer([Verdict::Refuse]);
+    assert_eq!(call(&world, &recorded()).status, 503);
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    assert_eq!(call(&world, &recorded()).status, 503);
+    assert_eq!(call(&world, &recorded()).status, 200);
+    assert_eq!(world.sms.taken().len(), 1);
+}
+
+#[test]
+fn without_an_order_every_send_is_its_own() {
+    let world = World::default();
+    let body = json!({ "email": "ada@example.com" });
+    let ids: std::collections::BTreeSet<String> = (0..3)
+        .map(|_| {
+            let reply = call(&world, &recorded().json(&body));
+            assert_eq!(reply.status, 200, "{reply:?}");
+            reply.json["orderId"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    assert_eq!((ids.len(), world.email.taken().len()), (3, 3));
+    assert!(ids.iter().all(|id| id.starts_with("Otp_") && id.len() == 56));
+}
+
+#[test]
+fn the_apps_hash_is_where_androids_retriever_reads_it() {
+    let world = World::default();
+    let body = json!({ "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4 });
+    assert_eq!(call(&world, &recorded().json(&body)).status, 200);
+    let text = world.sms.taken().remove(0).1.text;
+    assert_eq!(text.lines().last(), Some("FA+9qCX9VSu"), "{text}");
+    assert_eq!(passcode_domain::message::segments(&text), 1);
+}
+
+#[test]
+fn an_order_ends_with_its_life() {
+    let world = World::default();
+    call(&world, &recorded());
+    world.clock.advance(Duration::from_mins(5));
+    assert_eq!(call(&world, &recorded()).outcome, "sent", "the name is free again");
+}
