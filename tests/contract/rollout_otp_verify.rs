@@ -213,9 +213,13 @@ fn a_credential_is_the_same_for_the_same_app_and_address_and_no_other() {
 }
 
 #[test]
-fn a_bare_id_and_a_printed_one_are_the_same_challenge() {
+fn an_id_is_the_same_challenge_bare_or_as_any_contract_printed_it() {
     let world = World::default();
     let (id, code) = world.open_and_send();
+    let order = passcode_http::contract::otpless_order::order_id(id);
+    let wrong = json!({ "otp": World::wrong(&code) });
+    let event = recorded("json").challenge(&order).json(&wrong);
+    assert_eq!(call(&world, &event).outcome, "incorrect");
     let event = recorded("json").challenge(&id.to_string()).json(&json!({ "otp": code }));
     assert_eq!(call(&world, &event).status, 200);
     assert_eq!(block_on(world.verify(id, &code)).unwrap().as_str(), "already used");

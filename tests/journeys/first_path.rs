@@ -103,3 +103,36 @@ async fn a_code_can_be_sent_without_creating_first() {
     assert_eq!(code.len(), 4);
     assert_eq!(client.verify(body["requestId"].as_str().expect("an id"), &code).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_request_can_be_verified_by_its_server_as_well() {
+    let client = Client::start().await;
+    let (id, code) = sent(&client).await;
+    let present = async |code: &str| {
+        client.post("/auth/v1/verify/otp", json!({ "requestId": id, "otp": code })).await
+    };
+    assert_eq!(present(&World::wrong(&code)).await.1["errorCode"], "7118");
+    assert_eq!(present(&code).await.1["isOTPVerified"], true);
+    assert_eq!(present(&code).await.1["errorCode"], "7115");
+    assert_eq!(client.verify(&id, &code).await.0, 400, "used, whoever asks");
+}
+
+#[tokio::test]
+async fn an_order_goes_the_same_way() {
+    let client = Client::start().await;
+    let order = json!({ "orderId": "order-42", "phoneNumber": PHONE });
+    for _ in 0..2 {
+        assert_eq!(client.post("/auth/otp/v1/send", order.clone()).await.0, 200);
+    }
+    assert_eq!(client.messages(PHONE).await.len(), 1, "the same order is the same message");
+    client.stack.clock.advance(Duration::from_secs(30));
+    let resent = client.post("/auth/otp/v1/resend", json!({ "orderId": "order-42" })).await;
+    assert_eq!(resent.0, 200);
+    let code = client.last_code(PHONE).await;
+    let verify = async |code: &str| {
+        let body = json!({ "orderId": "order-42", "phoneNumber": PHONE, "otp": code });
+        client.post("/auth/otp/v1/verify", body).await.1
+    };
+    assert_eq!(verify(&World::wrong(&code)).await["isOTPVerified"], false);
+    assert_eq!(verify(&code).await, json!({ "isOTPVerified": true }));
+}

@@ -102,6 +102,25 @@ async fn the_first_path_works_in_the_built_functions() {
 
 #[tokio::test]
 #[ignore = "needs built functions in LAMBDA_FOLDER and the emulator in RIE; .ci/run has both"]
+async fn an_order_works_in_the_built_functions() {
+    let client = Client::start().await;
+    let send = Emulated::start(&client, "otpless-order-send").await;
+    let resend = Emulated::start(&client, "otpless-order-resend").await;
+    let verify = Emulated::start(&client, "otpless-order-verify").await;
+    let order = Event::recorded("otpless-order-send", "order");
+    assert_eq!(send.call(&order).await, (200, json!({ "orderId": "order-42" })));
+    assert_eq!(send.call(&order).await.0, 200, "the same message");
+    assert_eq!(resend.call(&Event::recorded("otpless-order-resend", "order")).await.0, 429);
+    let wrong = Event::recorded("otpless-order-verify", "order");
+    assert_eq!(verify.call(&wrong).await.1["isOTPVerified"], false);
+    let code = client.last_code("+14155550100").await;
+    let body = json!({ "orderId": "order-42", "phoneNumber": "+14155550100", "otp": code });
+    let right = wrong.json(&body);
+    assert_eq!(verify.call(&right).await, (200, json!({ "isOTPVerified": true })));
+}
+
+#[tokio::test]
+#[ignore = "needs built functions in LAMBDA_FOLDER and the emulator in RIE; .ci/run has both"]
 async fn every_recorded_event_is_answered_and_so_is_a_broken_one() {
     let client = Client::start().await;
     let events = passcode_tests::event::root().join("events");

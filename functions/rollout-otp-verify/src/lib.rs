@@ -12,7 +12,8 @@ use passcode_domain::{
     verify::{self, Outcome},
 };
 use passcode_http::{
-    Answer, Media, Record, Request, RequestExt as _, body, contract::otpless::ID_PREFIX,
+    Answer, Media, Record, Request, RequestExt as _, body,
+    contract::{otpless, otpless_order},
 };
 use render::Render;
 pub use render::{Credential, Error, Refused, Verified};
@@ -112,7 +113,10 @@ where
 /// The id in the path, printed by whichever contract opened the challenge.
 fn challenge_id(request: &Request) -> Option<ChallengeId> {
     let text = request.path_parameters_ref()?.first("otpChallengeId")?;
-    text.strip_prefix(ID_PREFIX).unwrap_or(text).parse().ok()
+    let bare = [otpless::ID_PREFIX, otpless_order::ID_PREFIX]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix));
+    bare.unwrap_or(text).parse().ok()
 }
 
 #[derive(OpenApi)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// How the older generation prints an id that it made itself.
-const ID_PREFIX: &str = "Otp_";
+pub const ID_PREFIX: &str = "Otp_";
 
 /// The answer to a send and to a resend.
 #[derive(Debug, Serialize, ToSchema)]
