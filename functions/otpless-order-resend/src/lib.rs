@@ -8,11 +8,11 @@ use passcode_domain::{
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
-    send::{self, Couriers, Sent, Target, Wish},
+    send::{self, Couriers, Target, Wish},
     transact::Ports,
 };
 use passcode_http::{
-    Answer, Record, Request,
+    Answer, Request,
     contract::{
         otpless::{self, ErrorBody, RETRY, Refusal},
         otpless_order::{OrderRef, OrderResponse},
@@ -103,27 +103,11 @@ where
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     let target = Target::Again(id, &app);
-    let sending = send::send(ports, &keyring, &deps.apps, couriers, target, &wish);
-    let delivery = match sending.await {
-        Ok(delivery) => delivery,
-        Err(failure) => return otpless::failed(&failure, record),
-    };
-    let record = match delivery.unmarked {
-        Some(cause) => record.cause(&cause),
-        None => record,
-    };
-    match delivery.sent {
-        Sent::Sent(_, channel) => {
-            let record = Record { outcome: "sent", ..record.channel(channel) };
-            let body = OrderResponse { order_id: body.order_id };
-            Answer::json(StatusCode::OK, &body, record)
-        }
-        Sent::Refused(refused) => Refusal::of_send(refused, deps.clock.now()).answer(record),
-        Sent::AppBlocked => Refusal::Blocked.answer(record),
-        Sent::Undeliverable(cause) => otpless::unavailable(RETRY, record.cause(&cause)),
-        Sent::Unknown(channel, cool_down, cause) => {
-            otpless::unavailable(cool_down, record.channel(channel).cause(&cause))
-        }
+    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+        Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |_, record| {
+            Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }, record)
+        }),
+        Err(failure) => otpless::failed(&failure, record),
     }
 }
 

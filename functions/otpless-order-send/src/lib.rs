@@ -19,7 +19,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::{
-        otpless::{self, ErrorBody, RETRY, Refusal, addresses},
+        otpless::{self, ErrorBody, Refusal, addresses},
         otpless_order::{OrderRef, OrderResponse, order_id},
     },
 };
@@ -134,12 +134,18 @@ where
             Err(failure) => return otpless::failed(&failure, record),
         },
     };
-    let told = order.given_id.unwrap_or_else(|| order_id(open.id));
+    let order_id = order.given_id.unwrap_or_else(|| order_id(open.id));
+    let told = |record| Answer::json(StatusCode::OK, &OrderResponse { order_id }, record);
     let record = record.challenge(open.id);
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     let target = Target::Ordered(&open, &app);
     match send::send(ports, &keyring, &deps.apps, couriers, target, &order.wish).await {
-        Ok(delivery) => render(delivery, told, record, &deps.clock),
+        Ok(Delivery { sent: Sent::Refused(Refused::AlreadySent), .. }) => {
+            told(Record { outcome: "already sent", ..record })
+        }
+        Ok(delivery) => {
+            otpless::deliver(delivery, record, deps.clock.now(), |_, record| told(record))
+        }
         Err(failure) => otpless::failed(&failure, record),
     }
 }
@@ -215,27 +221,6 @@ fn is_app_hash(text: &str) -> bool {
 
 fn other_address() -> Refusal {
     Refusal::Parameters("`orderId` belongs to another address".to_owned())
-}
-
-fn render(delivery: Delivery, order_id: String, record: Record, clock: &impl Clock) -> Answer {
-    let record = match delivery.unmarked {
-        Some(cause) => record.cause(&cause),
-        None => record,
-    };
-    let sent = |outcome, record| {
-        let record = Record { outcome, ..record };
-        Answer::json(StatusCode::OK, &OrderResponse { order_id }, record)
-    };
-    match delivery.sent {
-        Sent::Sent(_, channel) => sent("sent", record.channel(channel)),
-        Sent::Refused(Refused::AlreadySent) => sent("already sent", record),
-        Sent::Refused(refused) => Refusal::of_send(refused, clock.now()).answer(record),
-        Sent::AppBlocked => Refusal::Blocked.answer(record),
-        Sent::Undeliverable(cause) => otpless::unavailable(RETRY, record.cause(&cause)),
-        Sent::Unknown(channel, cool_down, cause) => {
-            otpless::unavailable(cool_down, record.channel(channel).cause(&cause))
-        }
-    }
 }
 
 fn own_row(field: &str) -> Option<Refusal> {

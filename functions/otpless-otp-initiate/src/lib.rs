@@ -12,14 +12,14 @@ use passcode_domain::{
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
-    send::{self, Couriers, Delivery, Sent, Target, Wish},
+    send::{self, Couriers, Target, Wish},
     transact::Ports,
 };
 use passcode_http::{
     Answer, Media, Record, Request, body,
     contract::otpless::{
-        self, ErrorBody, RETRY, Refusal, addresses, authenticate, brings_credentials,
-        parse_request_id, request_id,
+        self, ErrorBody, Refusal, addresses, authenticate, brings_credentials, parse_request_id,
+        request_id,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,10 @@ where
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-        Ok(delivery) => render(delivery, record, &deps.clock),
+        Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |id, record| {
+            let body = InitiateResponse { request_id: request_id(id) };
+            Answer::json(StatusCode::OK, &body, record)
+        }),
         Err(failure) => otpless::failed(&failure, record),
     }
 }
@@ -229,27 +232,6 @@ fn channels(names: &[String], is_email: bool) -> Result<Vec<Channel>, Refusal> {
         }
     }
     Ok(channels)
-}
-
-fn render(delivery: Delivery, record: Record, clock: &impl Clock) -> Answer {
-    let record = match (delivery.app, delivery.unmarked) {
-        (Some(app), None) => record.app(&app),
-        (Some(app), Some(cause)) => record.app(&app).cause(&cause),
-        (None, _) => record,
-    };
-    match delivery.sent {
-        Sent::Sent(id, channel) => {
-            let body = InitiateResponse { request_id: request_id(id) };
-            let record = Record { outcome: "sent", ..record.challenge(id).channel(channel) };
-            Answer::json(StatusCode::OK, &body, record)
-        }
-        Sent::Refused(refused) => Refusal::of_send(refused, clock.now()).answer(record),
-        Sent::AppBlocked => Refusal::Blocked.answer(record),
-        Sent::Undeliverable(cause) => otpless::unavailable(RETRY, record.cause(&cause)),
-        Sent::Unknown(channel, cool_down, cause) => {
-            otpless::unavailable(cool_down, record.channel(channel).cause(&cause))
-        }
-    }
 }
 
 fn own_row(field: &str) -> Option<Refusal> {

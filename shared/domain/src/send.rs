@@ -277,11 +277,10 @@ where
     let app_id = settled.ledger.as_ref().map(|ledger| ledger.app.clone());
     let mut channels = &wish.channels[..];
     loop {
-        let refused = |refusal| Sent::Refused(refusal);
         let delivery = |sent, unmarked| Delivery { sent, app: app_id.clone(), unmarked };
         let claim = match &settled.outcome {
             Ok(claim) => claim.clone(),
-            Err(refusal) => return Ok(delivery(refused(*refusal), None)),
+            Err(refusal) => return Ok(delivery(Sent::Refused(*refusal), None)),
         };
         let (sent, report) = match sender(known_app, app_id.as_ref(), apps).await {
             Ok(Some(app)) => make(&couriers, &app, &claim, wish).await,

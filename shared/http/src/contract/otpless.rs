@@ -6,7 +6,7 @@ use http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
     ports::{Cause, LoadApps, StoreError},
-    send::{self, Wish},
+    send::{self, Delivery, Sent, Wish},
     transact::Failure,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -310,5 +310,34 @@ pub fn check_reachable(addresses: &Addresses, wish: &Wish) -> Result<(), Refusal
     match wish.channels.iter().find(|channel| addresses.on(**channel).is_none()) {
         Some(missing) => Err(Refusal::wrong_channel(*missing)),
         None => Ok(()),
+    }
+}
+
+/// The answer to a send; `sent` makes it where a courier took the message.
+pub fn deliver(
+    delivery: Delivery,
+    record: Record,
+    now: Timestamp,
+    sent: impl FnOnce(ChallengeId, Record) -> Answer,
+) -> Answer {
+    let record = match &delivery.app {
+        Some(app) => record.app(app),
+        None => record,
+    };
+    let record = match &delivery.unmarked {
+        Some(cause) => record.cause(cause),
+        None => record,
+    };
+    match delivery.sent {
+        Sent::Sent(id, channel) => {
+            let record = record.challenge(id).channel(channel);
+            sent(id, Record { outcome: "sent", ..record })
+        }
+        Sent::Refused(refused) => Refusal::of_send(refused, now).answer(record),
+        Sent::AppBlocked => Refusal::Blocked.answer(record),
+        Sent::Undeliverable(cause) => unavailable(RETRY, record.cause(&cause)),
+        Sent::Unknown(channel, cool_down, cause) => {
+            unavailable(cool_down, record.channel(channel).cause(&cause))
+        }
     }
 }
