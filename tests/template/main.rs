@@ -127,7 +127,7 @@ fn a_request_ends_before_its_functions_time_out() {
     let seconds = yaml()["Globals"]["Function"]["Timeout"].as_u64().expect("a time-out");
     // App, keyring, ledger, claim, one message on each channel, mark: each as slow as it may be.
     let slowest =
-        STORE + KEYRING + 3 * STORE + passcode_sns::CALL_TIMEOUT + passcode_ses::CALL_TIMEOUT;
+        STORE + KEYRING + 3 * STORE + passcode_aws::SEND_TIMEOUT + passcode_aws::SEND_TIMEOUT;
     assert!(slowest < Duration::from_secs(seconds), "{slowest:?}");
     assert!(seconds < 30, "an HTTP API waits no longer");
 }

@@ -20,9 +20,6 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
-/// Seconds that an auth request lives, where the caller does not say.
-const DEFAULT_EXPIRY: u32 = 900;
-
 /// What the function works with.
 pub struct Deps<A, L, K, C, E> {
     /// Who may call.
@@ -129,7 +126,7 @@ fn parse(body: CreateRequest, app: &App) -> Result<Parsed, Refusal> {
         PhoneNumber::parse_national(&code, &national).map_err(|_| Refusal::Phone)
     });
     let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
-    let expiry = body.expiry.unwrap_or(DEFAULT_EXPIRY);
+    let expiry = body.expiry.unwrap_or(otpless::DEFAULT_EXPIRY);
     if !(60..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
         return Err(Refusal::Expiry);
     }

@@ -6,10 +6,9 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, Channel, PhoneNumber,
+    App, Channel,
     open::Open,
     order::{self, OrderId},
-    policy::MAX_CHALLENGE_SECONDS,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
@@ -26,12 +25,6 @@ use passcode_http::{
 use serde::Deserialize;
 use std::time::Duration;
 use utoipa::{OpenApi, ToSchema};
-
-/// Seconds that an order lives, where the caller does not say.
-const DEFAULT_EXPIRY: u32 = 900;
-
-/// The shortest `expiry` that leaves time to type a code.
-const MIN_EXPIRY: u32 = 30;
 
 /// What the function works with.
 pub struct Deps<A, L, K, C, E, S, M> {
@@ -170,19 +163,10 @@ fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
         Some(_) => return Err(Refusal::EmailChannel),
     }
     let first = if is_phone { Channel::Sms } else { Channel::Email };
-    let phone =
-        body.phone_number.map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone));
+    let phone = otpless::international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), first)?;
-    let length = match body.otp_length {
-        None => None,
-        Some(4) => Some(4),
-        Some(6) => Some(6),
-        Some(_) => return Err(Refusal::Length),
-    };
-    let expiry = body.expiry.unwrap_or(DEFAULT_EXPIRY);
-    if !(MIN_EXPIRY..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
-        return Err(Refusal::Expiry);
-    }
+    let length = otpless::otp_length(body.otp_length)?;
+    let expiry = otpless::send_expiry(body.expiry)?;
     if body.hash.as_ref().is_some_and(|hash| !is_app_hash(hash)) {
         return Err(Refusal::AppHash);
     }
@@ -204,9 +188,9 @@ fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
         channels.push(other);
     }
     Ok(Order {
-        wish: Wish { channels, length, code_seconds: body.expiry, locale: None },
+        wish: Wish { channels, length, code_seconds: expiry, locale: None },
         addresses,
-        life: Duration::from_secs(expiry.into()),
+        life: Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into()),
         template: body.template_id,
         app_hash: body.hash,
         given_id: body.order_id,

@@ -6,7 +6,7 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, ChallengeId, Channel, Keyring, PhoneNumber, PresentedCode, SubjectKey,
+    App, ChallengeId, Channel, Keyring, PresentedCode, SubjectKey,
     ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
     verify::{self, Outcome},
@@ -128,8 +128,7 @@ fn parse(
 ) -> Result<(OrderRef, String, SubjectKey), Refusal> {
     let order = OrderRef::parse(&body.order_id)?;
     let otp = body.otp.filter(|otp| !otp.trim().is_empty()).ok_or(Refusal::EmptyOtp)?;
-    let phone =
-        body.phone_number.map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone));
+    let phone = otpless::international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
     Ok((order, otp, SubjectKey::of_address(keyring, &app.id, addresses.primary())))
 }

@@ -6,9 +6,8 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, ChallengeId, Channel, Keyring, PhoneNumber,
+    App, ChallengeId, Channel, Keyring,
     open::Open,
-    policy::MAX_CHALLENGE_SECONDS,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
@@ -25,12 +24,6 @@ use passcode_http::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
-
-/// Seconds that a request opened here lives, where the caller does not say.
-const DEFAULT_EXPIRY: u32 = 900;
-
-/// The shortest `expiry` that leaves time to type a code: the contract's own example.
-const MIN_EXPIRY: u32 = 30;
 
 /// What the function works with.
 pub struct Deps<A, L, K, C, E, S, M> {
@@ -177,19 +170,12 @@ fn parse(
     }
     let is_email = body.phone_number.is_none() && body.email.is_some();
     let channels = channels(body.channels.as_deref().unwrap_or_default(), is_email)?;
-    let length = match body.otp_length {
-        None => None,
-        Some(4) => Some(4),
-        Some(6) => Some(6),
-        Some(_) => return Err(Refusal::Length),
-    };
-    if body.expiry.is_some_and(|expiry| !(MIN_EXPIRY..=MAX_CHALLENGE_SECONDS).contains(&expiry)) {
-        return Err(Refusal::Expiry);
-    }
+    let length = otpless::otp_length(body.otp_length)?;
+    let expiry = otpless::send_expiry(body.expiry)?;
     // Only a server may ask for codes that are easier to guess than the app's policy has them.
     let length = length.filter(|_| app.is_some());
     let first = channels.first().copied().unwrap_or(Channel::Sms);
-    let wish = Wish { channels, length, code_seconds: body.expiry, locale: body.locale };
+    let wish = Wish { channels, length, code_seconds: expiry, locale: body.locale };
     let has_address = body.phone_number.is_some() || body.email.is_some();
     let plan = match (body.request_id, app) {
         (Some(_), _) if has_address => {
@@ -199,12 +185,10 @@ fn parse(
         (Some(id), _) => Plan::Existing(parse_request_id(&id)?),
         (None, None) => return Err(Refusal::CredentialsEmpty),
         (None, Some(app)) => {
-            let phone = body
-                .phone_number
-                .map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone));
+            let phone = otpless::international(body.phone_number);
             let addresses = addresses(phone, body.email.as_deref(), first)?;
             otpless::check_reachable(&addresses, &wish)?;
-            let life = Duration::from_secs(body.expiry.unwrap_or(DEFAULT_EXPIRY).into());
+            let life = Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into());
             let open = Open::new(app, keyring, entropy, addresses, life);
             Plan::New(Box::new(open), app.clone())
         }

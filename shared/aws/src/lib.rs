@@ -1,11 +1,32 @@
-//! What the adapters have in common about the AWS SDK: how a failed call is described. A service's
-//! own words are left out, since they can repeat what was sent to it: SES names the address it
-//! refuses, SNS the number.
+//! What the adapters have in common about the AWS SDK: how a message is sent at most once, and how a
+//! failed call is described. A service's own words are left out, since they can repeat what was sent
+//! to it: SES names the address it refuses, SNS the number.
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::fmt;
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use passcode_domain::ports::CourierError;
+use std::{fmt, time::Duration};
 use thiserror::Error;
+
+/// The longest that a message holds its request.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Time-outs of a client that sends messages.
+#[must_use]
+pub fn send_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(SEND_TIMEOUT / 4)
+        .operation_timeout(SEND_TIMEOUT)
+        .build()
+}
+
+/// No retries: neither SNS nor SES has an idempotency token, so a second try could be a second
+/// message.
+#[must_use]
+pub fn send_once() -> RetryConfig {
+    RetryConfig::disabled()
+}
 
 /// A failed call: what kind of failure, and what AWS support would ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,5 +79,16 @@ impl fmt::Display for CallFailed {
             write!(f, ", {detail}")?;
         }
         self.status.map_or(Ok(()), |status| write!(f, ", status {status}"))
+    }
+}
+
+/// A message that was refused has not gone out. Of every other failure nobody knows.
+impl From<CallFailed> for CourierError {
+    fn from(failed: CallFailed) -> Self {
+        if failed.is_refusal() {
+            Self::Refused(failed.into())
+        } else {
+            Self::Unknown(failed.into())
+        }
     }
 }

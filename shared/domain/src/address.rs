@@ -91,12 +91,6 @@ impl PhoneNumber {
     pub fn digits(&self) -> &str {
         self.0.trim_start_matches('+')
     }
-
-    /// Whether the number belongs to a country dial code such as `"91"`.
-    #[must_use]
-    pub fn has_country_code(&self, code: &str) -> bool {
-        self.digits().starts_with(code)
-    }
 }
 
 impl fmt::Debug for PhoneNumber {

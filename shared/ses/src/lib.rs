@@ -2,22 +2,16 @@
 
 use aws_sdk_sesv2::{
     Client, config,
-    error::{BuildError, SdkError},
-    operation::send_email::SendEmailError,
+    error::BuildError,
     types::{Body, Content, Destination, EmailContent, Message, MessageTag},
 };
-use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
-use passcode_aws::CallFailed;
+use passcode_aws::{CallFailed, send_once, send_timeouts};
 use passcode_domain::{
     EmailAddress,
     message::Email,
     ports::{CourierError, EmailCourier},
 };
-use std::time::Duration;
-
-/// The longest that a message holds its request.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The e-mail courier.
 #[derive(Clone, Debug)]
@@ -27,17 +21,12 @@ pub struct SesCourier {
 }
 
 impl SesCourier {
-    /// A courier without retries: SES has no idempotency token, so a second try could be a second
-    /// message. `default_from` is the sender of apps that name none.
+    /// A courier without retries: a second try could be a second message. `default_from` is the sender of apps that name none.
     #[must_use]
     pub fn new(aws: &SdkConfig, default_from: String) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CALL_TIMEOUT / 4)
-            .operation_timeout(CALL_TIMEOUT)
-            .build();
         let config = config::Builder::from(aws)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
+            .retry_config(send_once())
+            .timeout_config(send_timeouts())
             .build();
         Self { client: Client::from_conf(config), default_from }
     }
@@ -56,7 +45,7 @@ impl EmailCourier for SesCourier {
             .content(content(message).map_err(refused)?)
             .set_configuration_set_name(message.sender.configuration_set.clone())
             .email_tags(tag.build().map_err(refused)?);
-        request.send().await.map(drop).map_err(|error| classify(&error))
+        request.send().await.map(drop).map_err(|error| CallFailed::of(&error).into())
     }
 }
 
@@ -70,14 +59,4 @@ fn content(message: &Email) -> Result<EmailContent, BuildError> {
 /// A tag's value may hold letters, digits, `_` and `-`; an app's id may hold a dot besides.
 fn tag_value(app: &str) -> String {
     app.replace('.', "_")
-}
-
-/// A request that was refused has sent nothing. Of everything else nobody knows.
-fn classify(error: &SdkError<SendEmailError>) -> CourierError {
-    let failed = CallFailed::of(error);
-    if failed.is_refusal() {
-        CourierError::Refused(failed.into())
-    } else {
-        CourierError::Unknown(failed.into())
-    }
 }

@@ -1,20 +1,13 @@
 //! Text messages through SNS: `Publish` straight to a phone number.
 
-use aws_sdk_sns::{
-    Client, config, error::SdkError, operation::publish::PublishError, types::MessageAttributeValue,
-};
-use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sns::{Client, config, types::MessageAttributeValue};
 use aws_types::SdkConfig;
-use passcode_aws::CallFailed;
+use passcode_aws::{CallFailed, send_once, send_timeouts};
 use passcode_domain::{
     PhoneNumber,
     message::Sms,
     ports::{CourierError, SmsCourier},
 };
-use std::time::Duration;
-
-/// The longest that a message holds its request.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The SMS courier.
 #[derive(Clone, Debug)]
@@ -23,17 +16,12 @@ pub struct SnsCourier {
 }
 
 impl SnsCourier {
-    /// A courier without retries: SNS has no idempotency token, so a second try could be a second
-    /// message.
+    /// A courier without retries: a second try could be a second message.
     #[must_use]
     pub fn new(aws: &SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CALL_TIMEOUT / 4)
-            .operation_timeout(CALL_TIMEOUT)
-            .build();
         let config = config::Builder::from(aws)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
+            .retry_config(send_once())
+            .timeout_config(send_timeouts())
             .build();
         Self { client: Client::from_conf(config) }
     }
@@ -52,7 +40,7 @@ impl SmsCourier for SnsCourier {
                     Err(_) => request,
                 }
             });
-        request.send().await.map(drop).map_err(|error| classify(&error))
+        request.send().await.map(drop).map_err(|error| CallFailed::of(&error).into())
     }
 }
 
@@ -68,14 +56,4 @@ fn attributes(message: &Sms) -> Vec<(&'static str, &'static str, &str)> {
         ("AWS.MM.SMS.TemplateId", "String", sender.template_id.as_deref()),
     ];
     set.into_iter().filter_map(|(name, kind, text)| Some((name, kind, text?))).collect()
-}
-
-/// A request that was refused has sent nothing. Of everything else nobody knows.
-fn classify(error: &SdkError<PublishError>) -> CourierError {
-    let failed = CallFailed::of(error);
-    if failed.is_refusal() {
-        CourierError::Refused(failed.into())
-    } else {
-        CourierError::Unknown(failed.into())
-    }
 }

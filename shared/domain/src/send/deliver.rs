@@ -73,20 +73,27 @@ where
     let decide = |ledger, now| decide(ledger, keyring, target, wish, now);
     let mut settled = transact(ports, &subject, decide).await?;
     let app_id = settled.ledger.as_ref().map(|ledger| ledger.app.clone());
+    let delivery = |sent, unmarked| Delivery { sent, app: app_id.clone(), unmarked };
+    let mut app = None;
     let mut channels = &wish.channels[..];
     loop {
-        let delivery = |sent, unmarked| Delivery { sent, app: app_id.clone(), unmarked };
         let claim = match &settled.outcome {
             Ok(claim) => claim.clone(),
             Err(refusal) => return Ok(delivery(Sent::Refused(*refusal), None)),
         };
-        let (sent, report) = match sender(known_app, app_id.as_ref(), apps).await {
-            Ok(Some(app)) => make(&couriers, &app, &claim, wish).await,
-            Ok(None) => (Sent::AppBlocked, Report::Refused),
-            Err(error) => {
-                let _ = conclude(ports, &claim, Report::Refused, settled).await;
-                return Err(error.into());
-            }
+        // Loaded for the first claim, and kept for the next channel's.
+        if app.is_none() {
+            app = match sender(known_app, app_id.as_ref(), apps).await {
+                Ok(app) => app,
+                Err(error) => {
+                    let _ = conclude(ports, &claim, Report::Refused, settled).await;
+                    return Err(error.into());
+                }
+            };
+        }
+        let (sent, report) = match &app {
+            Some(app) => make(&couriers, app, &claim, wish).await,
+            None => (Sent::AppBlocked, Report::Refused),
         };
         channels = channels.get(1..).unwrap_or_default();
         if let (Sent::Undeliverable(_), false) = (&sent, channels.is_empty()) {

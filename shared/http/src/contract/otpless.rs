@@ -5,6 +5,7 @@ use crate::{Answer, BodyError, Media, Record, Request, body, header_text};
 use http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
+    policy::MAX_CHALLENGE_SECONDS,
     ports::{Cause, LoadApps, StoreError},
     send::{self, Delivery, Sent, Wish},
     transact::Failure,
@@ -282,6 +283,36 @@ pub async fn accept<T: DeserializeOwned>(
         Ok(body) => Ok((app, record, body)),
         Err(error) => Err(Refusal::of_body(&error, by_field).answer(record)),
     }
+}
+
+/// Seconds that a request lives, where the caller does not say.
+pub const DEFAULT_EXPIRY: u32 = 900;
+
+/// The shortest `expiry` of a send that leaves time to type a code: the contract's own example.
+const MIN_SEND_EXPIRY: u32 = 30;
+
+/// The `expiry` of a send, as far as the caller gives one.
+pub fn send_expiry(expiry: Option<u32>) -> Result<Option<u32>, Refusal> {
+    let allowed = MIN_SEND_EXPIRY..=MAX_CHALLENGE_SECONDS;
+    match expiry {
+        Some(seconds) if !allowed.contains(&seconds) => Err(Refusal::Expiry),
+        expiry => Ok(expiry),
+    }
+}
+
+/// The `otpLength` of a send, as far as the caller gives one: 4 or 6.
+pub const fn otp_length(length: Option<u64>) -> Result<Option<u8>, Refusal> {
+    match length {
+        None => Ok(None),
+        Some(4) => Ok(Some(4)),
+        Some(6) => Ok(Some(6)),
+        Some(_) => Err(Refusal::Length),
+    }
+}
+
+/// A phone number with its country code.
+pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Refusal>> {
+    phone.map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone))
 }
 
 /// The addresses of a request: a phone number, an e-mail address, or both, in which case the
