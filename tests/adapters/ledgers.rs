@@ -1,4 +1,4 @@
-//! Ledgers and apps: in memory, in the embedded DynamoDB, in AWS's DynamoDB Local.
+//! Ledgers, apps and users: in memory, in the embedded DynamoDB, in AWS's DynamoDB Local.
 
 use crate::peer::{answering, aws_at, losing_the_first_answer, silent};
 use aws_sdk_dynamodb::types::{
@@ -11,9 +11,13 @@ use passcode::{
 };
 use passcode_domain::{
     App, ChallengeId, Channel, PresentedCode, SubjectKey,
-    ports::{Entropy as _, LoadApps as _, LoadLedgers, StoreError, StoreLedgers as _},
+    ports::{
+        Entropy as _, LoadApps as _, LoadLedgers, LoadUsers as _, StoreError, StoreLedgers as _,
+        StoreUserError, StoreUsers as _,
+    },
     send::{self, Couriers, Sent, Target},
     transact::Ports,
+    user::User,
     verify::{self, Outcome},
 };
 use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable, UserTable};
@@ -34,6 +38,10 @@ fn the_template() -> Template {
 async fn embedded() -> Stack {
     let observer = Arc::new(|_: &str, _: &passcode_runtime::Observed| {});
     Stack::in_memory(&the_template(), observer).await.expect("the stack starts")
+}
+
+fn user_table(url: &str) -> UserTable {
+    UserTable::new(&aws_at(url), "UserTable".to_owned())
 }
 
 fn challenge_table(url: &str) -> ChallengeTable {
@@ -99,8 +107,7 @@ async fn the_embedded_dynamodb_keeps_the_promises() {
     conformance::ledgers(&challenge_table(&stack.dynamodb), &SystemEntropy).await;
     let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
     conformance::apps(&apps).await;
-    let users = UserTable::new(&aws_at(&stack.dynamodb), "UserTable".to_owned());
-    conformance::users(&users).await;
+    conformance::users(&user_table(&stack.dynamodb)).await;
 }
 
 #[tokio::test]
@@ -223,6 +230,61 @@ async fn sixty_four_right_codes_are_one_success() {
     assert_eq!(successes, 1);
 }
 
+/// Users that all want one name, which another has just given up: one gets it, and it leads there.
+async fn check_name_rush(url: &str, name: &str) {
+    let users = user_table(url);
+    let user = |id: &str| User::new("rush".parse().expect("an id"), id.parse().expect("an id"));
+    let named = |id: &str| User { username: Some(name.parse().expect("a name")), ..user(id) };
+    users.store_user(&named("first")).await.expect("the name is free");
+    users.store_user(&user("first")).await.expect("it is given up");
+    let callers: Vec<_> = (0..16)
+        .map(|n| {
+            let (users, user) = (users.clone(), named(&format!("user-{n}")));
+            tokio::spawn(async move { (users.store_user(&user).await, user) })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for caller in callers {
+        match caller.await.expect("no panic") {
+            (Ok(()), user) => winners.push(user),
+            // A rush may also end without an answer, but never with two winners.
+            (Err(StoreUserError::NameTaken | StoreUserError::Store(_)), _) => {}
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    let (winner, name) = (&winners[0], name.parse().expect("a name"));
+    let found = users.load_user_by_name(&winner.app, &name).await.expect("no error");
+    assert_eq!(found.as_ref(), Some(winner));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_want_a_name_one_gets_it() {
+    let stack = embedded().await;
+    for name in ["ada.l", "eve", "x"] {
+        check_name_rush(&stack.dynamodb, name).await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_document_that_is_another_users_is_refused() {
+    let stack = embedded().await;
+    let client = aws_sdk_dynamodb::Client::new(&aws_at(&stack.dynamodb));
+    for (document, what) in [
+        (r#"{"app":"demo","id":"eve"}"#, "another user"),
+        (r#"{"app":"shop","id":"ada"}"#, "another app"),
+        (r#"{"app":"demo","id":"ada","pin":"1793"}"#, "a PIN in clear"),
+    ] {
+        let value = |text: &str| AttributeValue::S(text.to_owned());
+        let item = client.put_item().table_name("UserTable").item("user", value("demo/ada"));
+        item.item("document", value(document)).send().await.expect("stored by hand");
+        let [app, id] = ["demo", "ada"];
+        let (app, id) = (app.parse().expect("an id"), id.parse().expect("an id"));
+        let loaded = user_table(&stack.dynamodb).load_user(&app, &id).await;
+        let Err(StoreError::Unavailable(cause)) = loaded else { panic!("{what}: {loaded:?}") };
+        assert!(!cause.to_string().contains("1793"), "{what}: {cause}");
+    }
+}
+
 /// Makes the template's tables in AWS's DynamoDB Local.
 async fn make_tables(url: &str) {
     let client = aws_sdk_dynamodb::Client::new(&aws_at(url));
@@ -250,7 +312,8 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     make_tables(&url).await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
-    conformance::users(&UserTable::new(&aws_at(&url), "UserTable".to_owned())).await;
+    conformance::users(&user_table(&url)).await;
+    check_name_rush(&url, "given-up").await;
     let lossy = losing_the_first_answer(url.clone()).await;
     let ledger = passcode_domain::Ledger::new(World::default().app.id.clone());
     let key = SubjectKey::from_bytes([9; 16]);

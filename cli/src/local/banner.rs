@@ -35,7 +35,7 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
         ("clientSecret", demo::CLIENT_SECRET),
         ("admin key", demo::ADMIN_KEY),
         ("user", demo::USER_ID),
-        ("", "ada@example.com, +14155550100"),
+        ("", &format!("{}, ada@example.com, +14155550100", demo::USERNAME)),
         ("PIN, password", &format!("{}, {}", demo::PIN, demo::PASSWORD)),
     ] {
         println!("  {what:<14} {value}");

@@ -1,7 +1,6 @@
 //! Demo data: made at the start of a local stack, and nowhere else.
 
 use super::Stack;
-use argon2::{Argon2, PasswordHasher as _};
 use aws_types::SdkConfig;
 use passcode_domain::{
     App, EmailAddress, PhoneNumber,
@@ -24,6 +23,9 @@ pub(super) const ADMIN_KEY: &str = "demo-admin";
 
 /// The demo user's id.
 pub(super) const USER_ID: &str = "63fcedad5ab92b52bfbf5125";
+
+/// The demo user's name.
+pub(super) const USERNAME: &str = "ada";
 
 /// The demo user's PIN.
 pub(super) const PIN: &str = "1793";
@@ -58,24 +60,15 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
 
 async fn create_user(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
     let users = UserTable::new(config, stack.table("UserTable")?);
-    let app = CLIENT_ID.parse()?;
-    if users.load_user(&app, USER_ID).await?.is_some() {
-        return Ok(());
-    }
-    let user = User {
-        app,
-        id: USER_ID.to_owned(),
+    let hash = |secret| Some(HashedSecret::of(secret, SystemEntropy.bytes()));
+    let ada = User {
+        username: Some(USERNAME.parse()?),
         email: Some(EmailAddress::parse("ada@example.com")?),
         phone: Some(PhoneNumber::parse("+14155550100")?),
-        pin: Some(hash(PIN)?),
-        password: Some(hash(PASSWORD)?),
+        ..User::new(CLIENT_ID.parse()?, USER_ID.parse()?)
     };
-    Ok(users.store_user(&user).await?)
-}
-
-/// Argon2id with OWASP's parameters: 19 MiB, two passes, one lane.
-fn hash(secret: &str) -> Result<HashedSecret, Box<dyn Error>> {
-    let salt = SystemEntropy.bytes::<16>();
-    let hash = Argon2::default().hash_password_with_salt(secret.as_bytes(), &salt);
-    Ok(HashedSecret(hash.map_err(|error| error.to_string())?.to_string()))
+    if users.load_user(&ada.app, &ada.id).await?.is_none() {
+        users.store_user(&User { pin: hash(PIN), password: hash(PASSWORD), ..ada }).await?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`], [`order`] |
-//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`] |
+//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`], [`pin`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what a message says | [`message`] |
 //! | what an adapter must promise | [`ports`] |
@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod message;
 pub mod open;
 pub mod order;
+pub mod pin;
 pub mod policy;
 pub mod ports;
 pub mod send;
@@ -45,3 +46,4 @@ pub use ledger::Ledger;
 pub use policy::Policy;
 pub use subject::SubjectKey;
 pub use time::Timestamp;
+pub use user::{User, UserId, Username};

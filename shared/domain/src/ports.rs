@@ -5,7 +5,7 @@
 use crate::{
     App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
     message::{Email, Sms},
-    user::User,
+    user::{User, UserId, Username},
 };
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use thiserror::Error;
@@ -75,18 +75,49 @@ pub trait DeleteApps: Sync {
 
 /// Reads users (`dynamodb:GetItem`).
 pub trait LoadUsers: Sync {
-    /// Loads a user of an app; `None` where there is none.
+    /// Loads a user of an app; `None` where there is none. Consistent: it sees every store that
+    /// has succeeded.
     fn load_user(
         &self,
         app: &AppId,
-        id: &str,
+        id: &UserId,
+    ) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
+
+    /// Loads the user of an app that goes by a name; `None` where nobody does. Consistent as well.
+    fn load_user_by_name(
+        &self,
+        app: &AppId,
+        name: &Username,
     ) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
 }
 
-/// Writes users (`dynamodb:PutItem`).
+/// Why a user was not stored.
+#[derive(Debug, Error)]
+pub enum StoreUserError {
+    /// Another user of the app goes by that name. Nothing was written.
+    #[error("another user has this username")]
+    NameTaken,
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Writes users (`dynamodb:PutItem`; to take over a name that another user has given up, also
+/// `dynamodb:ConditionCheckItem`).
 pub trait StoreUsers: Sync {
-    /// Stores a user, replacing what was there.
-    fn store_user(&self, user: &User) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Stores a user, replacing what was there. Of any number of users that want the same name at
+    /// the same time, one gets it; a name that its user has given up is free again.
+    fn store_user(&self, user: &User) -> impl Future<Output = Result<(), StoreUserError>> + Send;
+}
+
+/// Removes users (`dynamodb:DeleteItem`, and `dynamodb:GetItem` to find the name).
+pub trait DeleteUsers: Sync {
+    /// Removes a user, if there is one. The name is free again.
+    fn delete_user(
+        &self,
+        app: &AppId,
+        id: &UserId,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Reads the keyring (`secretsmanager:GetSecretValue`).

@@ -8,10 +8,11 @@ use passcode_domain::{
     message::{Email, Sms},
     open,
     ports::{
-        Clock, CourierError, DeleteApps, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers,
-        LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUsers,
+        Clock, CourierError, DeleteApps, DeleteUsers, EmailCourier, Entropy, LoadApps, LoadKeyring,
+        LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError,
+        StoreUsers,
     },
-    user::{HashedSecret, User},
+    user::{HashedSecret, User, UserId, Username},
 };
 use std::time::Duration;
 
@@ -80,26 +81,76 @@ pub async fn apps<S: LoadApps + StoreApps + DeleteApps>(store: &S) {
     store.delete_app(&app.id).await.expect("deleting what is gone is no error");
 }
 
-/// The promises of [`LoadUsers`] and [`StoreUsers`].
-pub async fn users<S: LoadUsers + StoreUsers>(store: &S) {
-    let [app, other] = ["conformance", "conformance-2"].map(|id| id.parse().expect("an app id"));
+/// A user of an app of the conformance suite, who goes by a name or by none.
+fn a_user(app: &str, id: &str, name: &str) -> User {
+    let (app, id) = (app.parse().expect("an app id"), id.parse().expect("a user id"));
+    let username = (!name.is_empty()).then(|| name.parse().expect("a username"));
+    User { username, ..User::new(app, id) }
+}
+
+/// The promises of [`LoadUsers`], [`StoreUsers`] and [`DeleteUsers`].
+pub async fn users<S: LoadUsers + StoreUsers + DeleteUsers>(store: &S) {
     let mut ada = User {
-        app,
-        id: "ada/1".into(),
         email: Some(World::email()),
         phone: Some(World::phone()),
-        pin: Some(HashedSecret("$argon2id$pin".into())),
-        password: None,
+        pin: Some(HashedSecret::decoy()),
+        ..a_user("conformance", "ada/1", "ada")
     };
-    assert_eq!(store.load_user(&ada.app, "nobody").await.expect("no error"), None, "no such user");
+    let load = async |user: &User| store.load_user(&user.app, &user.id).await.expect("no error");
+    assert_eq!(load(&ada).await, None, "no such user");
+    store.delete_user(&ada.app, &ada.id).await.expect("deleting nobody is no error");
+
     store.store_user(&ada).await.expect("stores");
-    let loaded = store.load_user(&ada.app, &ada.id).await.expect("loads");
-    assert_eq!(loaded.as_ref(), Some(&ada), "every field survives");
-    assert_eq!(store.load_user(&other, &ada.id).await.expect("loads"), None, "apps do not mix");
-    ada.pin = None;
+    assert_eq!(load(&ada).await.as_ref(), Some(&ada), "every field survives");
+    assert_eq!(load(&a_user("conformance-2", "ada/1", "")).await, None, "apps do not mix");
+
+    (ada.pin, ada.password) = (None, Some(HashedSecret::decoy()));
     store.store_user(&ada).await.expect("replaces");
-    let loaded = store.load_user(&ada.app, &ada.id).await.expect("loads");
-    assert_eq!(loaded, Some(ada), "the last store counts");
+    assert_eq!(load(&ada).await.as_ref(), Some(&ada), "the last store counts");
+
+    store.delete_user(&ada.app, &ada.id).await.expect("deletes");
+    assert_eq!(load(&ada).await, None, "the user is gone");
+    usernames(store).await;
+}
+
+/// Names: one user of an app each, and free again when given up.
+async fn usernames<S: LoadUsers + StoreUsers + DeleteUsers>(store: &S) {
+    let named = async |name: &str| {
+        let app = "conformance".parse().expect("an app id");
+        let name: Username = name.parse().expect("a username");
+        let user = store.load_user_by_name(&app, &name).await.expect("no error");
+        user.map(|user| user.id)
+    };
+    let id = |text: &str| Some(text.parse::<UserId>().expect("a user id"));
+    let ada = a_user("conformance", "ada/1", "Ada");
+    let eve = a_user("conformance", "eve", "aDA");
+    assert_eq!(named("ada").await, None, "nobody goes by that name");
+    store.store_user(&ada).await.expect("the name is free");
+    assert_eq!((named("ada").await, named("ADA").await), (id("ada/1"), id("ada/1")), "in any case");
+    store.store_user(&ada).await.expect("it is her own name");
+
+    let refused = store.store_user(&eve).await;
+    assert!(matches!(refused, Err(StoreUserError::NameTaken)), "one user per name: {refused:?}");
+    assert_eq!(store.load_user(&eve.app, &eve.id).await.expect("no error"), None, "not written");
+    assert_eq!(named("ada").await, id("ada/1"), "a refused store changes nothing");
+    store.store_user(&a_user("conformance-2", "eve", "ada")).await.expect("another app's names");
+
+    store.store_user(&a_user("conformance", "ada/1", "countess")).await.expect("a new name");
+    assert_eq!((named("ada").await, named("countess").await), (None, id("ada/1")), "is the only");
+    store.store_user(&eve).await.expect("what was given up is free");
+    assert_eq!(named("ada").await, id("eve"));
+    let refused = store.store_user(&ada).await;
+    assert!(matches!(refused, Err(StoreUserError::NameTaken)), "it is hers no more: {refused:?}");
+    store.store_user(&a_user("conformance", "eve", "")).await.expect("a user may have no name");
+    assert_eq!(named("ada").await, None, "given up without another");
+
+    store.delete_user(&ada.app, &ada.id).await.expect("deletes");
+    assert_eq!(named("countess").await, None, "a name goes with its user");
+    store.store_user(&a_user("conformance", "eve", "countess")).await.expect("and is free");
+    for app in ["conformance", "conformance-2"] {
+        let eve = a_user(app, "eve", "");
+        store.delete_user(&eve.app, &eve.id).await.expect("deletes");
+    }
 }
 
 /// The promises of [`LoadKeyring`].

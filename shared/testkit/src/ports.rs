@@ -4,10 +4,10 @@ use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     ports::{
-        Cause, Clock, DeleteApps, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, Loaded,
-        StoreApps, StoreError, StoreLedgers, StoreUsers,
+        Cause, Clock, DeleteApps, DeleteUsers, Entropy, LoadApps, LoadKeyring, LoadLedgers,
+        LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
     },
-    user::User,
+    user::{User, UserId, Username},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -132,19 +132,61 @@ impl DeleteApps for FakeApps {
 
 /// Users in memory.
 #[derive(Clone, Debug, Default)]
-pub struct FakeUsers(Arc<Mutex<HashMap<(AppId, String), User>>>);
+pub struct FakeUsers {
+    users: Arc<Mutex<HashMap<(AppId, UserId), User>>>,
+    is_down: Arc<Mutex<bool>>,
+}
+
+impl FakeUsers {
+    /// Makes every call fail from now on, or work again.
+    pub fn set_down(&self, is_down: bool) {
+        *lock(&self.is_down) = is_down;
+    }
+
+    /// The users, once it is this call's turn.
+    async fn reached(&self) -> Result<MutexGuard<'_, HashMap<(AppId, UserId), User>>, StoreError> {
+        give_way().await;
+        if *lock(&self.is_down) {
+            return Err(StoreError::Unavailable("told to fail".into()));
+        }
+        Ok(lock(&self.users))
+    }
+}
 
 impl LoadUsers for FakeUsers {
-    async fn load_user(&self, app: &AppId, id: &str) -> Result<Option<User>, StoreError> {
-        give_way().await;
-        Ok(lock(&self.0).get(&(app.clone(), id.to_owned())).cloned())
+    async fn load_user(&self, app: &AppId, id: &UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.reached().await?.get(&(app.clone(), id.clone())).cloned())
+    }
+
+    async fn load_user_by_name(
+        &self,
+        app: &AppId,
+        name: &Username,
+    ) -> Result<Option<User>, StoreError> {
+        let users = self.reached().await?;
+        let goes_by = |user: &&User| user.app == *app && user.username.as_ref() == Some(name);
+        Ok(users.values().find(goes_by).cloned())
     }
 }
 
 impl StoreUsers for FakeUsers {
-    async fn store_user(&self, user: &User) -> Result<(), StoreError> {
-        give_way().await;
-        lock(&self.0).insert((user.app.clone(), user.id.clone()), user.clone());
+    async fn store_user(&self, user: &User) -> Result<(), StoreUserError> {
+        let mut users = self.reached().await?;
+        let is_rival = |other: &User| {
+            let named = user.username.is_some() && other.username == user.username;
+            named && other.app == user.app && other.id != user.id
+        };
+        if users.values().any(is_rival) {
+            return Err(StoreUserError::NameTaken);
+        }
+        users.insert((user.app.clone(), user.id.clone()), user.clone());
+        Ok(())
+    }
+}
+
+impl DeleteUsers for FakeUsers {
+    async fn delete_user(&self, app: &AppId, id: &UserId) -> Result<(), StoreError> {
+        self.reached().await?.remove(&(app.clone(), id.clone()));
         Ok(())
     }
 }
