@@ -23,6 +23,18 @@ pub fn document() -> OpenApi {
         otpless_otp_initiate::openapi(),
         otpless_otp_verify::openapi(),
         rollout_otp_verify::openapi(),
+        pace_user_otp_create::openapi(),
+        pace_user_otp_sendmail::openapi(),
+        pace_user_otp_verify::openapi(),
+        pace_user_pin_update::openapi(),
+        prelude_jwks::openapi(),
+        prelude_session_otp_check::openapi(),
+        prelude_session_otp_create::openapi(),
+        prelude_session_otp_retry::openapi(),
+        prelude_stepup_request::openapi(),
+        zap_otp_generate::openapi(),
+        zap_otp_resend::openapi(),
+        zap_otp_verify::openapi(),
     ] {
         document.merge(part);
     }

@@ -144,7 +144,8 @@ fn route(id: &str, properties: &Value) -> Result<Route, TemplateError> {
         Some(rest) => rest.strip_suffix('}').is_some_and(is_word),
         None => !segment.contains(['{', '}', '*', ':']),
     };
-    let is_method = ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&route.method.as_str());
+    let is_method =
+        ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&route.method.as_str());
     if !is_method || !route.path.strip_prefix('/').is_some_and(|p| p.split('/').all(is_segment)) {
         let Route { method, path } = route;
         return Err(TemplateError::Content(format!("{id}: `{method} {path}` is no route")));

@@ -174,8 +174,10 @@ async fn storm(
             tokio::spawn(async move {
                 let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
                 let presented = PresentedCode::parse(&code).expect("a code");
-                let verified = verify::verify(ports, &world.keyring, None, id, &presented).await;
-                verified.map(|(outcome, _)| outcome)
+                let verified =
+                    verify::verify(ports, &world.keyring, verify::Target::Held(id), &presented)
+                        .await;
+                verified.map(|verification| verification.outcome)
             })
         })
         .collect();
@@ -218,14 +220,16 @@ async fn sixty_four_right_codes_are_one_success() {
             tokio::spawn(async move {
                 let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
                 let presented = PresentedCode::parse(&code).expect("a code");
-                verify::verify(ports, &world.keyring, None, id, &presented).await
+                verify::verify(ports, &world.keyring, verify::Target::Held(id), &presented).await
             })
         })
         .collect();
     let mut successes = 0;
     for caller in callers {
         let outcome = caller.await.expect("no panic");
-        successes += usize::from(matches!(outcome, Ok((Outcome::Verified(_), _))));
+        successes += usize::from(
+            matches!(&outcome, Ok(verification) if matches!(verification.outcome, Outcome::Verified(_))),
+        );
     }
     assert_eq!(successes, 1);
 }

@@ -10,7 +10,9 @@ use std::{
 };
 
 /// The action that each port is.
-const PORTS: [(&str, &str); 6] = [
+const PORTS: [(&str, &str); 8] = [
+    ("ChangeUsers", "dynamodb:PutItem"),
+    ("LoadUsers", "dynamodb:GetItem"),
     ("LoadApps", "dynamodb:GetItem"),
     ("LoadKeyring", "secretsmanager:GetSecretValue"),
     ("LoadLedgers", "dynamodb:GetItem"),

@@ -52,7 +52,7 @@ pub(super) fn routes(
     let router = router
         .route("/_local/clock", post(move |body| async move { advance(&clock, &body) }))
         .merge(inbox::routes(inbox))
-        .merge(issuer::routes(&stack.api, stack.clock.clone())?)
+        .merge(issuer::routes(&stack.api, stack.clock.clone()))
         .merge(docs::routes())
         .fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
         .method_not_allowed_fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })

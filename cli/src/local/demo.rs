@@ -1,16 +1,17 @@
 //! Demo data: made at the start of a local stack, and nowhere else.
 
-use super::Stack;
+use super::{Stack, issuer};
 use aws_types::SdkConfig;
 use passcode_domain::{
-    App, EmailAddress, PhoneNumber,
-    app::{EmailSender, SecretHash},
+    App, Channel, EmailAddress, PhoneNumber,
+    app::{Browser, EmailSender, Issuer, SecretHash, StepUp},
     ports::{Entropy as _, LoadApps as _, LoadUsers as _, StoreApps as _, StoreUsers as _},
+    proof::GrantMode,
     user::{HashedSecret, User},
 };
 use passcode_dynamodb::{AppTable, UserTable};
 use passcode_runtime::{SystemEntropy, aws};
-use std::error::Error;
+use std::{collections::BTreeMap, error::Error};
 
 /// The demo app's `clientId`.
 pub(super) const CLIENT_ID: &str = "demo";
@@ -33,6 +34,9 @@ pub(super) const PIN: &str = "1793";
 /// The demo user's password.
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 
+/// The origin of a demo page that may call.
+const PAGE: &str = "http://localhost:3000";
+
 /// Makes what is not there yet.
 pub(super) async fn create(stack: &Stack) -> Result<(), Box<dyn Error>> {
     let config = aws::config(&stack.settings(""))?;
@@ -50,12 +54,35 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
             from: Some("Demo <codes@example.com>".to_owned()),
             ..EmailSender::default()
         },
+        issuer: Some(issuer(stack)),
+        browser: Browser { origins: vec![PAGE.to_owned()], ..Browser::default() },
+        step_up: step_up(),
         ..App::new(CLIENT_ID.parse()?, "Demo")
     };
-    if apps.load_app(&app.id).await?.is_none() {
-        apps.store_app(&app).await?;
+    // On another port the issuer has another name.
+    let app = match apps.load_app(&app.id).await? {
+        Some(known) if known.issuer == app.issuer => return Ok(()),
+        Some(known) => App { issuer: app.issuer, ..(*known).clone() },
+        None => app,
+    };
+    Ok(apps.store_app(&app).await?)
+}
+
+fn issuer(stack: &Stack) -> Issuer {
+    Issuer {
+        url: issuer::url(&stack.api),
+        audience: issuer::AUDIENCE.to_owned(),
+        jwks_url: None,
+        linked_identity_claim: None,
     }
-    Ok(())
+}
+
+fn step_up() -> BTreeMap<String, StepUp> {
+    let scope = |name: &str, channel, grant_mode| (name.to_owned(), StepUp { channel, grant_mode });
+    BTreeMap::from([
+        scope("transfer", Channel::Sms, GrantMode::SingleUse),
+        scope("email:change", Channel::Email, GrantMode::SessionBound),
+    ])
 }
 
 async fn create_user(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Error>> {

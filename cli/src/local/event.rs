@@ -2,7 +2,7 @@
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, Method, Uri},
+    http::{HeaderMap, Method, Uri, header},
 };
 use data_encoding::BASE64;
 use passcode_http::Request;
@@ -48,6 +48,7 @@ fn event(
         "routeKey": context.route,
         "rawPath": uri.path(),
         "rawQueryString": uri.query().unwrap_or_default(),
+        "cookies": cookies(headers),
         "headers": joined(headers),
         "queryStringParameters": query(uri),
         "pathParameters": context.path_parameters,
@@ -73,10 +74,19 @@ fn event(
     })
 }
 
+/// Cookies travel in a list of their own.
+fn cookies(headers: &HeaderMap) -> Vec<&str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';').map(str::trim))
+        .filter(|cookie| !cookie.is_empty())
+        .collect()
+}
+
 /// Header values of one name are joined by commas; what is not text is left out.
 fn joined(headers: &HeaderMap) -> Map<String, Value> {
     let mut joined = Map::new();
-    for name in headers.keys() {
+    for name in headers.keys().filter(|name| **name != header::COOKIE) {
         let values: Vec<_> =
             headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         joined.insert(name.as_str().to_owned(), values.join(",").into());

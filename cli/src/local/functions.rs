@@ -11,7 +11,7 @@ pub(super) type Handler =
 
 type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
-const FUNCTIONS: [(&str, Build); 8] = [
+const FUNCTIONS: [(&str, Build); 20] = [
     ("otpless-auth-create", |settings, clock| {
         let deps = otpless_auth_create::boot(settings, clock)?;
         Ok(handler(deps, |deps, request| async move {
@@ -59,6 +59,79 @@ const FUNCTIONS: [(&str, Build); 8] = [
         Ok(handler(deps, |deps, request| async move {
             rollout_otp_verify::handle(&deps, request).await
         }))
+    }),
+    ("pace-user-otp-create", |settings, clock| {
+        let deps = pace_user_otp_create::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            pace_user_otp_create::handle(&deps, request).await
+        }))
+    }),
+    ("pace-user-otp-sendmail", |settings, clock| {
+        let deps = pace_user_otp_sendmail::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            pace_user_otp_sendmail::handle(&deps, request).await
+        }))
+    }),
+    ("pace-user-otp-verify", |settings, clock| {
+        let deps = pace_user_otp_verify::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            pace_user_otp_verify::handle(&deps, request).await
+        }))
+    }),
+    ("pace-user-pin-update", |settings, clock| {
+        let deps = pace_user_pin_update::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            pace_user_pin_update::handle(&deps, request).await
+        }))
+    }),
+    ("prelude-jwks", |settings, clock| {
+        let deps = prelude_jwks::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move { prelude_jwks::handle(&deps, request).await }))
+    }),
+    ("prelude-session-otp-check", |settings, clock| {
+        let deps = prelude_session_otp_check::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            prelude_session_otp_check::handle(&deps, request).await
+        }))
+    }),
+    ("prelude-session-otp-create", |settings, clock| {
+        let deps = prelude_session_otp_create::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            prelude_session_otp_create::handle(&deps, request).await
+        }))
+    }),
+    ("prelude-session-otp-retry", |settings, clock| {
+        let deps = prelude_session_otp_retry::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            prelude_session_otp_retry::handle(&deps, request).await
+        }))
+    }),
+    ("prelude-stepup-request", |settings, clock| {
+        let deps = prelude_stepup_request::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            prelude_stepup_request::handle(&deps, request).await
+        }))
+    }),
+    ("zap-otp-generate", |settings, clock| {
+        let deps = zap_otp_generate::boot(settings, clock)?;
+        Ok(handler(
+            deps,
+            |deps, request| async move { zap_otp_generate::handle(&deps, request).await },
+        ))
+    }),
+    ("zap-otp-resend", |settings, clock| {
+        let deps = zap_otp_resend::boot(settings, clock)?;
+        Ok(handler(
+            deps,
+            |deps, request| async move { zap_otp_resend::handle(&deps, request).await },
+        ))
+    }),
+    ("zap-otp-verify", |settings, clock| {
+        let deps = zap_otp_verify::boot(settings, clock)?;
+        Ok(handler(
+            deps,
+            |deps, request| async move { zap_otp_verify::handle(&deps, request).await },
+        ))
     }),
 ];
 

@@ -7,28 +7,25 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use passcode_domain::ports::{Clock as _, Entropy as _};
+use passcode_jwt::Signer;
 use passcode_runtime::SystemEntropy;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 /// The audience of its tokens.
-const AUDIENCE: &str = "passcode";
+pub(super) const AUDIENCE: &str = "passcode";
 
 /// Seconds that a token lives.
 const LIFE: u64 = 3600;
 
-/// What an Ed25519 private key looks like before its 32 bytes, in PKCS #8 (RFC 8410 §7).
-const PKCS8_ED25519: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+/// The name of its key.
+const KID: &str = "local";
 
 struct Issuer {
     url: String,
-    key: EncodingKey,
-    jwk: Jwk,
+    seed: [u8; 32],
     clock: LocalClock,
 }
 
@@ -39,14 +36,15 @@ struct TokenRequest {
     scope: String,
 }
 
-pub(super) fn routes(api: &str, clock: LocalClock) -> Result<Router, Box<dyn Error>> {
-    let key =
-        EncodingKey::from_ed_der(&[&PKCS8_ED25519[..], &SystemEntropy.bytes::<32>()].concat());
-    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
-    jwk.common.key_id = Some("local".to_owned());
-    let issuer = Arc::new(Issuer { url: format!("{api}/_local"), key, jwk, clock });
+/// The issuer's URL, on the stack whose API is at `api`.
+pub(super) fn url(api: &str) -> String {
+    format!("{api}/_local")
+}
+
+pub(super) fn routes(api: &str, clock: LocalClock) -> Router {
+    let issuer = Arc::new(Issuer { url: url(api), seed: SystemEntropy.bytes(), clock });
     let (discovery, keys) = (issuer.clone(), issuer.clone());
-    Ok(Router::new()
+    Router::new()
         .route("/_local/token", post(move |body| async move { issuer.token(&body) }))
         .route(
             "/_local/.well-known/openid-configuration",
@@ -54,11 +52,15 @@ pub(super) fn routes(api: &str, clock: LocalClock) -> Result<Router, Box<dyn Err
         )
         .route(
             "/_local/jwks.json",
-            get(move || async move { Json(json!({ "keys": [&keys.jwk] })) }),
-        ))
+            get(move || async move { Json(json!({ "keys": [keys.signer().public_key()] })) }),
+        )
 }
 
 impl Issuer {
+    const fn signer(&self) -> Signer<'_> {
+        Signer::new(KID, &self.seed)
+    }
+
     fn token(&self, Json(request): &Json<TokenRequest>) -> Response {
         let now = self.clock.now().as_millis() / 1000;
         let claims = json!({
@@ -69,8 +71,7 @@ impl Issuer {
             "iat": now,
             "exp": now + LIFE,
         });
-        let header = Header { kid: Some("local".to_owned()), ..Header::new(Algorithm::EdDSA) };
-        match jsonwebtoken::encode(&header, &claims, &self.key) {
+        match self.signer().sign(&claims) {
             Ok(token) => Json(json!({
                 "access_token": token,
                 "token_type": "Bearer",

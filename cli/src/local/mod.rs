@@ -167,6 +167,9 @@ impl Stack {
         let functions = &self.template.functions;
         let own = functions.iter().find(|candidate| candidate.name == function);
         let mut variables = own.map(|own| own.environment.clone()).unwrap_or_default();
+        if let Some(app) = variables.get_mut("DEFAULT_APP") {
+            demo::CLIENT_ID.clone_into(app);
+        }
         let aws = [
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "local"),

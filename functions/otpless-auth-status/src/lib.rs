@@ -258,6 +258,7 @@ fn identity(details: &Details) -> (&'static str, String) {
     match details.addresses.on(details.channel).unwrap_or(details.addresses.primary()) {
         Address::Phone(phone) => ("MOBILE", phone.digits().to_owned()),
         Address::Email(email) => ("EMAIL", email.as_str().to_owned()),
+        Address::User(user) => ("USER", user.as_str().to_owned()),
     }
 }
 
@@ -265,6 +266,7 @@ const fn method(channel: Channel) -> &'static str {
     match channel {
         Channel::Sms => "SMS",
         Channel::Email => "EMAIL",
+        Channel::Caller => "CALLER",
     }
 }
 

@@ -9,7 +9,7 @@ use passcode_domain::{
     App, ChallengeId, Channel, Keyring, PresentedCode, SubjectKey,
     ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
-    verify::{self, Outcome},
+    verify::{self, Outcome, Target, Verification},
 };
 use passcode_http::{
     Answer, Record, Request,
@@ -114,8 +114,8 @@ where
         return answer(&Outcome::Incorrect, record);
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, Some(&app.id), id, &code).await {
-        Ok((outcome, trace)) => answer(&outcome, record.trace(trace)),
+    match verify::verify(ports, &deps.keyring, Target::Owned(id, &app.id), &code).await {
+        Ok(Verification { outcome, trace, .. }) => answer(&outcome, record.trace(trace)),
         Err(failure) => otpless::failed(&failure, record),
     }
 }

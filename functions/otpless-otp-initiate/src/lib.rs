@@ -7,6 +7,7 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, ChallengeId, Channel, Keyring,
+    challenge::Lookup,
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
@@ -190,6 +191,7 @@ fn parse(
             otpless::check_reachable(&addresses, &wish)?;
             let life = Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into());
             let open = Open::new(app, keyring, entropy, addresses, life);
+            let open = open.found_by(Lookup::Address);
             Plan::New(Box::new(open), app.clone())
         }
     };

@@ -8,7 +8,7 @@ use passcode_domain::{
     PresentedCode,
     ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
-    verify::{self, Outcome},
+    verify::{self, Outcome, Target, Verification},
 };
 use passcode_http::{
     Answer, Record, Request,
@@ -99,8 +99,8 @@ where
         return Refusal::IncorrectOtp.answer(record);
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, Some(&app.id), id, &code).await {
-        Ok((outcome, trace)) => {
+    match verify::verify(ports, &deps.keyring, Target::Owned(id, &app.id), &code).await {
+        Ok(Verification { outcome, trace, .. }) => {
             let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
             match outcome {
                 Outcome::Verified(_) => verified(request_id(id), record),

@@ -9,7 +9,7 @@ use passcode_domain::{
     ChallengeId, PresentedCode,
     ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
-    verify::{self, Outcome},
+    verify::{self, Outcome, Target, Verification},
 };
 use passcode_http::{
     Answer, Media, Record, Request, RequestExt as _, body,
@@ -94,8 +94,8 @@ where
     };
     let record = Record::default().challenge(id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, None, id, &code).await {
-        Ok((outcome, trace)) => {
+    match verify::verify(ports, &deps.keyring, Target::Held(id), &code).await {
+        Ok(Verification { outcome, trace, .. }) => {
             let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
             match outcome {
                 Outcome::Verified(credential) => render.verified(&credential, record),

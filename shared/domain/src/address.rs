@@ -1,5 +1,7 @@
-//! Where a code can be sent: a phone number or an e-mail address, and the channel that reaches it.
+//! Where a code can be sent: a phone number, an e-mail address, or a user whom the caller speaks
+//! for; and the channel that reaches it.
 
+use crate::user::UserId;
 use email_address::Options;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ pub enum Channel {
     Sms,
     /// An e-mail.
     Email,
+    /// The answer to the caller, who has proven to speak for the user.
+    Caller,
 }
 
 impl Channel {
@@ -23,6 +27,7 @@ impl Channel {
         match self {
             Self::Sms => "sms",
             Self::Email => "email",
+            Self::Caller => "caller",
         }
     }
 }
@@ -141,7 +146,7 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// A phone number or an e-mail address.
+/// A phone number, an e-mail address, or a user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Address {
@@ -149,6 +154,8 @@ pub enum Address {
     Phone(PhoneNumber),
     /// Reached by [`Channel::Email`].
     Email(EmailAddress),
+    /// Reached by [`Channel::Caller`]; a registered address may stand beside it.
+    User(UserId),
 }
 
 impl Address {
@@ -158,15 +165,26 @@ impl Address {
         match self {
             Self::Phone(_) => Channel::Sms,
             Self::Email(_) => Channel::Email,
+            Self::User(_) => Channel::Caller,
         }
     }
 
-    /// One text per mailbox or phone, for keys.
+    /// One text per mailbox, phone or user.
     #[must_use]
     pub fn canonical(&self) -> String {
         match self {
             Self::Phone(phone) => phone.as_str().to_owned(),
             Self::Email(email) => email.canonical(),
+            Self::User(user) => user.as_str().to_owned(),
+        }
+    }
+
+    /// What kind of address it is, for keys.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Phone(_) => "phone",
+            Self::Email(_) => "email",
+            Self::User(_) => "user",
         }
     }
 }
@@ -193,6 +211,13 @@ impl Addresses {
     #[must_use]
     pub const fn primary(&self) -> &Address {
         &self.primary
+    }
+
+    /// Whether a code on this channel proves what the challenge asks. A registered mailbox proves
+    /// its user; to hold somebody's mailbox is no proof about a phone.
+    #[must_use]
+    pub fn are_proven_on(&self, channel: Channel) -> bool {
+        matches!(self.primary, Address::User(_)) || self.primary.channel() == channel
     }
 
     /// The address that a channel reaches.

@@ -1,6 +1,9 @@
 //! Apps: the tenants. An app has credentials, a policy, senders and templates.
 
-use crate::{Policy, message, policy::PolicyError};
+use crate::{
+    Address, Channel, Code, EmailAddress, PhoneNumber, Policy, Timestamp, message,
+    policy::PolicyError, proof::GrantMode,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -97,6 +100,70 @@ pub struct EmailSender {
     pub configuration_set: Option<String>,
 }
 
+/// Who signs the access tokens of an app's users (OpenID Connect Core, RFC 9068).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The tokens' `iss`: an https URL, or one of this machine.
+    pub url: String,
+    /// The tokens' `aud`.
+    pub audience: String,
+    /// Where its keys are; asked of its discovery document where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
+    /// A claim that a token must carry to show that its user is linked with a third party.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked_identity_claim: Option<String>,
+}
+
+/// What a browser of an app's is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Browser {
+    /// The origins whose pages may call (`https://shop.example`), each in full.
+    pub origins: Vec<String>,
+    /// Whether the cookie shall also travel from pages of other sites (`SameSite=None`), in a jar
+    /// for each of them (`Partitioned`).
+    pub cross_site_cookie: bool,
+}
+
+/// What it takes to be granted a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepUp {
+    /// Where the user's code goes: `sms` or `email`.
+    pub channel: Channel,
+    /// How far the proof reaches.
+    pub grant_mode: GrantMode,
+}
+
+/// An address for reviewers and automated tests: nothing is sent to it, and its code is fixed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestAddress {
+    /// A phone number in E.164 form, or an e-mail address.
+    pub address: String,
+    /// Its code.
+    pub code: Code,
+    /// When it is an address like any other again.
+    pub until: Timestamp,
+}
+
+impl TestAddress {
+    fn is_of(&self, address: &Address) -> bool {
+        match address {
+            Address::Phone(phone) => phone.as_str() == self.address,
+            Address::Email(email) => email.canonical() == self.address.to_ascii_lowercase(),
+            Address::User(_) => false,
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        PhoneNumber::parse(&self.address).is_ok_and(|phone| phone.as_str() == self.address)
+            || EmailAddress::parse(&self.address).is_ok()
+    }
+}
+
 /// A tenant: its credentials, policy, senders and templates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +181,21 @@ pub struct App {
     /// id can still verify a code that is out.
     #[serde(default)]
     pub blocked: bool,
+    /// Whether a blocked caller sees success instead of the refusal.
+    #[serde(default)]
+    pub conceal_blocks: bool,
+    /// Who signs the access tokens of its users.
+    #[serde(default)]
+    pub issuer: Option<Issuer>,
+    /// What its browsers are allowed.
+    #[serde(default)]
+    pub browser: Browser,
+    /// The scopes that its users can step up to.
+    #[serde(default)]
+    pub step_up: BTreeMap<String, StepUp>,
+    /// Addresses that nothing is sent to.
+    #[serde(default)]
+    pub test_addresses: Vec<TestAddress>,
     /// The language of its messages where a request names none (BCP 47).
     #[serde(default)]
     pub locale: Option<String>,
@@ -163,6 +245,11 @@ impl App {
             secrets: Vec::new(),
             admin_keys: Vec::new(),
             blocked: false,
+            conceal_blocks: false,
+            issuer: None,
+            browser: Browser::default(),
+            step_up: BTreeMap::new(),
+            test_addresses: Vec::new(),
             locale: None,
             host: None,
             policy: Policy::default(),
@@ -184,6 +271,7 @@ impl App {
         if !message::fits_one_segment(self) {
             return Err(AppError::Text("name and host are too long for one text message"));
         }
+        self.validate_callers().map_err(AppError::Text)?;
         for (id, source) in &self.templates {
             message::check_template(source)
                 .map_err(|cause| AppError::Template { id: id.clone(), cause })?;
@@ -191,13 +279,80 @@ impl App {
         Ok(())
     }
 
+    fn validate_callers(&self) -> Result<(), &'static str> {
+        let urls =
+            self.issuer.iter().flat_map(|issuer| [Some(&issuer.url), issuer.jwks_url.as_ref()]);
+        if !urls.flatten().all(|url| is_trusted_url(url)) {
+            return Err("an issuer's URL must begin with https://");
+        }
+        if !self.browser.origins.iter().all(|origin| is_origin(origin)) {
+            return Err("an origin is a scheme and a host, as in https://shop.example");
+        }
+        if !self.step_up.keys().all(|scope| is_scope(scope)) {
+            return Err("a scope is 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
+        }
+        if self.step_up.values().any(|step| step.channel == Channel::Caller) {
+            return Err("a step-up's channel must be sms or email");
+        }
+        if !self.test_addresses.iter().all(TestAddress::is_valid) {
+            return Err("a test address is a phone number in E.164 form or an e-mail address");
+        }
+        Ok(())
+    }
+
     /// Whether a presented secret is one of the app's. Looks at every hash, in constant time each.
     #[must_use]
     pub fn accepts_secret(&self, presented: &str) -> bool {
-        let presented = SecretHash::of(presented);
-        let any = |found: Choice, hash: &SecretHash| found | hash.0.ct_eq(&presented.0);
-        self.secrets.iter().fold(Choice::from(0), any).into()
+        is_among(presented, &self.secrets)
     }
+
+    /// The same for its administrators' keys.
+    #[must_use]
+    pub fn accepts_admin_key(&self, presented: &str) -> bool {
+        is_among(presented, &self.admin_keys)
+    }
+
+    /// The entry of an address among those for tests.
+    #[must_use]
+    pub fn test_address(&self, address: &Address) -> Option<&TestAddress> {
+        self.test_addresses.iter().find(|test| test.is_of(address))
+    }
+
+    /// Whether pages of an origin may call.
+    #[must_use]
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.browser.origins.iter().any(|allowed| allowed == origin)
+    }
+}
+
+fn is_among(presented: &str, hashes: &[SecretHash]) -> bool {
+    let presented = SecretHash::of(presented);
+    let any = |found: Choice, hash: &SecretHash| found | hash.0.ct_eq(&presented.0);
+    hashes.iter().fold(Choice::from(0), any).into()
+}
+
+/// Whether what a URL leads to is who it says: TLS vouches for it, or it is this machine.
+#[must_use]
+pub fn is_trusted_url(url: &str) -> bool {
+    let is_local =
+        ["http://127.0.0.1:", "http://localhost:"].iter().any(|own| url.starts_with(own));
+    let is_text = url.bytes().all(|b| b.is_ascii_graphic());
+    is_text && (is_local || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()))
+}
+
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+        !rest.is_empty() && rest.bytes().all(allowed)
+    })
+}
+
+/// What a scope of a step-up looks like (Prelude, `stepup/request`).
+#[must_use]
+pub fn is_scope(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:".contains(&b);
+    (1..=128).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 fn is_host(text: &str) -> bool {
@@ -214,6 +369,32 @@ mod tests {
 
     fn app() -> App {
         App::new("demo".parse().unwrap(), "Demo")
+    }
+
+    fn issuer(url: &str) -> Issuer {
+        let (url, audience) = (url.to_owned(), "api".to_owned());
+        Issuer { url, audience, jwks_url: None, linked_identity_claim: None }
+    }
+
+    fn test_address(address: &str) -> TestAddress {
+        let code = Code::try_from("123456".to_owned()).unwrap();
+        TestAddress { address: address.to_owned(), code, until: Timestamp::from_millis(1) }
+    }
+
+    #[test]
+    fn callers_are_known_by_whole_names() {
+        let mut app = app();
+        app.issuer = Some(issuer("https://issuer.example"));
+        app.browser.origins = vec!["https://shop.example".into(), "http://localhost:3000".into()];
+        app.test_addresses = vec![test_address("Ada@Example.com")];
+        assert_eq!(app.validate(), Ok(()));
+        assert!(app.allows_origin("https://shop.example"));
+        for origin in ["https://shop.example.evil.example", "https://shop.exampl", "null", "*", ""]
+        {
+            assert!(!app.allows_origin(origin), "{origin}");
+        }
+        let ada = EmailAddress::parse("ada@example.com").unwrap();
+        assert!(app.test_address(&Address::Email(ada)).is_some());
     }
 
     #[test]
@@ -243,7 +424,7 @@ mod tests {
 
     #[test]
     fn settings_that_break_a_message_are_refused() {
-        let edits: [fn(&mut App); 6] = [
+        let edits: [fn(&mut App); 11] = [
             |app| app.name = String::new(),
             |app| app.name = "x".repeat(31),
             |app| app.host = Some("no host".into()),
@@ -252,6 +433,14 @@ mod tests {
                 app.host = Some("a-rather-long-host-name.example.org".into());
             },
             |app| app.policy.max_attempts = 0,
+            |app| app.issuer = Some(issuer("http://issuer.example")),
+            |app| app.browser.origins = vec!["*".into()],
+            |app| app.browser.origins = vec!["https://shop.example/".into()],
+            |app| {
+                let step = StepUp { channel: Channel::Caller, grant_mode: GrantMode::SingleUse };
+                app.step_up.insert("transfer".into(), step);
+            },
+            |app| app.test_addresses = vec![test_address("4155550123")],
             |app| {
                 app.templates.insert("t".into(), "sms = No code here".into());
             },

@@ -18,10 +18,12 @@ pub struct Challenge {
     /// Where its codes can be sent.
     #[serde(flatten)]
     pub addresses: Addresses,
-    /// Whether it was opened by a send, without a request of its own: the next such send for the
-    /// same addresses is then a resend of it.
+    /// How callers find it again.
     #[serde(default)]
-    pub is_direct: bool,
+    pub lookup: Lookup,
+    /// Why nothing is sent for it, where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
     /// The app's template for its messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
@@ -44,6 +46,30 @@ pub struct Challenge {
     /// Whether it is still open.
     #[serde(default)]
     pub state: State,
+}
+
+/// How callers find a challenge again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lookup {
+    /// By its id alone.
+    #[default]
+    Id,
+    /// By its id; and the next send straight to the same addresses is a resend of it.
+    Address,
+    /// By naming its subject: for the next send as for a verify.
+    Identity,
+}
+
+/// Why nothing is sent for a challenge, though everything else happens as ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silence {
+    /// The app has listed its address for tests: the code is the listed one, and what keeps real
+    /// messages rare does not apply.
+    Test(Code),
+    /// Its caller was refused, and shall not see it: no code is right.
+    Concealed,
 }
 
 /// Whether a challenge can still be verified.
@@ -109,6 +135,12 @@ impl Challenge {
         now >= self.expires_at
     }
 
+    /// Whether its address is listed for tests.
+    #[must_use]
+    pub const fn is_test(&self) -> bool {
+        matches!(self.silence, Some(Silence::Test(_)))
+    }
+
     /// Whether no code, right or wrong, will be looked at any more.
     #[must_use]
     pub const fn is_exhausted(&self) -> bool {
@@ -123,6 +155,9 @@ impl Challenge {
 
     /// The code of one of its messages, unless its key has been rotated out.
     pub(crate) fn code(&self, keyring: &Keyring, subject: SubjectKey, send: &Send) -> Option<Code> {
+        if let Some(Silence::Test(code)) = &self.silence {
+            return Some(code.clone());
+        }
         let key = keyring.code_key(&send.key)?;
         Some(Code::derive(key, self.id(subject), &self.nonce, send.generation, send.length))
     }

@@ -1,6 +1,7 @@
 //! Codes. A code is never stored: it is derived when it is sent, and again when it is verified.
 
 use crate::{ChallengeId, keyring::CodeKey};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
@@ -9,9 +10,32 @@ use thiserror::Error;
 /// four exist because the OTPless contract allows its caller to choose them.
 pub const LENGTHS: std::ops::RangeInclusive<u8> = 4..=10;
 
-/// The decimal digits of one generation of one challenge.
-#[derive(Clone, PartialEq, Eq)]
+/// The decimal digits of one generation of one challenge; or the fixed digits that an app has
+/// listed for a test address, which alone are ever stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Code(String);
+
+/// A text that cannot be the fixed code of a test address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a fixed code is 4 to 10 digits")]
+pub struct MalformedFixedCode;
+
+impl TryFrom<String> for Code {
+    type Error = MalformedFixedCode;
+
+    fn try_from(text: String) -> Result<Self, MalformedFixedCode> {
+        let length = u8::try_from(text.len()).map_err(|_| MalformedFixedCode)?;
+        let is_code = LENGTHS.contains(&length) && text.bytes().all(|b| b.is_ascii_digit());
+        is_code.then_some(Self(text)).ok_or(MalformedFixedCode)
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> Self {
+        code.0
+    }
+}
 
 impl Code {
     /// Derives the code of a generation: HMAC-SHA-256 over challenge id, nonce, generation and a

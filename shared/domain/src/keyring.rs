@@ -23,6 +23,14 @@ type Key = [u8; 64];
 #[serde(transparent)]
 pub struct KeyId(String);
 
+impl KeyId {
+    /// The id as text: the `kid` of tokens.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The key that codes are derived under.
 pub struct CodeKey(Key);
 
@@ -38,9 +46,22 @@ impl CodeKey {
     }
 }
 
+/// The secret half of an Ed25519 key pair (RFC 8032): what tokens of ours are signed with.
+pub struct SigningSeed([u8; 32]);
+
+impl SigningSeed {
+    /// The 32 bytes, for the library that signs. They go nowhere else.
+    #[must_use]
+    pub const fn reveal(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 struct Generation {
     id: KeyId,
     code: CodeKey,
+    signing: SigningSeed,
+    cookie: Key,
 }
 
 /// The keys in force: the index key, and the code keys of the current and the previous secret.
@@ -89,26 +110,44 @@ impl Keyring {
     /// The code key with an id, while it lives.
     #[must_use]
     pub fn code_key(&self, id: &KeyId) -> Option<&CodeKey> {
-        [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
+        self.generations()
             .find(|generation| generation.id == *id)
             .map(|generation| &generation.code)
+    }
+
+    /// The signing keys with their ids, the one that signs first.
+    pub fn signing_seeds(&self) -> impl Iterator<Item = (&KeyId, &SigningSeed)> {
+        self.generations().map(|generation| (&generation.id, &generation.signing))
+    }
+
+    fn generations(&self) -> impl Iterator<Item = &Generation> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
+    }
+
+    /// 128-bit HMACs of the parts under the cookie keys, the current one first. Each part is
+    /// preceded by its length, so no two lists of parts run together.
+    pub(crate) fn cookie_macs(&self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 16]> {
+        self.generations().map(move |generation| short_mac(&generation.cookie, parts))
     }
 
     /// A 128-bit HMAC of the parts under the index key. Each part is preceded by its length, so no
     /// two lists of parts run together.
     pub(crate) fn index_mac(&self, parts: &[&str]) -> [u8; 16] {
-        let mut mac = keyed(&self.index);
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        let full = mac.finalize().into_bytes();
-        let mut half = [0; 16];
-        half.copy_from_slice(&full[..16]);
-        half
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        short_mac(&self.index, &parts)
     }
+}
+
+fn short_mac(key: &Key, parts: &[&[u8]]) -> [u8; 16] {
+    let mut mac = keyed(key);
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    let full = mac.finalize().into_bytes();
+    let mut half = [0; 16];
+    half.copy_from_slice(&full[..16]);
+    half
 }
 
 impl fmt::Debug for Keyring {
@@ -123,6 +162,8 @@ impl Generation {
         Ok(Self {
             id: KeyId(crate::bytes::encode(&id)),
             code: CodeKey(derive(secret, "passcode code")?),
+            signing: SigningSeed(derive(secret, "passcode signing Ed25519")?),
+            cookie: derive(secret, "passcode cookie")?,
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
-    challenge::{State, Trace},
+    challenge::{Lookup, State, Trace},
+    failures::Failures,
     order::Order,
 };
 use serde::{Deserialize, Serialize};
@@ -25,12 +26,16 @@ pub struct Ledger {
     /// Its challenges, oldest first.
     #[serde(default)]
     pub challenges: Vec<Challenge>,
-    /// When its consecutive failures happened, oldest first; a success clears them.
-    #[serde(default)]
-    pub failures: Vec<Timestamp>,
-    /// The time span of the policy under which the last failure was counted.
-    #[serde(default)]
-    pub failure_window: Duration,
+    /// Wrong codes for challenges that callers know by their ids; a right one clears them.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failures: Failures,
+    /// Wrong codes for challenges that callers find by naming the subject. Anybody can name
+    /// anybody, so these never count against the challenges above.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub identity_failures: Failures,
+    /// Wrong PINs and passwords of a user; only a right one clears them.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub secret_failures: Failures,
     /// Where an order leads, in the item that an order has of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
@@ -39,12 +44,13 @@ pub struct Ledger {
 impl Ledger {
     /// The ledger of a subject that was never heard of.
     #[must_use]
-    pub const fn new(app: AppId) -> Self {
+    pub fn new(app: AppId) -> Self {
         Self {
             app,
             challenges: Vec::new(),
-            failures: Vec::new(),
-            failure_window: Duration::ZERO,
+            failures: Failures::default(),
+            identity_failures: Failures::default(),
+            secret_failures: Failures::default(),
             order: None,
         }
     }
@@ -70,41 +76,72 @@ impl Ledger {
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
         let challenges = self.challenges.iter().map(|challenge| challenge.expires_at + AFTERLIFE);
-        let failures = self.failures.iter().map(|failed_at| *failed_at + self.failure_window);
+        let kinds = [&self.failures, &self.identity_failures, &self.secret_failures];
+        let failures = kinds.into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
         challenges.chain(failures).chain(order).max().unwrap_or(Timestamp::from_millis(0))
     }
 
-    /// When the subject may try again, if its consecutive failures have used up `max`.
+    /// When no failures stand in the way of a challenge any more, if some do. Nothing locks a
+    /// challenge that reaches nobody.
     #[must_use]
-    pub fn locked_until(&self, max: u8, now: Timestamp) -> Option<Timestamp> {
-        let living = || self.failures.iter().filter(|at| **at + self.failure_window > now);
-        let surplus = living().count().checked_sub(usize::from(max))?;
-        living().nth(surplus).map(|at| *at + self.failure_window)
+    pub fn locked_until(&self, challenge: &Challenge, now: Timestamp) -> Option<Timestamp> {
+        if challenge.silence.is_some() {
+            return None;
+        }
+        self.failures_of(challenge.lookup).locked_until(&challenge.policy, now)
     }
 
-    pub(crate) fn count_failure(&mut self, window: Duration, now: Timestamp) {
-        self.failure_window = window;
-        self.failures.retain(|at| *at + window > now);
-        self.failures.push(now);
+    /// The failures that challenges found this way count.
+    #[must_use]
+    pub const fn failures_of(&self, lookup: Lookup) -> &Failures {
+        match lookup {
+            Lookup::Id | Lookup::Address => &self.failures,
+            Lookup::Identity => &self.identity_failures,
+        }
+    }
+
+    pub(crate) const fn failures_of_mut(&mut self, lookup: Lookup) -> &mut Failures {
+        match lookup {
+            Lookup::Id | Lookup::Address => &mut self.failures,
+            Lookup::Identity => &mut self.identity_failures,
+        }
+    }
+
+    /// The challenge that naming the subject leads to: the last one that was sent and still waits,
+    /// or else the last one that was sent.
+    #[must_use]
+    pub fn named(&self, now: Timestamp) -> Option<&Challenge> {
+        let sent = || {
+            let by_identity = |c: &&Challenge| c.lookup == Lookup::Identity && !c.sends.is_empty();
+            self.challenges.iter().rev().filter(by_identity)
+        };
+        sent().find(|challenge| challenge.is_live(now)).or_else(|| sent().next())
     }
 
     /// Drops what has ended. What is still open is never touched.
     pub(crate) fn prune(&mut self, now: Timestamp) {
         self.challenges.retain(|challenge| now < challenge.expires_at + AFTERLIFE);
-        self.failures.retain(|at| *at + self.failure_window > now);
+        self.failures.prune(now);
+        self.identity_failures.prune(now);
+        self.secret_failures.prune(now);
     }
 
     /// Makes room for one more challenge. Among those that wait for their codes the oldest that
-    /// nothing was sent for gives way; when all have been sent, the moment room appears is the
-    /// error. Of those that have ended, verified ones stay longest: somebody may yet ask.
+    /// nothing was sent for gives way, and then the oldest that reached nobody; when all have been
+    /// sent, the moment room appears is the error. Of those that have ended, verified ones stay
+    /// longest: somebody may yet ask.
     pub(crate) fn make_room(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         self.prune(now);
         let live = |c: &Challenge| c.is_live(now);
         if self.challenges.iter().filter(|c| live(c)).count() >= MAX_LIVE {
-            let unsent = self.challenges.iter().position(|c| live(c) && c.sends.is_empty());
+            let position = |gives_way: fn(&Challenge) -> bool| {
+                self.challenges.iter().position(|c| live(c) && gives_way(c))
+            };
+            let unsent = position(|c| c.sends.is_empty());
+            let oldest = unsent.or_else(|| position(|c| c.silence.is_some()));
             let ends = self.challenges.iter().filter(|c| live(c)).map(|c| c.expires_at).min();
-            self.challenges.remove(unsent.ok_or(ends.unwrap_or(now))?);
+            self.challenges.remove(oldest.ok_or(ends.unwrap_or(now))?);
         }
         if self.challenges.len() >= MAX_CHALLENGES {
             let verified = |c: &Challenge| matches!(c.state, State::Verified(..));

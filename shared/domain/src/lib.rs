@@ -7,9 +7,10 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`], [`order`] |
-//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`], [`pin`] |
+//! | what a rule decides | [`open`], [`send`], [`issue`], [`verify`], [`change_pin`], [`status`], [`cancel`], [`order`] |
+//! | what is stored | [`ledger`], [`challenge`], [`failures`], [`policy`], [`app`], [`user`], [`pin`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
+//! | what callers hold between two requests | [`verification_token`], [`proof`] |
 //! | what a message says | [`message`] |
 //! | what an adapter must promise | [`ports`] |
 
@@ -18,8 +19,11 @@ pub mod app;
 mod bytes;
 pub mod cancel;
 pub mod challenge;
+pub mod change_pin;
 pub mod code;
+pub mod failures;
 pub mod id;
+pub mod issue;
 pub mod keyring;
 pub mod ledger;
 pub mod message;
@@ -28,12 +32,14 @@ pub mod order;
 pub mod pin;
 pub mod policy;
 pub mod ports;
+pub mod proof;
 pub mod send;
 pub mod status;
 pub mod subject;
 pub mod time;
 pub mod transact;
 pub mod user;
+pub mod verification_token;
 pub mod verify;
 
 pub use address::{Address, Addresses, Channel, EmailAddress, PhoneNumber};

@@ -1,8 +1,10 @@
 //! Open: a new challenge for a subject. Nothing is sent yet.
 
 use crate::{
-    Addresses, App, Challenge, ChallengeId, Keyring, Ledger, Policy, SubjectKey, Timestamp,
-    challenge::State,
+    Address, Addresses, App, Challenge, ChallengeId, Keyring, Ledger, Policy, SubjectKey,
+    Timestamp,
+    app::TestAddress,
+    challenge::{Lookup, Silence, State},
     ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
     transact::{Failure, Ports, transact},
 };
@@ -14,15 +16,19 @@ pub struct Open {
     /// The id it will have.
     pub id: ChallengeId,
     addresses: Addresses,
+    lookup: Lookup,
     template: Option<String>,
     app_hash: Option<String>,
     life: Duration,
-    policy: Policy,
+    pub(crate) policy: Policy,
+    test: Option<TestAddress>,
+    is_concealed: bool,
     nonce: [u8; 16],
 }
 
 impl Open {
-    /// Prepares a challenge of an app for some addresses, to live for `life`.
+    /// Prepares a challenge of an app for some addresses, to live for `life` and to be found by
+    /// its id.
     pub fn new(
         app: &App,
         keyring: &Keyring,
@@ -33,13 +39,28 @@ impl Open {
         let subject = SubjectKey::of_address(keyring, &app.id, addresses.primary());
         Self {
             id: ChallengeId::new(subject, entropy.bytes()),
+            test: app.test_address(addresses.primary()).cloned(),
             addresses,
+            lookup: Lookup::Id,
             template: None,
             app_hash: None,
             life,
             policy: app.policy.clone(),
+            is_concealed: false,
             nonce: entropy.bytes(),
         }
+    }
+
+    /// Lets callers find it in another way.
+    #[must_use]
+    pub fn found_by(self, lookup: Lookup) -> Self {
+        Self { lookup, ..self }
+    }
+
+    /// Makes it one that reaches nobody and that no code verifies.
+    #[must_use]
+    pub fn concealed(self) -> Self {
+        Self { is_concealed: true, ..self }
     }
 
     /// Pins a template for its messages.
@@ -72,17 +93,28 @@ pub enum Opened {
 }
 
 impl Open {
-    /// Whether a challenge asks the same of the same addresses.
+    /// Whether a challenge asks the same of the same addresses, and is found in the same way.
     pub(crate) fn is_like(&self, challenge: &Challenge) -> bool {
-        challenge.addresses == self.addresses && challenge.template == self.template
+        challenge.lookup == self.lookup
+            && challenge.addresses == self.addresses
+            && challenge.template == self.template
     }
 
-    pub(crate) fn challenge(&self, is_direct: bool, now: Timestamp) -> Challenge {
+    fn silence(&self, now: Timestamp) -> Option<Silence> {
+        if self.is_concealed {
+            return Some(Silence::Concealed);
+        }
+        let test = self.test.as_ref().filter(|test| now < test.until);
+        test.map(|test| Silence::Test(test.code.clone()))
+    }
+
+    pub(crate) fn challenge(&self, now: Timestamp) -> Challenge {
         Challenge {
             random: self.id.random,
             nonce: self.nonce,
             addresses: self.addresses.clone(),
-            is_direct,
+            lookup: self.lookup,
+            silence: self.silence(now),
             template: self.template.clone(),
             app_hash: self.app_hash.clone(),
             expires_at: now + self.life,
@@ -97,25 +129,26 @@ impl Open {
 
 /// Decides an opening. Deciding it again, after a write whose fate was unknown, changes nothing.
 #[must_use]
-pub fn decide(ledger: Ledger, command: &Open, now: Timestamp) -> (Ledger, Opened) {
-    add(ledger, command, false, now)
-}
-
-pub(crate) fn add(
-    mut ledger: Ledger,
-    command: &Open,
-    is_direct: bool,
-    now: Timestamp,
-) -> (Ledger, Opened) {
+pub fn decide(mut ledger: Ledger, command: &Open, now: Timestamp) -> (Ledger, Opened) {
     if ledger.find(command.id).is_some() {
         return (ledger, Opened::Opened);
     }
     match ledger.make_room(now) {
         Ok(()) => {
-            ledger.challenges.push(command.challenge(is_direct, now));
+            if let Address::User(_) = command.addresses.primary() {
+                give_up_open(&mut ledger, now);
+            }
+            ledger.challenges.push(command.challenge(now));
             (ledger, Opened::Opened)
         }
         Err(room_at) => (ledger, Opened::TooMany(room_at)),
+    }
+}
+
+/// A user has one code at a time: naming the user must not leave open which one is meant.
+fn give_up_open(ledger: &mut Ledger, now: Timestamp) {
+    for challenge in ledger.challenges.iter_mut().filter(|challenge| challenge.is_live(now)) {
+        challenge.state = State::Cancelled;
     }
 }
 

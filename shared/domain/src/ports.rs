@@ -4,10 +4,12 @@
 
 use crate::{
     App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
+    app::Issuer,
+    change_pin::Change,
     message::{Email, Sms},
     user::{User, UserId, Username},
 };
-use std::{error::Error, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, future::Future, sync::Arc, time::Duration};
 use thiserror::Error;
 
 /// The cause of a failure outside the domain, for the log.
@@ -118,6 +120,53 @@ pub trait DeleteUsers: Sync {
         app: &AppId,
         id: &UserId,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Writes a user together with the ledger whose code allows it (`dynamodb:PutItem` on both tables,
+/// in one transaction).
+pub trait ChangeUsers: Sync {
+    /// Stores the ledger as [`StoreLedgers::store`] does and the changed user, both or neither. The
+    /// user must still be the one that was loaded; if not, that is a [`StoreError::Conflict`] too.
+    fn change_user(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        change: &Change,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Who an access token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The user.
+    pub user: UserId,
+    /// What the token allows.
+    pub scopes: BTreeSet<String>,
+    /// The names of all its claims.
+    pub claims: BTreeSet<String>,
+}
+
+/// Why a token speaks for nobody.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// It is malformed, expired, not signed by the issuer, or meant for somebody else.
+    #[error("the access token is not valid")]
+    Invalid(#[source] Cause),
+    /// The issuer's keys could not be had in time, so nothing is known of the token.
+    #[error("the issuer's keys are not available")]
+    Unavailable(#[source] Cause),
+}
+
+/// Reads access tokens of an app's issuer. It asks for no permission of AWS's.
+pub trait ReadTokens: Sync {
+    /// Who the token speaks for, if the issuer has signed it and it is in force.
+    fn read_token(
+        &self,
+        issuer: &Issuer,
+        token: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Bearer, TokenError>> + Send;
 }
 
 /// Reads the keyring (`secretsmanager:GetSecretValue`).

@@ -7,8 +7,8 @@ mod deliver;
 pub use deliver::{Couriers, Delivery, Sent, send};
 
 use crate::{
-    Address, App, ChallengeId, Channel, Code, Keyring, Ledger, Timestamp,
-    challenge::{Challenge, Mark, Send, State},
+    Address, App, ChallengeId, Channel, Code, Keyring, Ledger, SubjectKey, Timestamp,
+    challenge::{Challenge, Lookup, Mark, Send, Silence, State},
     open::{self, Open, Opened},
 };
 use std::{sync::Arc, time::Duration};
@@ -55,6 +55,24 @@ pub enum Refusal {
     TooMany(Timestamp),
 }
 
+impl Refusal {
+    /// When another send is possible, where time alone makes it so.
+    #[must_use]
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Exhausted(until) => *until,
+            Self::CoolingDown(until) | Self::TooMany(until) => Some(*until),
+            Self::NotFound
+            | Self::Expired
+            | Self::AlreadyUsed
+            | Self::SendsExhausted
+            | Self::AlreadySent
+            | Self::NeverSent
+            | Self::NoAddress(_) => None,
+        }
+    }
+}
+
 /// A send that is this caller's to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -74,6 +92,8 @@ pub struct Claim {
     pub app_hash: Option<String>,
     /// How long no other can be claimed.
     pub cool_down: Duration,
+    /// Why it is claimed and marked but not made, where it is not.
+    pub silence: Option<Silence>,
 }
 
 /// Decides a send of a challenge that exists, and claims it.
@@ -89,6 +109,10 @@ pub fn claim(
     let claim = claimed.map(|(send, claim)| {
         if let Some(challenge) = ledger.find_mut(id) {
             challenge.generation = send.generation;
+            // Nothing limits the messages of a test, and only the last one's code counts.
+            if challenge.is_test() {
+                challenge.sends.clear();
+            }
             challenge.sends.push(send);
         }
         claim
@@ -104,24 +128,18 @@ fn admit<'a>(
     now: Timestamp,
 ) -> Result<(&'a Challenge, &'a Address), Refusal> {
     let challenge = ledger.find(id).ok_or(Refusal::NotFound)?;
-    let policy = &challenge.policy;
     if challenge.state != State::Open {
         return Err(Refusal::AlreadyUsed);
     }
     if challenge.has_expired(now) {
         return Err(Refusal::Expired);
     }
-    let locked_until = ledger.locked_until(policy.max_failures, now);
+    let locked_until = ledger.locked_until(challenge, now);
     if challenge.is_exhausted() || locked_until.is_some() {
         return Err(Refusal::Exhausted(locked_until));
     }
-    let has_had_all = challenge.sends.len() >= policy.max_sends.into();
-    if has_had_all || challenge.generation >= u32::from(policy.max_sends) * MAX_TRIES_PER_SEND {
-        return Err(Refusal::SendsExhausted);
-    }
-    let resend_at = challenge.last_send().map(|send| send.at + policy.cool_down());
-    if let Some(resend_at) = resend_at.filter(|at| *at > now) {
-        return Err(Refusal::CoolingDown(resend_at));
+    if !challenge.is_test() {
+        check_pace(challenge, now)?;
     }
     let reachable = |channel: &Channel| challenge.addresses.on(*channel);
     if let Some(missing) = wish.channels.iter().find(|channel| reachable(channel).is_none()) {
@@ -129,6 +147,20 @@ fn admit<'a>(
     }
     let to = wish.channels.first().and_then(reachable);
     Ok((challenge, to.unwrap_or(challenge.addresses.primary())))
+}
+
+/// Whether the challenge may have another message, and already now.
+fn check_pace(challenge: &Challenge, now: Timestamp) -> Result<(), Refusal> {
+    let policy = &challenge.policy;
+    let has_had_all = challenge.sends.len() >= policy.max_sends.into();
+    if has_had_all || challenge.generation >= u32::from(policy.max_sends) * MAX_TRIES_PER_SEND {
+        return Err(Refusal::SendsExhausted);
+    }
+    let resend_at = challenge.last_send().map(|send| send.at + policy.cool_down());
+    match resend_at.filter(|at| *at > now) {
+        Some(resend_at) => Err(Refusal::CoolingDown(resend_at)),
+        None => Ok(()),
+    }
 }
 
 fn prepare(
@@ -163,6 +195,7 @@ fn prepare(
         template: challenge.template.clone(),
         app_hash: challenge.app_hash.clone(),
         cool_down: policy.cool_down(),
+        silence: challenge.silence.clone(),
     };
     Ok((send, claim))
 }
@@ -206,10 +239,12 @@ pub enum Target<'a> {
     /// One that is opened in the same step; or, as a resend, the one that was opened this way for
     /// the same addresses before and still waits for its code.
     New(&'a Open, &'a Arc<App>),
-    /// One that is opened in the same step under an order's id, and sent once.
+    /// One that is opened in the same step under an id of its own, and sent once.
     Ordered(&'a Open, &'a Arc<App>),
     /// One that exists, of this app, and was sent before.
     Again(ChallengeId, &'a Arc<App>),
+    /// The one that naming this subject leads to, of this app, and was sent before.
+    Named(SubjectKey, &'a Arc<App>),
 }
 
 /// Decides a send, opening its challenge first where it has none yet.
@@ -233,27 +268,22 @@ fn decide(
             }
         }
         Target::New(command, app) => {
-            let before = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
-            let (id, opened) = reuse_or_open(before.clone(), command, now);
-            let (after, claim) = match opened {
-                (opened, Opened::Opened) => claim_from_primary(opened, keyring, id, wish, now),
-                (full, Opened::TooMany(room_at)) => (full, Err(Refusal::TooMany(room_at))),
-            };
-            // A refused send opens nothing, and pushes nothing out.
-            (Some(if claim.is_ok() { after } else { before }), claim)
+            let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
+            let id = waiting(&ledger, command, now).unwrap_or(command.id);
+            if id == command.id {
+                let (ledger, claim) = open_and_claim(ledger, keyring, command, app, wish, now);
+                return (Some(ledger), claim);
+            }
+            let (ledger, claim) = claim_from_primary(ledger, keyring, id, wish, now);
+            (Some(ledger), claim)
         }
         Target::Ordered(command, app) => {
-            let before = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
-            if was_sent(&before, command.id) {
-                return (Some(before), Err(Refusal::AlreadySent));
+            let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
+            if was_sent(&ledger, command.id) {
+                return (Some(ledger), Err(Refusal::AlreadySent));
             }
-            let (after, claim) = match open::add(before.clone(), command, false, now) {
-                (opened, Opened::Opened) => {
-                    claim_from_primary(opened, keyring, command.id, wish, now)
-                }
-                (full, Opened::TooMany(room_at)) => (full, Err(Refusal::TooMany(room_at))),
-            };
-            (Some(if claim.is_ok() { after } else { before }), claim)
+            let (ledger, claim) = open_and_claim(ledger, keyring, command, app, wish, now);
+            (Some(ledger), claim)
         }
         Target::Again(id, app) => match ledger {
             Some(ledger) if ledger.find(id).is_some() && !was_sent(&ledger, id) => {
@@ -261,7 +291,38 @@ fn decide(
             }
             ledger => decide(ledger, keyring, Target::Existing(id, Some(app)), wish, now),
         },
+        Target::Named(subject, app) => {
+            let named = ledger.as_ref().and_then(|ledger| ledger.named(now));
+            match named.map(|challenge| challenge.id(subject)) {
+                Some(id) => decide(ledger, keyring, Target::Existing(id, Some(app)), wish, now),
+                None => (ledger, Err(Refusal::NotFound)),
+            }
+        }
     }
+}
+
+/// Opens a challenge and claims its first message. A refused send opens nothing, and pushes nothing
+/// out; where the app conceals that a caller is blocked, a challenge that reaches nobody is opened
+/// in its place.
+fn open_and_claim(
+    before: Ledger,
+    keyring: &Keyring,
+    command: &Open,
+    app: &App,
+    wish: &Wish,
+    now: Timestamp,
+) -> (Ledger, Result<Claim, Refusal>) {
+    let attempt = |command: &Open| match open::decide(before.clone(), command, now) {
+        (opened, Opened::Opened) => claim_from_primary(opened, keyring, command.id, wish, now),
+        (full, Opened::TooMany(room_at)) => (full, Err(Refusal::TooMany(room_at))),
+    };
+    let (after, claim) = match attempt(command) {
+        (_, Err(Refusal::Exhausted(Some(_)))) if app.conceal_blocks => {
+            attempt(&command.clone().concealed())
+        }
+        attempted => attempted,
+    };
+    (if claim.is_ok() { after } else { before }, claim)
 }
 
 fn was_sent(ledger: &Ledger, id: ChallengeId) -> bool {
@@ -277,25 +338,20 @@ fn claim_from_primary(
     wish: &Wish,
     now: Timestamp,
 ) -> (Ledger, Result<Claim, Refusal>) {
-    let primary = ledger.find(id).map(|challenge| challenge.addresses.primary().channel());
-    match (primary, wish.channels.first()) {
-        (Some(primary), Some(first)) if primary != *first => {
+    let addresses = ledger.find(id).map(|challenge| &challenge.addresses);
+    match (addresses, wish.channels.first()) {
+        (Some(addresses), Some(first)) if !addresses.are_proven_on(*first) => {
             (ledger, Err(Refusal::NoAddress(*first)))
         }
         _ => claim(ledger, keyring, id, wish, now),
     }
 }
 
-fn reuse_or_open(
-    ledger: Ledger,
-    command: &Open,
-    now: Timestamp,
-) -> (ChallengeId, (Ledger, Opened)) {
-    let waiting = ledger.challenges.iter().rev().find(|challenge| {
-        challenge.is_direct && challenge.is_live(now) && command.is_like(challenge)
-    });
-    match waiting.map(|challenge| challenge.id(command.id.subject)) {
-        Some(id) => (id, (ledger, Opened::Opened)),
-        None => (command.id, open::add(ledger, command, true, now)),
-    }
+/// The challenge that a direct send is a resend of.
+fn waiting(ledger: &Ledger, command: &Open, now: Timestamp) -> Option<ChallengeId> {
+    let waits = |challenge: &&Challenge| {
+        challenge.lookup != Lookup::Id && challenge.is_live(now) && command.is_like(challenge)
+    };
+    let waiting = ledger.challenges.iter().rev().find(waits)?;
+    Some(waiting.id(command.id.subject))
 }

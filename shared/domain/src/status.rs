@@ -55,7 +55,7 @@ fn of(ledger: &Ledger, challenge: &Challenge, now: Timestamp) -> Status {
     let Some(send) = challenge.last_send() else {
         return Status::NotSent;
     };
-    let is_locked = ledger.locked_until(challenge.policy.max_failures, now).is_some();
+    let is_locked = ledger.locked_until(challenge, now).is_some();
     if challenge.state == State::Cancelled {
         Status::Cancelled(details(send.channel))
     } else if challenge.is_exhausted() || is_locked {

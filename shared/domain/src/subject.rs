@@ -19,10 +19,7 @@ impl SubjectKey {
     /// The key of an address within an app. Equal for every spelling of the address.
     #[must_use]
     pub fn of_address(keyring: &Keyring, app: &AppId, address: &Address) -> Self {
-        let kind = match address {
-            Address::Phone(_) => "phone",
-            Address::Email(_) => "email",
-        };
+        let kind = address.kind();
         Self(keyring.index_mac(&["subject", app.as_str(), kind, &address.canonical()]))
     }
 }
@@ -48,7 +45,15 @@ impl CredentialId {
     /// The credential of an address within an app.
     #[must_use]
     pub fn of_address(keyring: &Keyring, app: &AppId, address: &Address) -> Self {
-        let mac: [u8; 16] = keyring.index_mac(&["credential", app.as_str(), &address.canonical()]);
+        let mac: [u8; 16] = match address {
+            // No text is a phone number and an e-mail address; a user's id can be either.
+            Address::User(user) => {
+                keyring.index_mac(&["credential", app.as_str(), "user", user.as_str()])
+            }
+            Address::Phone(_) | Address::Email(_) => {
+                keyring.index_mac(&["credential", app.as_str(), &address.canonical()])
+            }
+        };
         Self(format!("cred_{}", bytes::encode(&mac)))
     }
 

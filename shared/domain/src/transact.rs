@@ -4,7 +4,7 @@ use crate::{
     Ledger, SubjectKey, Timestamp,
     ports::{Cause, Clock, Entropy, LoadLedgers, StoreError, StoreLedgers},
 };
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 use thiserror::Error;
 
 /// How often a decision is taken again before the caller is asked to come back.
@@ -62,25 +62,68 @@ pub struct Settled<T> {
     pub version: u64,
 }
 
+/// Stores a decided ledger, perhaps with something else in the same step.
+pub trait Commit<T>: Sync {
+    /// As [`StoreLedgers::store`], knowing what was decided.
+    fn commit(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        decided: &T,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Stores the ledger and nothing else.
+pub struct Alone<'a, L>(pub &'a L);
+
+impl<L: StoreLedgers, T: Sync> Commit<T> for Alone<'_, L> {
+    async fn commit(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        _: &T,
+    ) -> Result<u64, StoreError> {
+        self.0.store(key, ledger, seen).await
+    }
+}
+
 /// Loads a ledger, decides, and stores what the decision changed. The outcome is returned only
 /// after the store has taken the change; a decision that changes nothing writes nothing.
 pub async fn transact<L, C, E, T>(
     ports: Ports<'_, L, C, E>,
     key: &SubjectKey,
-    mut decide: impl FnMut(Option<Ledger>, Timestamp) -> (Option<Ledger>, T) + Send,
+    decide: impl FnMut(Option<Ledger>, Timestamp) -> (Option<Ledger>, T) + Send,
 ) -> Result<Settled<T>, Failure>
 where
     L: LoadLedgers + StoreLedgers,
     C: Clock,
     E: Entropy,
-    T: Send,
+    T: Send + Sync,
+{
+    transact_and(ports, &Alone(ports.ledgers), key, decide).await
+}
+
+/// The same, storing through `commit`.
+pub async fn transact_and<L, C, E, T>(
+    ports: Ports<'_, L, C, E>,
+    commit: &impl Commit<T>,
+    key: &SubjectKey,
+    mut decide: impl FnMut(Option<Ledger>, Timestamp) -> (Option<Ledger>, T) + Send,
+) -> Result<Settled<T>, Failure>
+where
+    L: LoadLedgers,
+    C: Clock,
+    E: Entropy,
+    T: Send + Sync,
 {
     for tried in 0..MAX_TRIES {
         let loaded = ports.ledgers.load(key).await?;
         let (ledger, outcome) = decide(loaded.ledger.clone(), ports.clock.now());
         let version = match &ledger {
             Some(changed) if ledger != loaded.ledger => {
-                match ports.ledgers.store(key, changed, loaded.version).await {
+                match commit.commit(key, changed, loaded.version, &outcome).await {
                     Ok(version) => version,
                     Err(StoreError::Conflict) => {
                         ports.clock.sleep(pause(ports.entropy, tried)).await;

@@ -2,11 +2,11 @@
 //! none is revealed before the ledger has counted it.
 
 use crate::{
-    AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, Timestamp,
-    challenge::{State, Trace},
+    AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
+    challenge::{Silence, State, Trace},
     ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     subject::CredentialId,
-    transact::{Failure, Ports, Settled, transact},
+    transact::{Alone, Commit, Failure, Ports, Settled, transact_and},
 };
 
 /// What a verify decided.
@@ -54,9 +54,10 @@ pub fn decide(
         Judgement::Right(channel, credential) => {
             if let Some(challenge) = ledger.find_mut(id) {
                 challenge.state = State::Verified(now, channel);
-                // To hold somebody's mailbox is no proof about the phone that the ledger is of.
-                if challenge.addresses.primary().channel() == channel {
-                    ledger.failures.clear();
+                let (lookup, is_proof) =
+                    (challenge.lookup, challenge.addresses.are_proven_on(channel));
+                if is_proof {
+                    ledger.failures_of_mut(lookup).clear();
                 }
             }
             (ledger, Outcome::Verified(credential))
@@ -64,8 +65,10 @@ pub fn decide(
         Judgement::Wrong => {
             if let Some(challenge) = ledger.find_mut(id) {
                 challenge.attempts += 1;
-                let window = challenge.policy.failure_window();
-                ledger.count_failure(window, now);
+                let (lookup, policy) = (challenge.lookup, challenge.policy.clone());
+                if challenge.silence.is_none() {
+                    ledger.failures_of_mut(lookup).count(&policy, now);
+                }
             }
             (ledger, Outcome::Incorrect)
         }
@@ -94,8 +97,7 @@ fn judge(
     if challenge.state != State::Open {
         return Judgement::Refused(Outcome::AlreadyUsed);
     }
-    let is_locked = ledger.locked_until(challenge.policy.max_failures, now).is_some();
-    if challenge.is_exhausted() || is_locked {
+    if challenge.is_exhausted() || ledger.locked_until(challenge, now).is_some() {
         return Judgement::Refused(Outcome::Exhausted);
     }
     if challenge.has_expired(now) || now >= send.expires_at {
@@ -107,7 +109,7 @@ fn judge(
     else {
         return Judgement::Refused(Outcome::Expired);
     };
-    if presented.matches(&code) {
+    if presented.matches(&code) && challenge.silence != Some(Silence::Concealed) {
         let credential = CredentialId::of_address(keyring, &ledger.app, address);
         Judgement::Right(send.channel, credential)
     } else {
@@ -115,59 +117,128 @@ fn judge(
     }
 }
 
-/// Verifies a code: one read, and one write where the code was looked at. With an `app`, only that
-/// app's challenges are found; without, the id alone is the caller's right.
+/// Which challenge a code is presented for.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// The one with this id, whosever it is: the id alone is the caller's right.
+    Held(ChallengeId),
+    /// The one with this id, of this app.
+    Owned(ChallengeId, &'a AppId),
+    /// The one that naming this subject leads to, of this app.
+    Named(SubjectKey, &'a AppId),
+}
+
+impl Target<'_> {
+    /// Whose ledger holds it.
+    #[must_use]
+    pub const fn subject(&self) -> SubjectKey {
+        match self {
+            Self::Held(id) | Self::Owned(id, _) => id.subject,
+            Self::Named(subject, _) => *subject,
+        }
+    }
+
+    /// Its id, if the ledger is the right app's and has it. Another app's ledger is no ledger, and
+    /// its name is not told.
+    pub(crate) fn find(&self, ledger: &Ledger, now: Timestamp) -> Option<ChallengeId> {
+        match self {
+            Self::Held(id) => Some(*id),
+            Self::Owned(id, app) => (ledger.app == **app).then_some(*id),
+            Self::Named(subject, app) if ledger.app == **app => {
+                ledger.named(now).map(|challenge| challenge.id(*subject))
+            }
+            Self::Named(..) => None,
+        }
+    }
+}
+
+/// What came of a verify.
+#[derive(Debug)]
+pub struct Verification {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Which challenge it was about, where one was found.
+    pub id: Option<ChallengeId>,
+    /// What logs may know of it.
+    pub trace: Option<Trace>,
+}
+
+/// Verifies a code: one read, and one write where the code was looked at.
 pub async fn verify<L, K, C, E>(
     ports: Ports<'_, L, C, E>,
     keys: &K,
-    app: Option<&AppId>,
-    id: ChallengeId,
+    target: Target<'_>,
     presented: &PresentedCode,
-) -> Result<(Outcome, Option<Trace>), Failure>
+) -> Result<Verification, Failure>
 where
     L: LoadLedgers + StoreLedgers,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
 {
-    let keyring = keys.keyring().await.map_err(Failure::Unavailable)?;
-    let settled = verify_with(ports, &keyring, app, id, presented).await?;
-    let settled = if lacks_key(&keyring, settled.ledger.as_ref(), id) {
-        let keyring = keys.refreshed().await.map_err(Failure::Unavailable)?;
-        verify_with(ports, &keyring, app, id, presented).await?
-    } else {
-        settled
-    };
-    Ok((settled.outcome, settled.ledger.map(|ledger| ledger.trace(id))))
+    verify_and(ports, &Alone(ports.ledgers), keys, target, presented).await
 }
 
-async fn verify_with<L, C, E>(
+/// Verifies a code, and lets `commit` store the ledger that the decision leaves behind: perhaps
+/// together with what the right code allows.
+pub(crate) async fn verify_and<L, K, C, E>(
     ports: Ports<'_, L, C, E>,
-    keyring: &Keyring,
-    app: Option<&AppId>,
-    id: ChallengeId,
+    commit: &impl Commit<Judged>,
+    keys: &K,
+    target: Target<'_>,
     presented: &PresentedCode,
-) -> Result<Settled<Outcome>, Failure>
+) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers,
+    K: LoadKeyring,
     C: Clock,
     E: Entropy,
 {
-    let is_own = |ledger: &Ledger| app.is_none_or(|app| ledger.app == *app);
-    let decide = |ledger: Option<Ledger>, now| match ledger.filter(is_own) {
-        // Another app's ledger is no ledger, and its name is not told.
-        None => (None, Outcome::NotFound),
-        Some(ledger) => {
-            let (ledger, outcome) = decide(ledger, keyring, id, presented, now);
-            (Some(ledger), outcome)
+    let keyring = keys.keyring().await.map_err(Failure::Unavailable)?;
+    let settled = verify_with(ports, commit, &keyring, target, presented).await?;
+    let settled = if lacks_key(&keyring, &settled) {
+        let keyring = keys.refreshed().await.map_err(Failure::Unavailable)?;
+        verify_with(ports, commit, &keyring, target, presented).await?
+    } else {
+        settled
+    };
+    let (outcome, id) = settled.outcome;
+    let trace = settled.ledger.zip(id).map(|(ledger, id)| ledger.trace(id));
+    Ok(Verification { outcome, id, trace })
+}
+
+/// An outcome, and the challenge it is of.
+pub(crate) type Judged = (Outcome, Option<ChallengeId>);
+
+async fn verify_with<L, C, E>(
+    ports: Ports<'_, L, C, E>,
+    commit: &impl Commit<Judged>,
+    keyring: &Keyring,
+    target: Target<'_>,
+    presented: &PresentedCode,
+) -> Result<Settled<Judged>, Failure>
+where
+    L: LoadLedgers,
+    C: Clock,
+    E: Entropy,
+{
+    let decide = |ledger: Option<Ledger>, now| {
+        let found = ledger.and_then(|ledger| target.find(&ledger, now).map(|id| (ledger, id)));
+        match found {
+            None => (None, (Outcome::NotFound, None)),
+            Some((ledger, id)) => {
+                let (ledger, outcome) = decide(ledger, keyring, id, presented, now);
+                (Some(ledger), (outcome, Some(id)))
+            }
         }
     };
-    transact(ports, &id.subject, decide).await
+    transact_and(ports, commit, &target.subject(), decide).await
 }
 
 /// Whether the code was made under a key that this keyring lacks: a newer one, made by a function
 /// that has read a rotated keyring already, or one that was rotated out.
-fn lacks_key(keyring: &Keyring, ledger: Option<&Ledger>, id: ChallengeId) -> bool {
-    let send = ledger.and_then(|ledger| ledger.find(id)?.last_send());
+fn lacks_key(keyring: &Keyring, settled: &Settled<Judged>) -> bool {
+    let found = settled.ledger.as_ref().zip(settled.outcome.1);
+    let send = found.and_then(|(ledger, id)| ledger.find(id)?.last_send());
     send.is_some_and(|send| keyring.code_key(&send.key).is_none())
 }

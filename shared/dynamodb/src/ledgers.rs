@@ -5,7 +5,7 @@
 //! and the SDK tries again, the second try finds the version already moved; the item then carries
 //! this write's own `writer`, and the write counts as the success it was.
 
-use crate::{client, failed, malformed};
+use crate::{Item, client, failed, malformed};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
@@ -62,25 +62,15 @@ impl LoadLedgers for ChallengeTable {
 impl StoreLedgers for ChallengeTable {
     async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
         let writer = new_writer()?;
-        let number = |n: u64| AttributeValue::N(n.to_string());
-        let document =
-            serde_json::to_string(ledger).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let (condition, values) = condition(seen);
         let request = self
             .client
             .put_item()
             .table_name(&self.table)
-            .item(KEY, AttributeValue::S(key.to_string()))
-            .item(LEDGER, AttributeValue::S(document))
-            .item(VERSION, number(seen + 1))
-            .item(WRITER, writer.clone())
-            .item(TTL, number(ledger.ends_at().as_seconds_ceil()))
+            .set_item(Some(item(key, ledger, seen + 1, &writer)?))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let request = match seen {
-            0 => request.condition_expression(format!("attribute_not_exists({KEY})")),
-            _ => request
-                .condition_expression(format!("{VERSION} = :seen"))
-                .expression_attribute_values(":seen", number(seen)),
-        };
         match request.send().await {
             Ok(_) => Ok(seen + 1),
             Err(error) if is_own(&error, &writer) => Ok(seen + 1),
@@ -90,8 +80,40 @@ impl StoreLedgers for ChallengeTable {
     }
 }
 
+/// A ledger as it is stored.
+pub(crate) fn item(
+    key: &SubjectKey,
+    ledger: &Ledger,
+    version: u64,
+    writer: &AttributeValue,
+) -> Result<Item, StoreError> {
+    let document =
+        serde_json::to_string(ledger).map_err(|error| StoreError::Unavailable(error.into()))?;
+    let fields = [
+        (KEY, AttributeValue::S(key.to_string())),
+        (LEDGER, AttributeValue::S(document)),
+        (VERSION, number(version)),
+        (WRITER, writer.clone()),
+        (TTL, number(ledger.ends_at().as_seconds_ceil())),
+    ];
+    Ok(fields.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// That the stored version is still the one that was seen.
+pub(crate) fn condition(seen: u64) -> (String, Option<Item>) {
+    if seen == 0 {
+        return (format!("attribute_not_exists({KEY})"), None);
+    }
+    let values = Item::from([(":seen".to_owned(), number(seen))]);
+    (format!("{VERSION} = :seen"), Some(values))
+}
+
+fn number(n: u64) -> AttributeValue {
+    AttributeValue::N(n.to_string())
+}
+
 /// A name for one write. It only has to differ from every other write's.
-fn new_writer() -> Result<AttributeValue, StoreError> {
+pub(crate) fn new_writer() -> Result<AttributeValue, StoreError> {
     getrandom::u64()
         .map(|random| AttributeValue::S(format!("{random:016x}")))
         .map_err(|error| StoreError::Unavailable(error.to_string().into()))

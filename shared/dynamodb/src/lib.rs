@@ -2,22 +2,28 @@
 //! JSON document, so that what a rule decided is what is stored.
 
 mod apps;
+mod changes;
 mod ledgers;
 mod users;
 
 pub use apps::AppTable;
+pub use changes::UserChanges;
 pub use ledgers::ChallengeTable;
 pub use users::UserTable;
 
 use aws_sdk_dynamodb::{
     Client, config,
     error::{ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
 };
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
 use passcode_aws::CallFailed;
 use passcode_domain::ports::StoreError;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
+
+/// An item of any table.
+type Item = HashMap<String, AttributeValue>;
 
 /// The longest that one store call holds a request, retries included. DynamoDB answers in
 /// milliseconds; a call that has not been answered after a third of this is tried again.

@@ -5,7 +5,7 @@
 //! to. It is written together with that user, both or none, and counts only as long as that user
 //! goes by that name: what a rename leaves behind leads nowhere, and gives way to whoever wants it.
 
-use crate::{client, failed, malformed};
+use crate::{Item, client, failed, malformed};
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, SdkError},
@@ -21,17 +21,14 @@ use passcode_domain::{
     ports::{DeleteUsers, LoadUsers, StoreError, StoreUserError, StoreUsers},
     user::{User, UserId, Username},
 };
-use std::collections::HashMap;
 
 const KEY: &str = "user";
-const DOCUMENT: &str = "document";
+pub(crate) const DOCUMENT: &str = "document";
 const USERNAME: &str = "username";
 const ID: &str = "id";
 
 /// How often a name is asked for while others ask for it too.
 const MAX_TRIES: u32 = 8;
-
-type Item = HashMap<String, AttributeValue>;
 
 /// The table of users.
 #[derive(Clone, Debug)]
@@ -131,7 +128,7 @@ fn name_key(app: &AppId, name: &Username) -> AttributeValue {
     text(&format!("@{}/{}", app.as_str(), name.as_str()))
 }
 
-fn item(user: &User) -> Result<Item, StoreError> {
+pub(crate) fn item(user: &User) -> Result<Item, StoreError> {
     let document =
         serde_json::to_string(user).map_err(|error| StoreError::Unavailable(error.into()))?;
     let mut item = Item::from([

@@ -38,6 +38,15 @@ impl Answer {
         Self::new(status, "application/json", body, record)
     }
 
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode, record: Record) -> Self {
+        let answer = Self::new(status, "", String::new(), record);
+        let mut headers = answer.headers;
+        headers.remove(header::CONTENT_TYPE);
+        Self { headers, ..answer }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

@@ -3,6 +3,7 @@
 
 mod apps;
 pub mod aws;
+mod issuer;
 mod keyring;
 pub mod log;
 mod serve;
@@ -10,6 +11,7 @@ mod settings;
 mod system;
 
 pub use apps::CachedApps;
+pub use issuer::HttpsIssuers;
 pub use keyring::{CALL_TIMEOUT, SecretKeyring};
 pub use serve::{Observed, connect, observe, serve, warm_up};
 pub use settings::{BadSetting, Settings};

@@ -2,8 +2,8 @@
 
 use crate::log::Line;
 use lambda_http::{
-    Body, Error, LambdaEvent, aws_lambda_events::apigw::ApiGatewayV2httpResponse, lambda_runtime,
-    service_fn,
+    Body, Error, LambdaEvent, aws_lambda_events::apigw::ApiGatewayV2httpResponse,
+    http::header::SET_COOKIE, lambda_runtime, service_fn,
 };
 use passcode_domain::{
     SubjectKey, Timestamp,
@@ -78,8 +78,12 @@ where
 /// An answer as API Gateway takes it (payload format 2.0).
 fn respond(answer: Answer) -> ApiGatewayV2httpResponse {
     let mut response = ApiGatewayV2httpResponse::default();
+    let mut headers = answer.headers;
+    let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+    response.cookies = cookies.map(str::to_owned).collect();
+    headers.remove(SET_COOKIE);
     response.status_code = answer.status.as_u16().into();
-    response.headers = answer.headers;
+    response.headers = headers;
     response.body = Some(Body::Text(answer.body));
     response
 }

@@ -1,7 +1,7 @@
 //! Settings: environment variables, named in `template.yaml`. A missing one ends the start with
 //! its name.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 use thiserror::Error;
 
 /// A setting that a function cannot start with: its name, and what is wrong with it.
@@ -31,6 +31,16 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A setting that may be absent, read as a value.
+    pub fn parsed<T: FromStr>(
+        &self,
+        name: &'static str,
+        otherwise: &'static str,
+    ) -> Result<Option<T>, BadSetting> {
+        let value = self.get(name).map(|text| text.parse());
+        value.transpose().map_err(|_| BadSetting(name, otherwise))
     }
 
     /// A setting that must be there.

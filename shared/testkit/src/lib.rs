@@ -5,8 +5,12 @@ pub mod conformance;
 mod courier;
 mod ports;
 pub mod schedule;
+mod tokens;
 mod world;
 
 pub use courier::{FakeEmail, FakeSms, Verdict};
-pub use ports::{FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, Fault};
-pub use world::{DEMO_SECRET, World, demo_app};
+pub use ports::{
+    FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, Fault,
+};
+pub use tokens::FakeTokens;
+pub use world::{ADMIN_KEY, DEMO_SECRET, PASSWORD, PIN, USER_ID, World, ada, demo_app};

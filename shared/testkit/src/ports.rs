@@ -3,9 +3,11 @@
 use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
+    change_pin::Change,
     ports::{
-        Cause, Clock, DeleteApps, DeleteUsers, Entropy, LoadApps, LoadKeyring, LoadLedgers,
-        LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
+        Cause, ChangeUsers, Clock, DeleteApps, DeleteUsers, Entropy, LoadApps, LoadKeyring,
+        LoadLedgers, LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers, StoreUserError,
+        StoreUsers,
     },
     user::{User, UserId, Username},
 };
@@ -75,6 +77,12 @@ impl LoadLedgers for FakeLedgers {
 impl StoreLedgers for FakeLedgers {
     async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
         give_way().await;
+        self.put(key, ledger, seen)
+    }
+}
+
+impl FakeLedgers {
+    fn put(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
         self.stores.fetch_add(1, Ordering::SeqCst);
         match lock(&self.faults).pop_front().unwrap_or(Fault::None) {
             Fault::Conflict => return Err(StoreError::Conflict),
@@ -188,6 +196,34 @@ impl DeleteUsers for FakeUsers {
     async fn delete_user(&self, app: &AppId, id: &UserId) -> Result<(), StoreError> {
         self.reached().await?.remove(&(app.clone(), id.clone()));
         Ok(())
+    }
+}
+
+/// Users and ledgers that change together.
+#[derive(Clone, Debug, Default)]
+pub struct FakeChanges {
+    /// The ledgers.
+    pub ledgers: FakeLedgers,
+    /// The users.
+    pub users: FakeUsers,
+}
+
+impl ChangeUsers for FakeChanges {
+    async fn change_user(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        change: &Change,
+    ) -> Result<u64, StoreError> {
+        let mut users = self.users.reached().await?;
+        let place = (change.before.app.clone(), change.before.id.clone());
+        if users.get(&place) != Some(&change.before) {
+            return Err(StoreError::Conflict);
+        }
+        let version = self.ledgers.put(key, ledger, seen)?;
+        users.insert(place, change.after.clone());
+        Ok(version)
     }
 }
 

@@ -1,19 +1,22 @@
 //! A whole world of fakes, with the demo app in it, and the steps that most tests take.
 
 use crate::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
+    FakeUsers, schedule::block_on,
 };
 use passcode_domain::{
     Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, PresentedCode,
-    app::SecretHash,
+    app::{Browser, Issuer, SecretHash, StepUp},
     open::{self, Open},
-    ports::StoreApps as _,
+    ports::{StoreApps as _, StoreUsers as _},
+    proof::GrantMode,
     send::{self, Couriers, Delivery, Target, Wish},
     transact::{Failure, Ports},
+    user::{HashedSecret, User},
     verify::{self, Outcome},
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -21,15 +24,57 @@ use std::{
 /// The demo app's client secret.
 pub const DEMO_SECRET: &str = "demo-secret";
 
+/// The demo app's admin key.
+pub const ADMIN_KEY: &str = "demo-admin";
+
+/// Ada's id.
+pub const USER_ID: &str = "63fcedad5ab92b52bfbf5125";
+
+/// Ada's PIN.
+pub const PIN: &str = "1793";
+
+/// Ada's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
 /// The demo app, as the local stack has it.
 #[must_use]
 pub fn demo_app() -> App {
     let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
+    let step_up = |channel, grant_mode| StepUp { channel, grant_mode };
     App {
         secrets: vec![SecretHash::of(DEMO_SECRET)],
+        admin_keys: vec![SecretHash::of(ADMIN_KEY)],
         host: Some("example.com".into()),
+        issuer: Some(Issuer {
+            url: "https://issuer.example".into(),
+            audience: "passcode".into(),
+            jwks_url: None,
+            linked_identity_claim: None,
+        }),
+        browser: Browser { origins: vec!["https://shop.example".into()], ..Browser::default() },
+        step_up: BTreeMap::from([
+            ("transfer".into(), step_up(Channel::Sms, GrantMode::SingleUse)),
+            ("email:change".into(), step_up(Channel::Email, GrantMode::SessionBound)),
+        ]),
         ..App::new(id, "Demo")
     }
+}
+
+/// Ada, with every address and secret. Hashing takes a moment, so it is done once.
+#[must_use]
+pub fn ada() -> User {
+    static ADA: LazyLock<User> = LazyLock::new(|| {
+        let id = USER_ID.parse().unwrap_or_else(|error| unreachable!("{error}"));
+        User {
+            username: "ada".parse().ok(),
+            email: Some(World::email()),
+            phone: Some(World::phone()),
+            pin: Some(HashedSecret::of(PIN, [1; 16])),
+            password: Some(HashedSecret::of(PASSWORD, [2; 16])),
+            ..User::new(demo_app().id, id)
+        }
+    });
+    ADA.clone()
 }
 
 /// Every port, faked.
@@ -42,6 +87,10 @@ pub struct World {
     pub ledgers: FakeLedgers,
     /// The apps.
     pub apps: FakeApps,
+    /// The users: Ada.
+    pub users: FakeUsers,
+    /// The issuer of access tokens.
+    pub tokens: FakeTokens,
     /// The time.
     pub clock: FakeClock,
     /// The randomness.
@@ -67,11 +116,16 @@ impl World {
         let apps = FakeApps::default();
         let stored = block_on(apps.store_app(&app));
         stored.unwrap_or_else(|error| unreachable!("{error}"));
+        let users = FakeUsers::default();
+        let stored = block_on(users.store_user(&User { app: app.id.clone(), ..ada() }));
+        stored.unwrap_or_else(|error| unreachable!("{error}"));
         Self {
             app: Arc::new(app),
             keyring: FakeKeyring::of(keyring),
             ledgers: FakeLedgers::default(),
             apps,
+            users,
+            tokens: FakeTokens::default(),
             clock: FakeClock::default(),
             entropy: FakeEntropy::default(),
             sms: FakeSms::default(),
@@ -153,8 +207,9 @@ impl World {
     pub async fn verify(&self, id: ChallengeId, code: &str) -> Result<Outcome, Failure> {
         let presented =
             PresentedCode::parse(code).unwrap_or_else(|error| unreachable!("{code}: {error}"));
-        let verified = verify::verify(self.ports(), &self.keyring, None, id, &presented).await;
-        verified.map(|(outcome, _)| outcome)
+        let target = verify::Target::Held(id);
+        let verified = verify::verify(self.ports(), &self.keyring, target, &presented).await;
+        verified.map(|verification| verification.outcome)
     }
 
     /// A code that is not this one.

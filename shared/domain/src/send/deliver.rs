@@ -3,6 +3,7 @@
 use super::{Claim, Refusal, Report, Target, Wish, claim, decide, mark};
 use crate::{
     Address, App, AppId, ChallengeId, Channel, Keyring, Ledger, Timestamp,
+    challenge::Silence,
     message::{self, Text},
     ports::{
         Cause, Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadLedgers, SmsCourier,
@@ -25,6 +26,10 @@ pub struct Couriers<'a, S, M> {
 pub enum Sent {
     /// A courier took the message.
     Sent(ChallengeId, Channel),
+    /// Nothing went out, and nobody shall see it: the address is listed for tests.
+    Tested(ChallengeId, Channel),
+    /// Nothing went out, and nobody shall see it: the caller is blocked.
+    Concealed(ChallengeId, Channel),
     /// Nothing was sent, by the rules.
     Refused(Refusal),
     /// The challenge's app is blocked or gone. Nothing was sent, the claim is released.
@@ -69,6 +74,7 @@ where
         Target::Existing(id, app) => (id.subject, app),
         Target::New(open, app) | Target::Ordered(open, app) => (open.id.subject, Some(app)),
         Target::Again(id, app) => (id.subject, Some(app)),
+        Target::Named(subject, app) => (subject, Some(app)),
     };
     let decide = |ledger, now| decide(ledger, keyring, target, wish, now);
     let mut settled = transact(ports, &subject, decide).await?;
@@ -136,9 +142,15 @@ async fn make<S: SmsCourier, M: EmailCourier>(
         life: claim.life,
     };
     let channel = claim.to.channel();
+    match claim.silence {
+        Some(Silence::Test(_)) => return (Sent::Tested(claim.id, channel), Report::Accepted),
+        Some(Silence::Concealed) => return (Sent::Concealed(claim.id, channel), Report::Accepted),
+        None => {}
+    }
     let result = match &claim.to {
         Address::Phone(to) => couriers.sms.send(to, &message::sms(&text)).await,
         Address::Email(to) => couriers.email.send(to, &message::email(&text)).await,
+        Address::User(_) => Err(CourierError::Refused("no courier reaches a user".into())),
     };
     match result {
         Ok(()) => (Sent::Sent(claim.id, channel), Report::Accepted),
@@ -206,7 +218,7 @@ where
     C: Clock,
     E: Entropy,
     T: Send,
-    U: Send,
+    U: Send + Sync,
 {
     let (ledger, outcome) = decide(settled.ledger, ports.clock.now());
     let Some(ledger) = ledger else {

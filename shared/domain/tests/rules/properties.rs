@@ -197,7 +197,7 @@ impl Run {
             prop_assert!(challenge.expires_at < ends_at);
             prop_assert!(challenge.sends.iter().all(|s| s.expires_at <= challenge.expires_at));
         }
-        let locked_until = self.ledger.locked_until(self.policy.max_failures, self.now);
+        let locked_until = self.ledger.failures.locked_until(&self.policy, self.now);
         prop_assert!(locked_until.is_none_or(|until| until <= ends_at));
         Ok(())
     }

@@ -3,6 +3,7 @@
 use passcode_domain::{
     Address, Addresses, Channel, Keyring,
     cancel::{self, Cancelled},
+    challenge::Lookup,
     open::{self, Opened},
     send::{self, Refusal, Sent, Wish},
     status::{self, Status},
@@ -300,6 +301,7 @@ fn refused_messages_come_to_an_end_as_well() {
 /// Sends straight to Ada's phone, without a request of its own.
 fn send_directly(world: &World) -> Sent {
     let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+    let opening = opening.found_by(Lookup::Address);
     let couriers = send::Couriers { sms: &world.sms, email: &world.email };
     let target = send::Target::New(&opening, &world.app);
     let wish = World::wish(Channel::Sms);

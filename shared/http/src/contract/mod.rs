@@ -2,3 +2,4 @@
 
 pub mod otpless;
 pub mod otpless_order;
+pub mod tenant;

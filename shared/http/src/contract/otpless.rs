@@ -129,7 +129,7 @@ impl Refusal {
     const fn wrong_channel(channel: Channel) -> Self {
         match channel {
             Channel::Sms => Self::EmailChannel,
-            Channel::Email => Self::PhoneChannel,
+            Channel::Email | Channel::Caller => Self::PhoneChannel,
         }
     }
 
@@ -326,7 +326,7 @@ pub fn addresses(
     let email = email.map(EmailAddress::parse).transpose().map_err(|_| Refusal::Email)?;
     let email = email.map(Address::Email);
     let (primary, other) = match first {
-        Channel::Sms => (phone, email),
+        Channel::Sms | Channel::Caller => (phone, email),
         Channel::Email => (email, phone),
     };
     match (primary, other) {
@@ -363,6 +363,15 @@ pub fn deliver(
         Sent::Sent(id, channel) => {
             let record = record.challenge(id).channel(channel);
             sent(id, Record { outcome: "sent", ..record })
+        }
+        // As if it had gone out; the log alone knows better.
+        Sent::Tested(id, channel) => {
+            let record = record.challenge(id).channel(channel);
+            sent(id, Record { outcome: "tested", ..record })
+        }
+        Sent::Concealed(id, channel) => {
+            let record = record.challenge(id).channel(channel);
+            sent(id, Record { outcome: "concealed", ..record })
         }
         Sent::Refused(refused) => Refusal::of_send(refused, now).answer(record),
         Sent::AppBlocked => Refusal::Blocked.answer(record),

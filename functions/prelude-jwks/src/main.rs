@@ -1,0 +1,13 @@
+//! Boot of `prelude-jwks`.
+
+use passcode_domain::ports::LoadKeyring as _;
+use passcode_runtime::{Settings, SystemClock, serve};
+use prelude_jwks::{boot, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let deps = boot(&Settings::from_env(), SystemClock)?;
+    // A failure is not final: the first request tries again.
+    let _ = deps.keyring.keyring().await;
+    serve("prelude-jwks", &deps.clock, |request| handle(&deps, request)).await
+}

@@ -1,0 +1,11 @@
+//! Boot of `prelude-stepup-request`.
+
+use passcode_runtime::{Settings, SystemClock, serve, warm_up};
+use prelude_stepup_request::{boot, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let deps = boot(&Settings::from_env(), SystemClock)?;
+    warm_up(&deps.keyring, &deps.ledgers).await;
+    serve("prelude-stepup-request", &deps.clock, |request| handle(&deps, request)).await
+}

@@ -1,0 +1,179 @@
+//! Proofs: what a verified challenge leaves in the caller's hands. A *challenge token* says which
+//! step of which challenge comes next; after the right code the same token, a step further, is the
+//! proof: bound to app, subject, purpose and scope, and readable by whoever has the public keys.
+//! Signing is the library's; what is signed, and when it is believed, is decided here.
+
+use crate::{AppId, ChallengeId, Channel, Timestamp, user::UserId};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a challenge token waits for its next step.
+pub const TOKEN_LIFE: Duration = Duration::from_mins(15);
+
+/// How long a proof can be shown.
+pub const PROOF_LIFE: Duration = Duration::from_mins(5);
+
+/// How far a proof reaches (Prelude, `grant_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrantMode {
+    /// It begins a session.
+    SessionStart,
+    /// It is good for one action: whoever takes it remembers its `jti` until its `exp`.
+    SingleUse,
+    /// It is good for the rest of the session.
+    SessionBound,
+    /// It is good for the user's profile, in every session.
+    ProfileBound,
+}
+
+/// What the bearer of a token does next (Prelude, `current_step`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Present the code of a text message.
+    VerifySms,
+    /// Present the code of an e-mail.
+    VerifyEmail,
+    /// Nothing: this is the proof.
+    Completed,
+}
+
+impl Step {
+    /// The step that presents a code of a channel.
+    #[must_use]
+    pub const fn of(channel: Channel) -> Self {
+        match channel {
+            Channel::Sms => Self::VerifySms,
+            Channel::Email | Channel::Caller => Self::VerifyEmail,
+        }
+    }
+}
+
+/// What a proof is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// To begin a session.
+    Login,
+    /// To be granted a scope.
+    StepUp,
+}
+
+/// The claims of a challenge token (RFC 7519 §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeToken {
+    /// The app it is for.
+    pub aud: AppId,
+    /// Whom it is about: the user, or where nobody has signed in the credential.
+    pub sub: String,
+    /// Seconds since the epoch when it was signed.
+    pub iat: u64,
+    /// Seconds since the epoch when it ends.
+    pub exp: u64,
+    /// Its own name: there is one token for each step of a challenge.
+    pub jti: String,
+    /// The challenge.
+    pub challenge_id: ChallengeId,
+    /// The next step.
+    pub current_step: Step,
+    /// What the proof is for.
+    pub purpose: Purpose,
+    /// The scope that is asked for, in a step-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// How far the proof reaches.
+    pub grant_mode: GrantMode,
+}
+
+/// Why a token that was signed here is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Disbelief {
+    /// Its time is over.
+    #[error("the challenge token has expired")]
+    Expired,
+    /// It is another app's, or about another challenge.
+    #[error("the challenge token belongs to something else")]
+    Mismatch,
+    /// It is a proof already: no step is left.
+    #[error("the challenge token has no step left")]
+    Completed,
+}
+
+impl ChallengeToken {
+    /// The token of a step-up that waits for its code.
+    #[must_use]
+    pub fn for_step_up(
+        app: &AppId,
+        user: &UserId,
+        id: ChallengeId,
+        (scope, step_up): (&str, crate::app::StepUp),
+        now: Timestamp,
+    ) -> Self {
+        let current_step = Step::of(step_up.channel);
+        Self {
+            aud: app.clone(),
+            sub: user.as_str().to_owned(),
+            iat: seconds(now),
+            exp: seconds(now + TOKEN_LIFE),
+            jti: jti(id, "request"),
+            challenge_id: id,
+            current_step,
+            purpose: Purpose::StepUp,
+            scope: Some(scope.to_owned()),
+            grant_mode: step_up.grant_mode,
+        }
+    }
+
+    /// The proof that somebody has an address, for a session to begin with.
+    #[must_use]
+    pub fn of_login(app: &AppId, credential: &str, id: ChallengeId, now: Timestamp) -> Self {
+        Self {
+            aud: app.clone(),
+            sub: credential.to_owned(),
+            iat: seconds(now),
+            exp: seconds(now + PROOF_LIFE),
+            jti: jti(id, "proof"),
+            challenge_id: id,
+            current_step: Step::Completed,
+            purpose: Purpose::Login,
+            scope: None,
+            grant_mode: GrantMode::SessionStart,
+        }
+    }
+
+    /// The proof that this token becomes with the right code.
+    #[must_use]
+    pub fn proven(self, now: Timestamp) -> Self {
+        Self {
+            iat: seconds(now),
+            exp: seconds(now + PROOF_LIFE),
+            jti: jti(self.challenge_id, "proof"),
+            current_step: Step::Completed,
+            ..self
+        }
+    }
+
+    /// Whether the token leads on, for this app.
+    pub fn believe(&self, app: &AppId, now: Timestamp) -> Result<(), Disbelief> {
+        if self.aud != *app {
+            return Err(Disbelief::Mismatch);
+        }
+        if seconds(now) >= self.exp {
+            return Err(Disbelief::Expired);
+        }
+        match self.current_step {
+            Step::VerifySms | Step::VerifyEmail => Ok(()),
+            Step::Completed => Err(Disbelief::Completed),
+        }
+    }
+}
+
+fn jti(id: ChallengeId, step: &str) -> String {
+    format!("{id}.{step}")
+}
+
+fn seconds(moment: Timestamp) -> u64 {
+    moment.as_millis() / 1000
+}
