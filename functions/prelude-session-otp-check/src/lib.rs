@@ -1,15 +1,24 @@
-//! `POST /v1/session/otp/check`: the code comes back, and the proof goes out.
+//! `POST /v1/session/otp/check`: the code comes back with the verification token, and a proof goes
+//! out.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    App, AppId, ChallengeId, Keyring, PresentedCode, Timestamp,
     ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
+    proof::ChallengeToken,
+    transact::Ports,
+    verification_token::{Flow, VerificationToken},
+    verify::{self, Outcome, Target, Verification},
 };
-use passcode_http::{Answer, Record, Request};
-use utoipa::OpenApi;
+use passcode_http::{
+    Answer, Media, Record, Request, body,
+    contract::prelude::{self, ErrorBody, Refusal, with_browser_routes},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
 pub struct Deps<A, L, K, C, E> {
@@ -27,7 +36,44 @@ pub struct Deps<A, L, K, C, E> {
     pub default_app: Option<AppId>,
 }
 
+/// The code, and in a step-up what it is a step of.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CheckRequest {
+    /// The digits.
+    #[schema(example = "123456")]
+    code: String,
+    /// The challenge token that the code was asked for with, if it was.
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]
+    challenge_token: Option<String>,
+}
+
+/// The proof.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckResponse {
+    /// A challenge token without a step left: a JWT (EdDSA) that the JWKS verifies.
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]
+    challenge_token: String,
+}
+
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/v1/session/otp/check",
+    operation_id = "prelude-session-otp-check",
+    tag = "Prelude",
+    summary = "Check a code",
+    params(
+        ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent"),
+    ),
+    request_body = CheckRequest,
+    responses(
+        (status = 200, description = "Verified, for the first and only time", body = CheckResponse),
+        (status = 400, description = "`bad_request`, `bad_check_code` (wrong or expired), `invalid_verification_token`, `expired_challenge_token`, `invalid_challenge_token` or `token_mismatch`", body = ErrorBody),
+        (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
+        (status = 409, description = "`token_reused`: verified before", body = ErrorBody),
+        (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
+    )
+)]
 pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
     A: LoadApps,
@@ -36,16 +82,108 @@ where
     C: Clock,
     E: Entropy,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
+        Err(answer) => answer,
+        Ok(visitor) => visitor.show(check(deps, &request, &visitor.app).await),
+    }
+}
+
+async fn check<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: &Request, app: &App) -> Answer
+where
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let record = Record::default().app(&app.id);
+    let body: CheckRequest = match body(request, &[Media::Json]).await {
+        Ok(body) => body,
+        Err(error) => return Refusal::from(&error).answer(record),
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return prelude::keyless(&cause, record),
+    };
+    let (token, step) = match read(request, &body, app, &keyring, deps.clock.now()) {
+        Ok(read) => read,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let record = record.challenge(token.id);
+    let Ok(code) = PresentedCode::parse(&body.code) else {
+        return Refusal::BadCheckCode.answer(record);
+    };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let target = Target::Owned(token.id, &app.id);
+    match verify::verify(ports, &deps.keyring, target, &code).await {
+        Ok(Verification { outcome, trace, .. }) => {
+            let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
+            match outcome {
+                Outcome::Verified(credential) => {
+                    let now = deps.clock.now();
+                    let proof = proof(app, credential.as_str(), token.id, step, now);
+                    proven(&keyring, &proof, record)
+                }
+                Outcome::AlreadyUsed => Refusal::TokenReused.answer(record),
+                Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
+                    Refusal::BadCheckCode.answer(record)
+                }
+            }
+        }
+        Err(failure) => prelude::failed(&failure, record),
+    }
+}
+
+/// The verification token, and in a step-up the challenge token that belongs to it.
+fn read(
+    request: &Request,
+    body: &CheckRequest,
+    app: &App,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Result<(VerificationToken, Option<ChallengeToken>), Refusal> {
+    let token = prelude::present(request, app, keyring)?;
+    match (token.flow, &body.challenge_token) {
+        (Flow::Standalone, None) => Ok((token, None)),
+        (Flow::Standalone, Some(_)) => Err(Refusal::TokenMismatch),
+        (Flow::StepUp, None) => Err(Refusal::InvalidChallengeToken),
+        (Flow::StepUp, Some(text)) => {
+            let step =
+                passcode_jwt::read(keyring, text).map_err(|_| Refusal::InvalidChallengeToken)?;
+            step.believe(&app.id, now)?;
+            let is_same = step.challenge_id == token.id;
+            is_same.then_some((token, Some(step))).ok_or(Refusal::TokenMismatch)
+        }
+    }
+}
+
+fn proof(
+    app: &App,
+    credential: &str,
+    id: ChallengeId,
+    step: Option<ChallengeToken>,
+    now: Timestamp,
+) -> ChallengeToken {
+    match step {
+        Some(step) => step.proven(now),
+        None => ChallengeToken::of_login(&app.id, credential, id, now),
+    }
+}
+
+fn proven(keyring: &Keyring, proof: &ChallengeToken, record: Record) -> Answer {
+    match passcode_jwt::sign(keyring, proof) {
+        Ok(challenge_token) => {
+            Answer::json(StatusCode::OK, &CheckResponse { challenge_token }, record)
+        }
+        Err(error) => prelude::keyless(&error.into(), record),
+    }
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_browser_routes(Api::openapi(), Some("/v1/session/login/otp/check"))
 }

@@ -1,17 +1,30 @@
-//! `POST /v1/session/otp`: a code goes out, for an identifier or for a challenge token.
+//! `POST /v1/session/otp`: a code goes out, for an identifier or for a challenge token, and the
+//! browser gets the verification token that leads back to it.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    Address, Addresses, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, Timestamp,
+    open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
+    send::{self, Couriers, Target, Wish},
+    transact::Ports,
+    verification_token::{Flow, VerificationToken},
 };
-use passcode_http::{Answer, Record, Request};
-use utoipa::OpenApi;
+use passcode_http::{
+    Answer, Media, Record, Request, body,
+    contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
+};
+use serde::Deserialize;
+use std::{sync::Arc, time::Duration};
+use utoipa::{OpenApi, ToSchema};
+
+/// How long a challenge without a challenge token lives.
+const LIFE: Duration = Duration::from_mins(15);
 
 /// What the function works with.
 pub struct Deps<A, L, K, C, E, S, M> {
@@ -33,7 +46,63 @@ pub struct Deps<A, L, K, C, E, S, M> {
     pub default_app: Option<AppId>,
 }
 
+/// Where the code shall go: an identifier, or the challenge token of a step-up.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateRequest {
+    /// Who shall be verified. Without `challenge_token`.
+    identifier: Option<Identifier>,
+    /// What `stepup/request` answered. Without `identifier`.
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]
+    challenge_token: Option<String>,
+    /// What the front-end SDK knows its signals by. Nothing of it is kept.
+    #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
+    #[schema(example = "123e4567-e89b-12d3-a456-426614174000")]
+    dispatch_id: Option<String>,
+    /// The id of one of the app's templates.
+    #[schema(example = "lcfg_01jqebhswje1ka1z7ahr9rfsgt")]
+    login_config_id: Option<String>,
+}
+
+/// A phone number or an e-mail address.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Identifier {
+    /// Which of the two.
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// A phone number in E.164 form, or an e-mail address.
+    #[schema(example = "+14155550100", max_length = 320)]
+    value: String,
+}
+
+/// What an identifier is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A phone number.
+    PhoneNumber,
+    /// An e-mail address.
+    EmailAddress,
+}
+
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/v1/session/otp",
+    operation_id = "prelude-session-otp-create",
+    tag = "Prelude",
+    summary = "Send a code to a browser's user",
+    request_body = CreateRequest,
+    responses(
+        (status = 204, description = "On its way, or so it shall seem (`conceal_blocks`)", headers(
+            ("Set-Cookie" = String, description = "`__verification-login_{app_id}`: the verification token"),
+            ("X-Verification-Token" = String, description = "The same token"),
+        )),
+        (status = 400, description = "`bad_request`, `expired_challenge_token`, `invalid_challenge_token` or `token_mismatch`", body = ErrorBody),
+        (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
+        (status = 429, description = "`rate_limited`: cool-down, send count or open challenges", body = ErrorBody),
+        (status = 500, description = "`internal`: nothing was sent; try again", body = ErrorBody),
+    )
+)]
 pub async fn handle<A, L, K, C, E, S, M>(
     deps: &Deps<A, L, K, C, E, S, M>,
     request: Request,
@@ -47,16 +116,119 @@ where
     S: SmsCourier,
     M: EmailCourier,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    let began = deps.clock.now();
+    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
+        Err(answer) => answer,
+        Ok(visitor) => {
+            let answer = create(deps, &request, &visitor.app).await;
+            prelude::rest(&visitor.app, &deps.clock, began).await;
+            visitor.show(answer)
+        }
+    }
+}
+
+async fn create<A, L, K, C, E, S, M>(
+    deps: &Deps<A, L, K, C, E, S, M>,
+    request: &Request,
+    app: &Arc<App>,
+) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let record = Record::default().app(&app.id);
+    let body = match body(request, &[Media::Json]).await {
+        Ok(body) => body,
+        Err(error) => return Refusal::from(&error).answer(record),
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return prelude::keyless(&cause, record),
+    };
+    let plan = match parse(body, app, &keyring, &deps.entropy, deps.clock.now()) {
+        Ok(plan) => plan,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let (target, token) = match &plan {
+        Plan::New(open) => (Target::Ordered(open, app), token(open.id, Flow::Standalone)),
+        Plan::Step(id) => (Target::Existing(*id, Some(app)), token(*id, Flow::StepUp)),
+    };
+    let record = record.challenge(token.id);
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+    // The challenge knows its one address, and so its channel.
+    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+        Ok(delivery) => {
+            let lost = Lost {
+                missing: Refusal::InvalidChallengeToken,
+                expired: Refusal::ExpiredChallengeToken,
+            };
+            prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
+                prelude::issue(Answer::empty(StatusCode::NO_CONTENT, record), app, &keyring, &token)
+            })
+        }
+        Err(failure) => prelude::failed(&failure, record),
+    }
+}
+
+enum Plan {
+    New(Box<Open>),
+    Step(ChallengeId),
+}
+
+const fn token(id: ChallengeId, flow: Flow) -> VerificationToken {
+    VerificationToken { id, flow }
+}
+
+fn parse(
+    body: CreateRequest,
+    app: &App,
+    keyring: &Keyring,
+    entropy: &impl Entropy,
+    now: Timestamp,
+) -> Result<Plan, Refusal> {
+    let template = body.login_config_id;
+    if template.as_ref().is_some_and(|id| !app.templates.contains_key(id)) {
+        return Err(Refusal::BadRequest("`login_config_id` is not known".into()));
+    }
+    match (body.identifier, body.challenge_token) {
+        (Some(identifier), None) => {
+            let addresses = Addresses::new(address(&identifier)?, None);
+            let open = Open::new(app, keyring, entropy, addresses, LIFE).with_template(template);
+            Ok(Plan::New(Box::new(open)))
+        }
+        (None, Some(token)) => {
+            let token =
+                passcode_jwt::read(keyring, &token).map_err(|_| Refusal::InvalidChallengeToken)?;
+            token.believe(&app.id, now)?;
+            Ok(Plan::Step(token.challenge_id))
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            Err(Refusal::BadRequest("give either `identifier` or `challenge_token`".into()))
+        }
+    }
+}
+
+fn address(identifier: &Identifier) -> Result<Address, Refusal> {
+    let address = match identifier.kind {
+        Kind::PhoneNumber => PhoneNumber::parse(&identifier.value).map(Address::Phone),
+        Kind::EmailAddress => EmailAddress::parse(&identifier.value).map(Address::Email),
+    };
+    address.map_err(|error| Refusal::BadRequest(format!("`identifier.value`: {error}").into()))
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_browser_routes(Api::openapi(), Some("/v1/session/login/otp"))
 }

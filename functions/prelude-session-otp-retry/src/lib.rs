@@ -1,16 +1,22 @@
-//! `POST /v1/session/otp/retry`: the next code goes out.
+//! `POST /v1/session/otp/retry`: the next code of the browser's challenge goes out.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    App, AppId,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
+    send::{self, Couriers, Target, Wish},
+    transact::Ports,
 };
-use passcode_http::{Answer, Record, Request};
+use passcode_http::{
+    Answer, Record, Request,
+    contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
+};
+use std::sync::Arc;
 use utoipa::OpenApi;
 
 /// What the function works with.
@@ -33,7 +39,27 @@ pub struct Deps<A, L, K, C, E, S, M> {
     pub default_app: Option<AppId>,
 }
 
-/// Serves one request.
+/// Serves one request. It has no body: the verification token says everything.
+#[utoipa::path(
+    post,
+    path = "/v1/session/otp/retry",
+    operation_id = "prelude-session-otp-retry",
+    tag = "Prelude",
+    summary = "Send the next code",
+    params(
+        ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent"),
+    ),
+    responses(
+        (status = 204, description = "On its way, or so it shall seem (`conceal_blocks`)", headers(
+            ("Set-Cookie" = String, description = "The same verification token again"),
+            ("X-Verification-Token" = String, description = "The same verification token again"),
+        )),
+        (status = 400, description = "`invalid_verification_token`", body = ErrorBody),
+        (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
+        (status = 429, description = "`rate_limited`: cool-down or send count", body = ErrorBody),
+        (status = 500, description = "`internal`: nothing was sent; try again", body = ErrorBody),
+    )
+)]
 pub async fn handle<A, L, K, C, E, S, M>(
     deps: &Deps<A, L, K, C, E, S, M>,
     request: Request,
@@ -47,16 +73,65 @@ where
     S: SmsCourier,
     M: EmailCourier,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    let began = deps.clock.now();
+    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
+        Err(answer) => answer,
+        Ok(visitor) => {
+            let answer = retry(deps, &request, &visitor.app).await;
+            prelude::rest(&visitor.app, &deps.clock, began).await;
+            visitor.show(answer)
+        }
+    }
+}
+
+async fn retry<A, L, K, C, E, S, M>(
+    deps: &Deps<A, L, K, C, E, S, M>,
+    request: &Request,
+    app: &Arc<App>,
+) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let record = Record::default().app(&app.id);
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return prelude::keyless(&cause, record),
+    };
+    let token = match prelude::present(request, app, &keyring) {
+        Ok(token) => token,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let record = record.challenge(token.id);
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+    let target = Target::Again(token.id, app);
+    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+        Ok(delivery) => {
+            let lost = Lost {
+                missing: Refusal::InvalidVerificationToken,
+                expired: Refusal::InvalidVerificationToken,
+            };
+            prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
+                prelude::issue(Answer::empty(StatusCode::NO_CONTENT, record), app, &keyring, &token)
+            })
+        }
+        Err(failure) => prelude::failed(&failure, record),
+    }
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_browser_routes(Api::openapi(), Some("/v1/session/login/otp/retry"))
 }

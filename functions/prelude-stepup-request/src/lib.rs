@@ -1,17 +1,32 @@
-//! `POST /v1/session/stepup/request`: a signed-in user asks for a scope.
+//! `POST /v1/session/stepup/request`: a signed-in user asks for a scope, and gets the challenge token
+//! that a code turns into the proof.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    Address, Addresses, App, AppId, Channel, Keyring,
+    app::{self, StepUp},
+    open::{self, Open, Opened},
     ports::{
-        Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
+        Bearer, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
+        StoreLedgers, TokenError,
+    },
+    proof::{ChallengeToken, TOKEN_LIFE},
+    transact::Ports,
+    user::User,
+};
+use passcode_http::{
+    Answer, Media, Record, Request, body,
+    contract::{
+        prelude::{self, ErrorBody, Refusal, with_browser_routes},
+        tenant,
     },
 };
-use passcode_http::{Answer, Record, Request};
-use utoipa::OpenApi;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E> {
@@ -33,7 +48,64 @@ pub struct Deps<A, U, T, L, K, C, E> {
     pub default_app: Option<AppId>,
 }
 
+/// What the user wants.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct StepUpRequest {
+    /// The scope.
+    #[schema(
+        example = "transfer",
+        pattern = "^[a-zA-Z0-9.\\-_:]+$",
+        min_length = 1,
+        max_length = 128
+    )]
+    scope: String,
+    /// The caller's own data: at most 5 texts of at most 32 characters, with names of at most 12;
+    /// `identifier` may have 320. Nothing of it is kept.
+    metadata: Option<BTreeMap<String, String>>,
+    /// What the front-end SDK knows its signals by. Nothing of it is kept.
+    #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
+    dispatch_id: Option<String>,
+}
+
+/// What comes of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StepUpResponse {
+    /// Whether a code decides, or nothing can be done.
+    status: Status,
+    /// What the code is asked for with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]
+    challenge_token: Option<String>,
+}
+
+/// The contract's `continue` does not occur: a scope that needs no code is not asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// A code decides.
+    Review,
+    /// The user has no address that the code could go to.
+    Block,
+}
+
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/v1/session/stepup/request",
+    operation_id = "prelude-stepup-request",
+    tag = "Prelude",
+    summary = "Ask for a scope",
+    request_body = StepUpRequest,
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "What comes of it", body = StepUpResponse),
+        (status = 400, description = "`bad_request` or `not_configured`", body = ErrorBody),
+        (status = 401, description = "`unauthorized`", body = ErrorBody),
+        (status = 403, description = "`scope_not_allowed`, `auth_blocked` or `origin_not_allowed`", body = ErrorBody),
+        (status = 429, description = "`rate_limited`: open challenges", body = ErrorBody),
+        (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
+    )
+)]
 pub async fn handle<A, U, T, L, K, C, E>(
     deps: &Deps<A, U, T, L, K, C, E>,
     request: Request,
@@ -47,16 +119,130 @@ where
     C: Clock,
     E: Entropy,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
+        Err(answer) => answer,
+        Ok(visitor) => {
+            let answer = step_up(deps, &request, &visitor.app).await;
+            visitor.show(answer.unwrap_or_else(|answer| answer))
+        }
+    }
+}
+
+async fn step_up<A, U, T, L, K, C, E>(
+    deps: &Deps<A, U, T, L, K, C, E>,
+    request: &Request,
+    app: &App,
+) -> Result<Answer, Answer>
+where
+    U: LoadUsers,
+    T: ReadTokens,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let record = Record::default().app(&app.id);
+    let bearer = bearer(deps, request, app, &record).await?;
+    let body: StepUpRequest = body(request, &[Media::Json])
+        .await
+        .map_err(|error| Refusal::from(&error).answer(record.clone()))?;
+    let step_up = check(&body, app).map_err(|refusal| refusal.answer(record.clone()))?;
+    let user = deps.users.load_user(&app.id, &bearer.user).await;
+    let user = user.map_err(|error| prelude::storeless(&error, record.clone()))?;
+    let Some(address) = user.and_then(|user| registered(user, step_up.channel)) else {
+        let record = Record { outcome: "block", ..record };
+        return Ok(respond(Status::Block, None, record));
+    };
+    let keyring = deps.keyring.keyring().await;
+    let keyring = keyring.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
+    let addresses = Addresses::new(address, None);
+    let open = Open::new(app, &keyring, &deps.entropy, addresses, TOKEN_LIFE);
+    let record = record.challenge(open.id);
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let opened = open::open(ports, app, &open).await;
+    match opened.map_err(|failure| prelude::failed(&failure, record.clone()))? {
+        Opened::Opened => {
+            let (now, scope) = (deps.clock.now(), (body.scope.as_str(), step_up));
+            let token = ChallengeToken::for_step_up(&app.id, &bearer.user, open.id, scope, now);
+            Ok(signed(&keyring, &token, record))
+        }
+        Opened::TooMany(room_at) => {
+            let wait = deps.clock.now().until(room_at);
+            Err(Refusal::RateLimited(Some(wait)).answer(record))
+        }
+    }
+}
+
+/// Who asks, by the app's issuer.
+async fn bearer<A, U, T, L, K, C, E>(
+    deps: &Deps<A, U, T, L, K, C, E>,
+    request: &Request,
+    app: &App,
+    record: &Record,
+) -> Result<Bearer, Answer>
+where
+    T: ReadTokens,
+    C: Clock,
+{
+    let refuse = |refusal: Refusal| refusal.answer(record.clone());
+    if app.blocked {
+        return Err(refuse(Refusal::AuthBlocked));
+    }
+    let issuer = app.issuer.as_ref().ok_or_else(|| refuse(Refusal::NotConfigured))?;
+    let token = tenant::bearer_token(request).ok_or_else(|| refuse(Refusal::Unauthorized))?;
+    match deps.tokens.read_token(issuer, token, deps.clock.now()).await {
+        Ok(bearer) => Ok(bearer),
+        Err(error @ TokenError::Invalid(_)) => {
+            Err(Refusal::Unauthorized.answer(record.clone().error(&error)))
+        }
+        Err(TokenError::Unavailable(cause)) => Err(prelude::keyless(&cause, record.clone())),
+    }
+}
+
+fn check(body: &StepUpRequest, app: &App) -> Result<StepUp, Refusal> {
+    let bad = |what: &'static str| Err(Refusal::BadRequest(what.into()));
+    if !app::is_scope(&body.scope) {
+        return bad("`scope` must be 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
+    }
+    let metadata = body.metadata.iter().flatten();
+    let fits = |(name, value): (&String, &String)| {
+        let longest = if name == "identifier" { 320 } else { 32 };
+        name.chars().count() <= 12 && value.chars().count() <= longest
+    };
+    if metadata.clone().count() > 5 || !metadata.clone().all(fits) {
+        return bad("`metadata` has too many or too long entries");
+    }
+    if app.step_up.is_empty() {
+        return Err(Refusal::NotConfigured);
+    }
+    app.step_up.get(&body.scope).copied().ok_or(Refusal::ScopeNotAllowed)
+}
+
+fn registered(user: User, channel: Channel) -> Option<Address> {
+    match channel {
+        Channel::Sms => user.phone.map(Address::Phone),
+        Channel::Email => user.email.map(Address::Email),
+        Channel::Caller => None,
+    }
+}
+
+fn signed(keyring: &Keyring, token: &ChallengeToken, record: Record) -> Answer {
+    match passcode_jwt::sign(keyring, token) {
+        Ok(token) => respond(Status::Review, Some(token), Record { outcome: "created", ..record }),
+        Err(error) => prelude::keyless(&error.into(), record),
+    }
+}
+
+fn respond(status: Status, challenge_token: Option<String>, record: Record) -> Answer {
+    Answer::json(StatusCode::OK, &StepUpResponse { status, challenge_token }, record)
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_browser_routes(Api::openapi(), None)
 }

@@ -231,6 +231,14 @@ pub fn mark(mut ledger: Ledger, id: ChallengeId, generation: u32, report: Report
     ledger
 }
 
+/// How long an answer waits so that its time tells nothing: until the next whole second since the
+/// request came. A message takes longer to send than not to send, but rarely a second.
+#[must_use]
+pub fn pause_after(began: Timestamp, now: Timestamp) -> Duration {
+    let taken = began.until(now).as_millis() % 1000;
+    Duration::from_millis(1000 - u64::try_from(taken).unwrap_or_default())
+}
+
 /// Which challenge a send is for.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {

@@ -2,4 +2,5 @@
 
 pub mod otpless;
 pub mod otpless_order;
+pub mod prelude;
 pub mod tenant;

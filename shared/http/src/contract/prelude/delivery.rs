@@ -1,0 +1,77 @@
+//! What a send comes to, as the contract says it.
+
+use super::{RETRY, Refusal};
+use crate::{Answer, Record};
+use passcode_domain::{
+    App, ChallengeId, Timestamp,
+    ports::Clock,
+    send::{self, Delivery, Sent},
+};
+
+/// How an answer names a challenge that is not there, and one that has expired.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// Not there.
+    pub missing: Refusal,
+    /// Expired.
+    pub expired: Refusal,
+}
+
+fn refusal(refused: send::Refusal, lost: Lost, now: Timestamp) -> Refusal {
+    use send::Refusal as Refused;
+    match refused {
+        Refused::NotFound | Refused::AlreadyUsed | Refused::NeverSent => lost.missing,
+        Refused::Expired => lost.expired,
+        Refused::NoAddress(_) => Refusal::BadRequest("the channel does not reach it".into()),
+        // The subject is locked: it has guessed wrong too often.
+        Refused::Exhausted(Some(_)) => Refusal::AuthBlocked,
+        Refused::Exhausted(None) | Refused::SendsExhausted | Refused::AlreadySent => {
+            Refusal::RateLimited(None)
+        }
+        Refused::CoolingDown(until) | Refused::TooMany(until) => {
+            Refusal::RateLimited(Some(now.until(until)))
+        }
+    }
+}
+
+/// The answer to a send; `sent` makes it where a message is on its way, or shall seem so. A message
+/// whose fate is unknown is one of them: if it has arrived, its code works, and if not, the browser
+/// has what it needs for the next.
+pub fn deliver(
+    delivery: Delivery,
+    record: Record,
+    now: Timestamp,
+    lost: Lost,
+    sent: impl FnOnce(Option<ChallengeId>, Record) -> Answer,
+) -> Answer {
+    let record = match &delivery.app {
+        Some(app) => record.app(app),
+        None => record,
+    };
+    let record = match &delivery.unmarked {
+        Some(cause) => record.cause(cause),
+        None => record,
+    };
+    let (id, channel, outcome) = match delivery.sent {
+        Sent::Sent(id, channel) => (id, channel, "sent"),
+        Sent::Tested(id, channel) => (id, channel, "tested"),
+        Sent::Concealed(id, channel) => (id, channel, "concealed"),
+        Sent::Unknown(channel, _, cause) => {
+            let record = Record { outcome: "unknown", ..record };
+            return sent(None, record.channel(channel).cause(&cause));
+        }
+        Sent::Refused(refused) => return refusal(refused, lost, now).answer(record),
+        Sent::AppBlocked => return Refusal::AuthBlocked.answer(record),
+        Sent::Undeliverable(cause) => {
+            return Refusal::Internal(RETRY).answer(record.cause(&cause));
+        }
+    };
+    sent(Some(id), Record { outcome, ..record.challenge(id).channel(channel) })
+}
+
+/// Waits until the time that a request takes tells nothing, for an app that conceals its blocks.
+pub async fn rest(app: &App, clock: &impl Clock, began: Timestamp) {
+    if app.conceal_blocks {
+        clock.sleep(send::pause_after(began, clock.now())).await;
+    }
+}

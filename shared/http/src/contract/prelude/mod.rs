@@ -1,0 +1,159 @@
+//! Prelude: browsers that hold a verification token between two requests, errors as `{code, type}`,
+//! apps known by the host.
+
+mod delivery;
+mod routes;
+mod token;
+mod visitor;
+
+pub use delivery::{Lost, deliver, rest};
+pub use routes::with_browser_routes;
+pub use token::{VERIFICATION_HEADER, issue, present};
+pub use visitor::{Visitor, admit};
+
+use crate::{Answer, BodyError, Record};
+use http::StatusCode;
+use passcode_domain::{
+    ports::{Cause, StoreError},
+    proof::Disbelief,
+    transact::Failure,
+};
+use serde::Serialize;
+use std::{borrow::Cow, time::Duration};
+use utoipa::ToSchema;
+
+/// How long to wait after a failure that passes by itself.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The body of every Prelude error.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// What is wrong.
+    #[schema(example = "bad_request")]
+    code: &'static str,
+    /// Its class.
+    #[serde(rename = "type")]
+    #[schema(example = "bad_request")]
+    class: &'static str,
+    /// What to do about it, in words for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    message: Option<Cow<'static, str>>,
+}
+
+/// The contract's errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A field is missing or malformed.
+    BadRequest(Cow<'static, str>),
+    /// The challenge token was signed here, and its time is over.
+    ExpiredChallengeToken,
+    /// The challenge token was not signed here, or no step of it is left.
+    InvalidChallengeToken,
+    /// The challenge token is another app's, or not about the challenge of the verification token.
+    TokenMismatch,
+    /// The verification token was not made here, or leads nowhere.
+    InvalidVerificationToken,
+    /// The code is wrong, or was right for too long: the two are not told apart.
+    BadCheckCode,
+    /// The challenge was verified before.
+    TokenReused,
+    /// No bearer, or one whom the app's issuer does not know.
+    Unauthorized,
+    /// The app does not let anybody step up to the scope.
+    ScopeNotAllowed,
+    /// The app has no issuer, or nothing to step up to.
+    NotConfigured,
+    /// The page's origin is not among those that the app allows.
+    OriginNotAllowed,
+    /// The caller is blocked.
+    AuthBlocked,
+    /// Too much; it is possible again after the wait, if there is one.
+    RateLimited(Option<Duration>),
+    /// Something outside has failed, and nothing was revealed; try again after the wait.
+    Internal(Duration),
+}
+
+impl Refusal {
+    const fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        const BAD: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "bad_request");
+        const FORBIDDEN: (StatusCode, &str) = (StatusCode::FORBIDDEN, "forbidden");
+        let ((status, class), code) = match self {
+            Self::BadRequest(_) => (BAD, "bad_request"),
+            Self::ExpiredChallengeToken => (BAD, "expired_challenge_token"),
+            Self::InvalidChallengeToken => (BAD, "invalid_challenge_token"),
+            Self::TokenMismatch => (BAD, "token_mismatch"),
+            Self::InvalidVerificationToken => (BAD, "invalid_verification_token"),
+            Self::BadCheckCode => (BAD, "bad_check_code"),
+            Self::NotConfigured => (BAD, "not_configured"),
+            Self::Unauthorized => ((StatusCode::UNAUTHORIZED, "unauthorized"), "unauthorized"),
+            Self::ScopeNotAllowed => (FORBIDDEN, "scope_not_allowed"),
+            Self::OriginNotAllowed => (FORBIDDEN, "origin_not_allowed"),
+            Self::AuthBlocked => (FORBIDDEN, "auth_blocked"),
+            Self::TokenReused => ((StatusCode::CONFLICT, "conflict"), "token_reused"),
+            Self::RateLimited(_) => {
+                ((StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "rate_limited")
+            }
+            Self::Internal(_) => ((StatusCode::INTERNAL_SERVER_ERROR, "internal"), "internal"),
+        };
+        (status, code, class)
+    }
+
+    /// The answer. A record that has no outcome yet ends as refused, or as unavailable.
+    #[must_use]
+    pub fn answer(&self, record: Record) -> Answer {
+        let (status, code, class) = self.row();
+        let (message, wait) = match self {
+            Self::BadRequest(message) => (Some(message.clone()), None),
+            Self::RateLimited(wait) => (None, *wait),
+            Self::Internal(wait) => (None, Some(*wait)),
+            _ => (None, None),
+        };
+        let outcome = match (record.outcome, self) {
+            ("", Self::Internal(_)) => "unavailable",
+            ("", Self::Unauthorized | Self::OriginNotAllowed) => "denied",
+            ("", _) => "refused",
+            (outcome, _) => outcome,
+        };
+        let body = ErrorBody { code, class, message };
+        let answer = Answer::json(status, &body, Record { outcome, ..record });
+        match wait {
+            Some(wait) => answer.retry_after(wait),
+            None => answer,
+        }
+    }
+}
+
+impl From<&BodyError> for Refusal {
+    fn from(error: &BodyError) -> Self {
+        Self::BadRequest(error.to_string().into())
+    }
+}
+
+impl From<Disbelief> for Refusal {
+    fn from(disbelief: Disbelief) -> Self {
+        match disbelief {
+            Disbelief::Expired => Self::ExpiredChallengeToken,
+            Disbelief::Mismatch => Self::TokenMismatch,
+            Disbelief::Completed => Self::InvalidChallengeToken,
+        }
+    }
+}
+
+/// The answer to a use-case that reached no outcome.
+#[must_use]
+pub fn failed(failure: &Failure, record: Record) -> Answer {
+    Refusal::Internal(RETRY).answer(record.error(failure))
+}
+
+/// The answer when the store did not.
+#[must_use]
+pub fn storeless(error: &StoreError, record: Record) -> Answer {
+    Refusal::Internal(RETRY).answer(record.error(error))
+}
+
+/// The answer when the keyring, or an issuer's keys, could not be read.
+#[must_use]
+pub fn keyless(cause: &Cause, record: Record) -> Answer {
+    Refusal::Internal(RETRY).answer(record.cause(cause))
+}

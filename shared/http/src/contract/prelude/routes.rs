@@ -1,0 +1,38 @@
+//! The routes of a browser's endpoint in the OpenAPI document: its path, its older path, and the
+//! preflights of both.
+
+use utoipa::openapi::{
+    OpenApi, PathItem, ResponseBuilder, ResponsesBuilder, path::OperationBuilder,
+};
+
+/// Adds the older path of an endpoint, if it has one, and its preflights.
+#[must_use]
+pub fn with_browser_routes(mut api: OpenApi, older: Option<&str>) -> OpenApi {
+    let current: Vec<(String, PathItem)> = api.paths.paths.clone().into_iter().collect();
+    for (path, item) in current {
+        if let Some(older) = older {
+            let mut renamed = item.clone();
+            if let Some(post) = &mut renamed.post {
+                post.operation_id = post.operation_id.as_ref().map(|id| format!("{id}-older"));
+            }
+            api.paths.paths.insert(older.to_owned(), with_preflight(renamed));
+        }
+        api.paths.paths.insert(path, with_preflight(item));
+    }
+    api
+}
+
+fn with_preflight(mut item: PathItem) -> PathItem {
+    let post = item.post.as_ref().and_then(|post| post.operation_id.as_deref());
+    let id = format!("{}-preflight", post.unwrap_or_default());
+    let allowed = ResponseBuilder::new().description("The page may call").build();
+    let refused = ResponseBuilder::new().description("`origin_not_allowed`").build();
+    let responses = ResponsesBuilder::new().response("204", allowed).response("403", refused);
+    let preflight = OperationBuilder::new()
+        .operation_id(Some(id))
+        .tag("Prelude")
+        .summary(Some("What a browser asks before a page of another origin calls"))
+        .responses(responses.build());
+    item.options = Some(preflight.build());
+    item
+}
