@@ -8,7 +8,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a rule decides | [`open`], [`send`], [`verify`], [`status`], [`cancel`], [`order`] |
-//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`], [`pin`] |
+//! | what is stored | [`ledger`], [`challenge`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what a message says | [`message`] |
 //! | what an adapter must promise | [`ports`] |
@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod message;
 pub mod open;
 pub mod order;
+pub mod password;
 pub mod pin;
 pub mod policy;
 pub mod ports;
