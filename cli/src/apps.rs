@@ -1,7 +1,9 @@
 //! `passcode app`: makes, shows, changes and removes apps, on the local stack or a deployed one.
 
-use crate::place::Place;
-use anstream::println;
+use crate::{
+    place::Place,
+    told::{self, Told},
+};
 use clap::Subcommand;
 use data_encoding::BASE64URL_NOPAD;
 use passcode_domain::{
@@ -12,7 +14,7 @@ use passcode_domain::{
 use passcode_dynamodb::AppTable;
 use passcode_runtime::SystemEntropy;
 use serde_json::{Value, json};
-use std::error::Error;
+use std::{error::Error, process::ExitCode};
 
 /// What to do, and where.
 #[derive(Debug, clap::Args)]
@@ -70,31 +72,15 @@ enum Action {
 }
 
 /// Does it.
-pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = runtime.block_on(act(&arguments.action, &arguments.place))?;
-    if arguments.json {
-        println!("{:#}", told.json);
-    } else {
-        println!("{}", told.text);
-    }
-    Ok(())
-}
-
-/// What a command has to tell, for people and for programs.
-struct Told {
-    text: String,
-    json: Value,
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    told::run(act(&arguments.action, &arguments.place), arguments.json)
 }
 
 async fn act(action: &Action, place: &Place) -> Result<Told, Box<dyn Error>> {
     let aws = place.aws()?;
     let apps = AppTable::new(&aws, place.table(&aws, "AppTable").await?);
-    let failed = |error: StoreError| explain(&error, place);
-    let existing = async |id: &AppId| match apps.load_app(id).await.map_err(failed)? {
-        Some(app) => Ok((*app).clone()),
-        None => Err(format!("no app is named {}; `passcode app create` makes one", id.as_str())),
-    };
+    let failed = |error: StoreError| place.explain(&error);
+    let existing = async |id: &AppId| existing(&apps, id, place).await;
     match action {
         Action::Create { id, name, settings } => {
             if apps.load_app(id).await.map_err(failed)?.is_some() {
@@ -130,15 +116,17 @@ async fn act(action: &Action, place: &Place) -> Result<Told, Box<dyn Error>> {
             apps.delete_app(id).await.map_err(failed)?;
             let text =
                 format!("{} is removed. Warm functions follow within a minute.", id.as_str());
-            Ok(Told { text, json: json!({ "deleted": id.as_str() }) })
+            Ok(Told::new(text, json!({ "deleted": id.as_str() })))
         }
     }
 }
 
-/// A failure of the store, with its cause and what to check.
-fn explain(error: &StoreError, place: &Place) -> String {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{error}: {cause}; {}", place.hint())
+/// An app that is there.
+pub(crate) async fn existing(apps: &AppTable, id: &AppId, place: &Place) -> Result<App, String> {
+    match apps.load_app(id).await.map_err(|error| place.explain(&error))? {
+        Some(app) => Ok((*app).clone()),
+        None => Err(format!("no app is named {}; `passcode app create` makes one", id.as_str())),
+    }
 }
 
 fn new_secret() -> String {
@@ -147,10 +135,10 @@ fn new_secret() -> String {
 
 fn with_secret(id: &AppId, secret: &str, note: &str) -> Told {
     let id = id.as_str();
-    Told {
-        text: format!("clientId      {id}\nclientSecret  {secret}\n\n{note}"),
-        json: json!({ "clientId": id, "clientSecret": secret }),
-    }
+    Told::new(
+        format!("clientId      {id}\nclientSecret  {secret}\n\n{note}"),
+        json!({ "clientId": id, "clientSecret": secret }),
+    )
 }
 
 fn shown(app: &App) -> Told {
@@ -158,7 +146,7 @@ fn shown(app: &App) -> Told {
     for hashes in ["secrets", "admin_keys"] {
         settings[hashes] = settings[hashes].as_array().map_or(0, Vec::len).into();
     }
-    Told { text: lines("", &settings).join("\n"), json: settings }
+    Told::new(lines("", &settings).join("\n"), settings)
 }
 
 /// One line a setting that is there, with the path that `set` takes.

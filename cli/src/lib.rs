@@ -1,7 +1,11 @@
 //! The `passcode` command as a library, so that tests can run the same stack that people do.
 
 pub mod apps;
+mod ask;
+pub mod keys;
 pub mod local;
 pub mod openapi;
 pub mod place;
 pub mod template;
+pub mod told;
+pub mod users;

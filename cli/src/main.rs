@@ -1,7 +1,7 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{apps, local, openapi};
+use passcode::{apps, keys, local, openapi, users};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
@@ -18,6 +18,10 @@ enum Command {
     Local(local::Options),
     /// Make, show, change and remove apps.
     App(apps::Arguments),
+    /// Make, show, import and remove users; set their PINs and passwords.
+    User(users::Arguments),
+    /// Show and rotate the keys that codes are made with.
+    Keys(keys::Arguments),
     /// Print the OpenAPI document of every endpoint.
     Openapi,
 }
@@ -28,17 +32,16 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let result = match command {
-        Command::Local(options) => local::run(&options),
+        Command::Local(options) => local::run(&options).map(|()| ExitCode::SUCCESS),
         Command::App(arguments) => apps::run(&arguments),
-        Command::Openapi => openapi::print(),
+        Command::User(arguments) => users::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Openapi => openapi::print().map(|()| ExitCode::SUCCESS),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("passcode: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("passcode: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// Help goes out as it is; of a mistake one line is enough.

@@ -1,7 +1,9 @@
-//! Where apps are administered: the local stack, or a deployed one.
+//! Where apps, users and keys are administered: the local stack, or a deployed one.
 
+use crate::local::Stack;
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
+use passcode_domain::ports::StoreError;
 use passcode_runtime::{Settings, aws};
 use std::error::Error;
 
@@ -16,14 +18,28 @@ pub struct Place {
     /// The local stack, by its first port.
     #[arg(long, value_name = "N", global = true, default_value_t = 9000)]
     port: u16,
+    #[arg(skip)]
+    running: Option<Settings>,
 }
 
 impl Place {
+    /// A stack that runs in this process.
+    #[must_use]
+    pub fn of(stack: &Stack) -> Self {
+        Self { stack: None, port: 0, running: Some(stack.settings("")) }
+    }
+
+    /// The deployed stack's name; `None` for the local one.
+    pub(crate) fn stack(&self) -> Option<&str> {
+        self.stack.as_deref()
+    }
+
     /// The AWS configuration for the place.
     pub fn aws(&self) -> Result<SdkConfig, Box<dyn Error>> {
-        let settings = match &self.stack {
-            Some(_) => Settings::from_env(),
-            None => local(self.port)?,
+        let settings = match (&self.running, &self.stack) {
+            (Some(running), _) => running.clone(),
+            (None, Some(_)) => Settings::from_env(),
+            (None, None) => local(self.port)?,
         };
         Ok(aws::config(&settings)?)
     }
@@ -44,6 +60,12 @@ impl Place {
         Err(format!("no table is named {prefix}…; is `{stack}` deployed in this region?").into())
     }
 
+    /// A failure of the store, with its cause and what to check.
+    pub(crate) fn explain(&self, error: &StoreError) -> String {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        format!("{error}: {cause}; {}", self.hint())
+    }
+
     /// What to check when the place does not answer.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -55,12 +77,16 @@ impl Place {
 }
 
 fn local(port: u16) -> Result<Settings, &'static str> {
-    let dynamodb = port.checked_add(1).ok_or("--port must be 1 to 65533")?;
-    let endpoint = format!("http://127.0.0.1:{dynamodb}");
+    let at = |offset: u16| {
+        let port = port.checked_add(offset).ok_or("--port must be 1 to 65533")?;
+        Ok::<_, &str>(format!("http://127.0.0.1:{port}"))
+    };
+    let (dynamodb, sink) = (at(1)?, at(2)?);
     Ok(Settings::new(move |name| match name {
         "AWS_REGION" => Some("eu-west-1".to_owned()),
         "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
-        "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(dynamodb.clone()),
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some(sink.clone()),
         _ => None,
     }))
 }

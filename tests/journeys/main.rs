@@ -1,5 +1,6 @@
 //! Whole journeys over HTTP, through a stack in memory: the real adapters, the real routes.
 
+mod administration;
 mod first_path;
 mod leaks;
 mod local_stack;

@@ -20,6 +20,7 @@ pub use inbox::Message;
 use crate::template::{self, Template};
 use inbox::Inbox;
 use passcode_runtime::{Observed, Settings};
+use secret::LocalSecret;
 use std::{
     collections::BTreeMap,
     error::Error,
@@ -134,7 +135,7 @@ impl Stack {
         let database = tables::open(home, template)?;
         let inbox = Inbox::new(stack.clock.clone());
         let routes = api::routes(&stack, inbox.clone(), &observer)?;
-        let sink_routes = sink::routes(inbox, secret::load(home)?);
+        let sink_routes = sink::routes(inbox, LocalSecret::load(home)?);
         stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
         stack.serve(sink, sink_routes);
         stack.serve(api, routes);

@@ -5,24 +5,88 @@ use super::in_home;
 use data_encoding::HEXLOWER;
 use passcode_domain::{Keyring, ports::Entropy as _};
 use passcode_runtime::SystemEntropy;
-use std::{error::Error, fs, path::Path};
+use std::{
+    error::Error,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// The secret that was made before, or a new one.
-pub(super) fn load(home: Option<&Path>) -> Result<String, Box<dyn Error>> {
-    let Some(path) = in_home(home, "keyring.json")? else { return Ok(generate()) };
-    if path.exists() {
-        let secret = fs::read_to_string(&path)?;
-        let checked = Keyring::from_secret(&secret);
-        checked
-            .map_err(|error| format!("{}: {error}; remove .local to start anew", path.display()))?;
-        return Ok(secret);
+/// The secret in force, and where it is kept. A clone is the same secret.
+#[derive(Clone)]
+pub(super) struct LocalSecret {
+    value: Arc<Mutex<String>>,
+    path: Option<PathBuf>,
+}
+
+impl LocalSecret {
+    /// The secret that was made before, or a new one.
+    pub(super) fn load(home: Option<&Path>) -> Result<Self, Box<dyn Error>> {
+        let path = in_home(home, "keyring.json")?;
+        let value = match &path {
+            Some(path) if path.exists() => read(path)?,
+            _ => {
+                let new = generate();
+                path.as_deref().map_or(Ok(()), |path| write(path, &new))?;
+                new
+            }
+        };
+        Ok(Self { value: Arc::new(Mutex::new(value)), path })
     }
-    let secret = generate();
-    fs::write(&path, &secret)?;
+
+    pub(super) fn get(&self) -> String {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps another secret from now on. What is no keyring is refused: the next start would fail.
+    pub(super) fn put(&self, secret: &str) -> Result<(), Box<dyn Error>> {
+        Keyring::from_secret(secret)?;
+        let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        self.path.as_deref().map_or(Ok(()), |path| write(path, secret))?;
+        secret.clone_into(&mut value);
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<String, Box<dyn Error>> {
+    let secret = fs::read_to_string(path)?;
+    let checked = Keyring::from_secret(&secret);
+    checked.map_err(|error| format!("{}: {error}; remove .local to start anew", path.display()))?;
     Ok(secret)
+}
+
+/// Writes beside the file, then puts it in its place: a crash leaves the old secret or the new one,
+/// never half of one.
+fn write(path: &Path, secret: &str) -> Result<(), Box<dyn Error>> {
+    let beside = path.with_extension("json.new");
+    let mut file = File::create(&beside)?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    Ok(fs::rename(&beside, path)?)
 }
 
 fn generate() -> String {
     let root = HEXLOWER.encode(&SystemEntropy.bytes::<32>());
     serde_json::json!({ "root": root }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_kept_whole_or_not_at_all() {
+        let home = std::env::temp_dir().join(format!("passcode-secret-{}", std::process::id()));
+        let first = LocalSecret::load(Some(&home)).expect("made");
+        assert!(first.put("{}").is_err(), "no keyring");
+        let rotated = Keyring::rotated(&first.get(), &"n".repeat(32)).expect("rotated");
+        assert_eq!(LocalSecret::load(Some(&home)).expect("read").get(), first.get());
+        first.put(&rotated).expect("kept");
+        assert_eq!(first.get(), rotated);
+        assert_eq!(LocalSecret::load(Some(&home)).expect("read").get(), rotated);
+        let files = fs::read_dir(&home).expect("a folder").count();
+        assert_eq!(files, 1, "nothing is left beside it");
+        fs::remove_dir_all(&home).expect("removed");
+    }
 }

@@ -1,7 +1,10 @@
 //! The sink: takes what is meant for SNS and SES and puts it into the inbox, and answers for
 //! Secrets Manager. It speaks the services' wire protocols, so the real SDK adapters are what runs.
 
-use super::inbox::{Inbox, Message};
+use super::{
+    inbox::{Inbox, Message},
+    secret::LocalSecret,
+};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -17,10 +20,10 @@ use std::collections::HashMap;
 #[derive(Clone)]
 struct Sink {
     inbox: Inbox,
-    secret: String,
+    secret: LocalSecret,
 }
 
-pub(super) fn routes(inbox: Inbox, secret: String) -> Router {
+pub(super) fn routes(inbox: Inbox, secret: LocalSecret) -> Router {
     let sink = Sink { inbox, secret };
     Router::new()
         .fallback(move |uri, headers, body| async move { sink.answer(&uri, &headers, &body) })
@@ -32,6 +35,7 @@ impl Sink {
         match (uri.path(), target) {
             ("/v2/email/outbound-emails", _) => self.send_email(body),
             (_, Some("secretsmanager.GetSecretValue")) => self.get_secret_value(body),
+            (_, Some("secretsmanager.PutSecretValue")) => self.put_secret_value(body),
             _ => self.publish(body),
         }
     }
@@ -94,13 +98,34 @@ impl Sink {
         Json(json!({ "MessageId": id })).into_response()
     }
 
-    /// Secrets Manager `GetSecretValue`, in JSON 1.1.
+    /// Secrets Manager `GetSecretValue`, in JSON 1.1. Whatever its name, there is one secret.
     fn get_secret_value(&self, body: &Bytes) -> Response {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
-        let id = request["SecretId"].as_str().unwrap_or_default();
-        let body = json!({ "ARN": id, "Name": id, "SecretString": self.secret });
-        ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
+        let id = &request["SecretId"];
+        let body = json!({ "ARN": id, "Name": id, "SecretString": self.secret.get() });
+        json_1_1(StatusCode::OK, &body)
     }
+
+    /// Secrets Manager `PutSecretValue`.
+    fn put_secret_value(&self, body: &Bytes) -> Response {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        match self.secret.put(request["SecretString"].as_str().unwrap_or_default()) {
+            Ok(()) => {
+                let (id, version) = (&request["SecretId"], &request["ClientRequestToken"]);
+                json_1_1(StatusCode::OK, &json!({ "ARN": id, "Name": id, "VersionId": version }))
+            }
+            Err(error) => {
+                let kind = "InvalidRequestException";
+                let body = json!({ "__type": kind, "message": error.to_string() });
+                json_1_1(StatusCode::BAD_REQUEST, &body)
+            }
+        }
+    }
+}
+
+fn json_1_1(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string())
+        .into_response()
 }
 
 fn query_error(code: &str, message: &str) -> Response {

@@ -136,6 +136,33 @@ impl Keyring {
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         short_mac(&self.index, &parts)
     }
+
+    /// The id of the key before the current one, under which codes may still be out.
+    #[must_use]
+    pub fn previous_id(&self) -> Option<&KeyId> {
+        self.previous.as_ref().map(|generation| &generation.id)
+    }
+
+    /// The secret after a rotation: `new` is current, what was current is the previous one, and
+    /// what was the previous one is gone. `root` stays, and so does whatever else is in there.
+    pub fn rotated(secret: &str, new: &str) -> Result<String, KeyringError> {
+        let Secret { root, current, .. } =
+            serde_json::from_str(secret).map_err(|_| KeyringError::Malformed)?;
+        let mut fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(secret).map_err(|_| KeyringError::Malformed)?;
+        fields.insert("previous".to_owned(), current.unwrap_or(root).into());
+        fields.insert("current".to_owned(), new.into());
+        let rotated = serde_json::Value::Object(fields).to_string();
+        // What would not be read must not be stored.
+        Self::from_secret(&rotated)?;
+        Ok(rotated)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 fn short_mac(key: &Key, parts: &[&[u8]]) -> [u8; 16] {
@@ -227,5 +254,32 @@ mod tests {
     fn debug_output_hides_the_keys() {
         let shown = format!("{:?}", keyring(&format!(r#"{{"root":"{FIRST}"}}"#)));
         assert!(!shown.contains(FIRST) && shown.len() < 24, "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_keyring_is_not_rotated() {
+        for (secret, new, expected) in [
+            ("", SECOND, KeyringError::Malformed),
+            (r#"{"current":"x"}"#, SECOND, KeyringError::Malformed),
+            (r#"{"root":"short"}"#, SECOND, KeyringError::TooShort),
+            (&format!(r#"{{"root":"{FIRST}"}}"#), "short", KeyringError::TooShort),
+        ] {
+            assert_eq!(Keyring::rotated(secret, new), Err(expected), "{secret} {new}");
+        }
+    }
+
+    #[test]
+    fn rotations_keep_the_root_and_drop_the_key_before_the_previous() {
+        let first = format!(r#"{{"root":"{FIRST}","note":"kept"}}"#);
+        let second = Keyring::rotated(&first, SECOND).unwrap();
+        let third = Keyring::rotated(&second, THIRD).unwrap();
+        let [begun, once, twice] = [&first, &second, &third].map(|json| keyring(json));
+        assert!(begun.previous_id().is_none());
+        assert_eq!(once.previous_id(), Some(begun.current_id()));
+        assert_eq!(twice.previous_id(), Some(once.current_id()));
+        assert!(twice.code_key(begun.current_id()).is_none(), "two rotations end a key");
+        assert_eq!(begun.index_mac(&["a"]), twice.index_mac(&["a"]), "what is stored is found");
+        assert!(third.contains(r#""note":"kept""#) && !third.contains("null"), "{third}");
+        assert_eq!(once.current_id().to_string().len(), 8);
     }
 }

@@ -8,7 +8,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a rule decides | [`open`], [`send`], [`issue`], [`verify`], [`change_pin`], [`status`], [`cancel`], [`order`] |
-//! | what is stored | [`ledger`], [`challenge`], [`failures`], [`policy`], [`app`], [`user`], [`pin`] |
+//! | what is stored | [`ledger`], [`challenge`], [`failures`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what callers hold between two requests | [`verification_token`], [`proof`] |
 //! | what a message says | [`message`] |
@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod message;
 pub mod open;
 pub mod order;
+pub mod password;
 pub mod pin;
 pub mod policy;
 pub mod ports;

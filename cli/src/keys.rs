@@ -1,0 +1,162 @@
+//! `passcode keys`: shows which keys codes are made with, and rotates them, on the local stack or a
+//! deployed one. A key is told by its id; no secret is shown.
+
+use crate::{
+    place::Place,
+    told::{self, Told},
+};
+use aws_sdk_secretsmanager::{
+    Client,
+    types::{Filter, FilterNameStringType, SecretListEntry},
+};
+use clap::Subcommand;
+use data_encoding::HEXLOWER;
+use passcode_aws::CallFailed;
+use passcode_domain::{Keyring, ports::Entropy as _};
+use passcode_runtime::SystemEntropy;
+use serde_json::json;
+use std::{error::Error, process::ExitCode};
+
+/// The logical id of the keyring secret in `template.yaml`.
+const KEYRING: &str = "KeyringSecret";
+
+/// What to do, and where.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+    /// The keyring secret's name or ARN, where the stack's name leads to more than one. It is the
+    /// stack's output `KeyringSecret`.
+    #[arg(long, value_name = "ID", global = true, requires = "stack")]
+    secret: Option<String>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the ids of the current and the previous key.
+    Show,
+    /// Make a new key the current one, and the one before the previous. Codes that are out keep
+    /// working; warm functions follow within five minutes.
+    ///
+    /// Do not rotate twice within 15 minutes. A code works as long as its key is the current or the
+    /// previous one; codes live for up to 10 minutes, and a warm function goes on making them with
+    /// the key before for up to 5. Codes of older keys are refused as expired.
+    ///
+    /// Ids of challenges and credentials do not change: they hang on the root, which stays.
+    Rotate,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    told::run(act(arguments, &arguments.place), arguments.json)
+}
+
+/// Does it at a place.
+pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
+    let client = Client::new(&place.aws()?);
+    let id = match (&arguments.secret, place.stack()) {
+        (Some(secret), _) => secret.clone(),
+        (None, Some(stack)) => find(&client, stack, place).await?,
+        (None, None) => KEYRING.to_owned(),
+    };
+    let failed = |failed: CallFailed| format!("Secrets Manager: {failed}; {}", place.hint());
+    let answer = client.get_secret_value().secret_id(&id).send().await;
+    let answer = answer.map_err(|error| failed(CallFailed::of(&error)))?;
+    let secret = answer.secret_string().unwrap_or_default();
+    match arguments.action {
+        Action::Show => Ok(shown(&Keyring::from_secret(secret)?)),
+        Action::Rotate => {
+            let new = HEXLOWER.encode(&SystemEntropy.bytes::<32>());
+            let rotated = Keyring::rotated(secret, &new)?;
+            let put = client.put_secret_value().secret_id(&id).secret_string(&rotated).send();
+            put.await.map_err(|error| failed(CallFailed::of(&error)))?;
+            let told = shown(&Keyring::from_secret(&rotated)?);
+            Ok(Told { text: format!("{}\n\n{ROTATED}", told.text), ..told })
+        }
+    }
+}
+
+const ROTATED: &str = "\
+Codes that are out keep working. Warm functions follow within five minutes.
+Wait 15 minutes before rotating again: it ends the codes of the key that is now the previous one.";
+
+fn shown(keyring: &Keyring) -> Told {
+    let (current, previous) = (keyring.current_id(), keyring.previous_id());
+    let text = match previous {
+        Some(previous) => format!("current   {current}\nprevious  {previous}"),
+        None => format!("current   {current}\nprevious  none: it has not been rotated yet"),
+    };
+    Told::new(text, json!({ "current": current, "previous": previous }))
+}
+
+/// The keyring of a deployed stack, found by the tags that its template's resources are given.
+async fn find(client: &Client, stack: &str, place: &Place) -> Result<String, Box<dyn Error>> {
+    let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
+    let request = client
+        .list_secrets()
+        .filters(filter(FilterNameStringType::TagKey, "aws:cloudformation:stack-name"))
+        .filters(filter(FilterNameStringType::TagValue, stack));
+    let mut found = Vec::new();
+    let mut pages = request.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let failed =
+            |error| format!("Secrets Manager: {}; {}", CallFailed::of(&error), place.hint());
+        let secrets = page.map_err(failed)?.secret_list.unwrap_or_default();
+        found.extend(secrets.into_iter().filter(|secret| is_keyring(secret, stack)));
+    }
+    let names: Vec<_> = found.iter().filter_map(SecretListEntry::arn).collect();
+    match names[..] {
+        [one] => Ok(one.to_owned()),
+        [] => Err(format!("no keyring of a stack `{stack}` is in this region").into()),
+        // A keyring outlives its stack, so an earlier stack of that name may have left one.
+        _ => {
+            Err(format!("{} are keyrings of `{stack}`; say which with --secret", names.join(", "))
+                .into())
+        }
+    }
+}
+
+/// A filter compares beginnings, and each of two may match another tag.
+fn is_keyring(secret: &SecretListEntry, stack: &str) -> bool {
+    let has = |key: &str, value: &str| {
+        secret.tags().iter().any(|tag| (tag.key(), tag.value()) == (Some(key), Some(value)))
+    };
+    has("aws:cloudformation:stack-name", stack) && has("aws:cloudformation:logical-id", KEYRING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_secretsmanager::types::Tag;
+
+    #[test]
+    fn only_the_keyring_of_that_very_stack_is_found() {
+        let secret = |stack: &str, id: &str| {
+            let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+            SecretListEntry::builder()
+                .tags(tag("aws:cloudformation:stack-name", stack))
+                .tags(tag("aws:cloudformation:logical-id", id))
+                .build()
+        };
+        assert!(!is_keyring(&secret("passcode-2", "KeyringSecret"), "passcode"));
+        assert!(!is_keyring(&secret("passcode", "OtherSecret"), "passcode"));
+        assert!(!is_keyring(&SecretListEntry::builder().build(), "passcode"));
+        assert!(is_keyring(&secret("passcode", "KeyringSecret"), "passcode"));
+    }
+
+    #[test]
+    fn ids_are_shown_and_no_secret() {
+        let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
+        let told = shown(&Keyring::from_secret(secret).expect("a keyring"));
+        assert!(told.text.contains("previous  none") && told.json["previous"].is_null());
+        let rotated = Keyring::rotated(secret, &"b".repeat(32)).expect("a keyring");
+        let told = shown(&Keyring::from_secret(&rotated).expect("a keyring"));
+        assert_eq!(told.json["previous"].as_str().map(str::len), Some(8));
+        assert!(!format!("{told:?}").contains("secret"), "{told:?}");
+    }
+}

@@ -1,0 +1,275 @@
+//! `passcode user`: makes, shows, imports and removes users, and sets what they prove themselves
+//! with, on the local stack or a deployed one.
+
+mod entry;
+mod file;
+mod import;
+
+use crate::{
+    apps, ask,
+    place::Place,
+    told::{self, Told},
+};
+use aws_types::SdkConfig;
+use clap::Subcommand;
+use passcode_domain::{
+    AppId, EmailAddress, PhoneNumber, password, pin,
+    ports::{
+        DeleteUsers as _, Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _,
+    },
+    user::{HashedSecret, User, UserId, Username},
+};
+use passcode_dynamodb::{AppTable, UserTable};
+use passcode_runtime::SystemEntropy;
+use serde_json::json;
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+/// What to do, and where.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Whose user.
+#[derive(Debug, clap::Args)]
+struct Whose {
+    /// The app's `clientId`.
+    app: AppId,
+    /// The app's id for the user, such as the `sub` of its tokens: 1 to 255 visible ASCII
+    /// characters.
+    id: UserId,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a user. A PIN and a password are set afterwards.
+    Create {
+        #[command(flatten)]
+        whose: Whose,
+        /// The registered e-mail address.
+        #[arg(long, value_name = "ADDRESS", value_parser = EmailAddress::parse)]
+        email: Option<EmailAddress>,
+        /// The registered phone number, with `+` and country code.
+        #[arg(long, value_name = "NUMBER", value_parser = PhoneNumber::parse)]
+        phone: Option<PhoneNumber>,
+        /// A name for the user that nobody else in the app has: 1 to 64 visible ASCII characters
+        /// without `@` and without `+` in front. Upper and lower case are the same.
+        #[arg(long, value_name = "NAME")]
+        username: Option<Username>,
+    },
+    /// Show a user. Of a PIN and a password only whether there is one: they are stored as hashes.
+    Show(Whose),
+    /// Set a user's PIN: exactly 4 digits, at least 3 of them different, and no series such as
+    /// 1234 or 0987. It is asked for at the terminal, or read from a pipe (one line).
+    SetPin(Whose),
+    /// Set a user's password: 8 to 256 characters. It is asked for at the terminal, or read from a
+    /// pipe (one line).
+    SetPassword(Whose),
+    /// Store the users of a file.
+    #[command(after_help = IMPORT_HELP)]
+    Import {
+        /// The app's `clientId`.
+        app: AppId,
+        /// CSV with a header row (`.csv`), or one JSON object a line (`.jsonl`, `.ndjson`).
+        file: PathBuf,
+        /// Check the file, and which usernames are free; store nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove a user, with the PIN and the password.
+    Delete(Whose),
+}
+
+const IMPORT_HELP: &str = "\
+Columns of CSV, and fields of JSON (texts, all of them):
+  id             the app's id for the user; required
+  email          an e-mail address
+  phone          a phone number, with + and country code
+  username       a name that nobody else in the app has
+  pin            a PIN in clear, to be hashed
+  password       a password in clear, to be hashed
+  pin_hash       a PIN's Argon2id hash, as a PHC string ($argon2id$v=19$m=…)
+  password_hash  a password's; a hash holds commas, so in CSV it needs \"\" around it
+
+A user who is there already is changed in what the line names, and keeps the rest; an empty value \
+names nothing. So a file can be imported again.
+
+Lines that are refused are listed with number, field and reason, and the others are stored. The \
+exit status is 1 where any was refused.
+
+Example:
+  id,email,phone,username,pin
+  42,ada@example.com,+14155550100,ada,1793";
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    told::run(act(arguments, &arguments.place, &ask::secret), arguments.json)
+}
+
+/// Where a command gets a secret from, given what it is.
+pub type Ask<'a> = &'a dyn Fn(&str) -> Result<String, Box<dyn Error>>;
+
+/// Does it at a place, and asks for secrets there.
+pub async fn act(
+    arguments: &Arguments,
+    place: &Place,
+    ask: Ask<'_>,
+) -> Result<Told, Box<dyn Error>> {
+    let aws = place.aws()?;
+    let users = UserTable::new(&aws, place.table(&aws, "UserTable").await?);
+    let users = Users { users, place };
+    match &arguments.action {
+        Action::Create { whose, email, phone, username } => {
+            app_exists(&aws, &whose.app, place).await?;
+            let user = User {
+                email: email.clone(),
+                phone: phone.clone(),
+                username: username.clone(),
+                ..User::new(whose.app.clone(), whose.id.clone())
+            };
+            users.create(&user).await
+        }
+        Action::Show(whose) => Ok(shown(&users.existing(whose).await?)),
+        Action::SetPin(whose) => {
+            let hash = users.new_secret(whose, "PIN", ask, |pin| Ok(pin::check(pin)?)).await?;
+            users.change(whose, "PIN", |user| user.pin = Some(hash)).await
+        }
+        Action::SetPassword(whose) => {
+            let check = |password: &str| Ok(password::check(password)?);
+            let hash = users.new_secret(whose, "password", ask, check).await?;
+            users.change(whose, "password", |user| user.password = Some(hash)).await
+        }
+        Action::Import { app, file, dry_run } => {
+            app_exists(&aws, app, place).await?;
+            import::import(&users.users, app, file, *dry_run).await
+        }
+        Action::Delete(whose) => users.delete(whose).await,
+    }
+}
+
+/// A mistyped app is told at once, and not by the first user who cannot sign in.
+async fn app_exists(aws: &SdkConfig, app: &AppId, place: &Place) -> Result<(), Box<dyn Error>> {
+    let apps = AppTable::new(aws, place.table(aws, "AppTable").await?);
+    apps::existing(&apps, app, place).await?;
+    Ok(())
+}
+
+/// The users of a place.
+struct Users<'a> {
+    users: UserTable,
+    place: &'a Place,
+}
+
+impl Users<'_> {
+    async fn load(&self, whose: &Whose) -> Result<Option<User>, String> {
+        let user = self.users.load_user(&whose.app, &whose.id).await;
+        user.map_err(|error| self.place.explain(&error))
+    }
+
+    async fn existing(&self, whose: &Whose) -> Result<User, String> {
+        let none = || format!("no user of {} has the id {}", whose.app.as_str(), whose.id.as_str());
+        self.load(whose).await?.ok_or_else(none)
+    }
+
+    async fn store(&self, user: &User) -> Result<(), String> {
+        self.users.store_user(user).await.map_err(|error| match error {
+            StoreUserError::NameTaken => {
+                let name = user.username.as_ref().map_or("", Username::as_str);
+                format!("another user of {} goes by {name}", user.app.as_str())
+            }
+            StoreUserError::Store(error) => self.place.explain(&error),
+        })
+    }
+
+    async fn create(&self, user: &User) -> Result<Told, Box<dyn Error>> {
+        let whose = Whose { app: user.app.clone(), id: user.id.clone() };
+        if self.load(&whose).await?.is_some() {
+            let (app, id) = (user.app.as_str(), user.id.as_str());
+            return Err(format!("{app} has a user {id} already").into());
+        }
+        self.store(user).await?;
+        Ok(shown(user))
+    }
+
+    /// Asks for a secret, once it is certain that there is a user to set it for.
+    async fn new_secret(
+        &self,
+        whose: &Whose,
+        what: &str,
+        ask: Ask<'_>,
+        check: impl Fn(&str) -> Result<(), Box<dyn Error>>,
+    ) -> Result<HashedSecret, Box<dyn Error>> {
+        self.existing(whose).await?;
+        let secret = ask(what)?;
+        check(&secret)?;
+        Ok(HashedSecret::of(&secret, SystemEntropy.bytes()))
+    }
+
+    /// Loads a user anew: typing takes time, in which others may have changed it.
+    async fn change(
+        &self,
+        whose: &Whose,
+        what: &str,
+        change: impl FnOnce(&mut User),
+    ) -> Result<Told, Box<dyn Error>> {
+        let mut user = self.existing(whose).await?;
+        change(&mut user);
+        self.store(&user).await?;
+        let text = format!("The {what} of {} is set, and holds at once.", whose.id.as_str());
+        Ok(Told::new(text, shown(&user).json))
+    }
+
+    async fn delete(&self, whose: &Whose) -> Result<Told, Box<dyn Error>> {
+        self.existing(whose).await?;
+        let failed = |error: StoreError| self.place.explain(&error);
+        self.users.delete_user(&whose.app, &whose.id).await.map_err(failed)?;
+        let id = whose.id.as_str();
+        Ok(Told::new(format!("{id} is removed."), json!({ "deleted": id })))
+    }
+}
+
+fn shown(user: &User) -> Told {
+    let json = json!({
+        "app": user.app,
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "phone": user.phone,
+        "pin": user.pin.is_some(),
+        "password": user.password.is_some(),
+    });
+    let line = |name: &str| match &json[name] {
+        serde_json::Value::Null => format!("{name:<10} none"),
+        serde_json::Value::Bool(is_set) => {
+            format!("{name:<10} {}", if *is_set { "set" } else { "not set" })
+        }
+        value => format!("{name:<10} {}", value.as_str().unwrap_or_default()),
+    };
+    let names = ["app", "id", "username", "email", "phone", "pin", "password"];
+    Told::new(names.map(line).join("\n"), json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hash_is_shown() {
+        let user = User {
+            pin: Some(HashedSecret::decoy()),
+            email: Some(EmailAddress::parse("ada@example.com").expect("an address")),
+            ..User::new("demo".parse().expect("an id"), "ada-1".parse().expect("an id"))
+        };
+        let told = shown(&user);
+        assert!(!format!("{told:?}").contains("argon2"), "{told:?}");
+        assert!(told.text.contains("pin        set\npassword   not set"), "{}", told.text);
+        assert!(told.text.contains("username   none\nemail      ada@example.com"), "{}", told.text);
+        assert_eq!((&told.json["pin"], &told.json["password"]), (&json!(true), &json!(false)));
+    }
+}

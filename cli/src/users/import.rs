@@ -1,0 +1,151 @@
+//! Stores the users of a file, a few at a time, and tells which lines it could not.
+
+use super::{
+    entry::{Entry, without_repeats},
+    file::{self, Fault},
+};
+use crate::told::Told;
+use futures_util::{StreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use passcode_domain::{
+    AppId,
+    ports::{Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _},
+    user::User,
+};
+use passcode_dynamodb::UserTable;
+use passcode_runtime::SystemEntropy;
+use serde_json::json;
+use std::{collections::BTreeSet, error::Error, path::Path};
+
+/// How many users are stored at the same time: hashing is the most of it, and takes 19 MiB each.
+const AT_ONCE: usize = 8;
+
+/// Stores the users of a file. Lines that are refused do not keep the others from being stored.
+pub(super) async fn import(
+    users: &UserTable,
+    app: &AppId,
+    path: &Path,
+    dry_run: bool,
+) -> Result<Told, Box<dyn Error>> {
+    let (entries, mut faults) = understood(path)?;
+    let bar = progress(entries.len());
+    let mut stored = 0;
+    let tasks = entries.into_iter().map(|entry| store(users, app, entry, dry_run));
+    let mut results = stream::iter(tasks).buffer_unordered(AT_ONCE);
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(()) => stored += 1,
+            Err(fault) => faults.push(fault),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    faults.sort_by_key(|fault| fault.line);
+    Ok(told(path, stored, &faults, dry_run))
+}
+
+/// The lines that can be stored, and what is wrong with the others.
+fn understood(path: &Path) -> Result<(Vec<Entry>, Vec<Fault>), Box<dyn Error>> {
+    let (mut entries, mut faults) = (Vec::new(), Vec::new());
+    for line in file::read(path)? {
+        match line.map_err(|fault| vec![fault]).and_then(|line| Entry::of(&line)) {
+            Ok(entry) => entries.push(entry),
+            Err(found) => faults.extend(found),
+        }
+    }
+    let (entries, repeats) = without_repeats(entries);
+    faults.extend(repeats);
+    Ok((entries, faults))
+}
+
+/// A bar on a terminal; nothing where the output goes elsewhere.
+fn progress(length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len}, {eta} left");
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+async fn store(users: &UserTable, app: &AppId, entry: Entry, dry_run: bool) -> Result<(), Fault> {
+    let line = entry.line;
+    let failed = |error: StoreError| {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        Fault::new(line, "", &format!("{error}: {cause}"))
+    };
+    if dry_run {
+        return is_free(users, app, &entry)
+            .await
+            .map_err(failed)?
+            .then_some(())
+            .ok_or_else(|| taken(line));
+    }
+    let user = users.load_user(app, &entry.id).await.map_err(failed)?;
+    let user = user.unwrap_or_else(|| User::new(app.clone(), entry.id.clone()));
+    let salts = [SystemEntropy.bytes(), SystemEntropy.bytes()];
+    let user = tokio::task::spawn_blocking(move || entry.applied_to(user, salts)).await;
+    let user = user.map_err(|error| Fault::new(line, "", &error))?;
+    users.store_user(&user).await.map_err(|error| match error {
+        StoreUserError::NameTaken => taken(line),
+        StoreUserError::Store(error) => failed(error),
+    })
+}
+
+/// Whether nobody else goes by the name that a line wants.
+async fn is_free(users: &UserTable, app: &AppId, entry: &Entry) -> Result<bool, StoreError> {
+    let Some(name) = &entry.username else { return Ok(true) };
+    let holder = users.load_user_by_name(app, name).await?;
+    Ok(holder.is_none_or(|holder| holder.id == entry.id))
+}
+
+fn taken(line: u64) -> Fault {
+    Fault::new(line, "username", &StoreUserError::NameTaken)
+}
+
+fn told(path: &Path, stored: usize, faults: &[Fault], dry_run: bool) -> Told {
+    let refused = faults.iter().map(|fault| fault.line).collect::<BTreeSet<_>>().len();
+    let text = if dry_run {
+        format!("would store {stored}, would refuse {refused}; nothing is stored")
+    } else {
+        format!("stored {stored}, refused {refused}")
+    };
+    let one = |fault: &Fault| {
+        let field =
+            if fault.field.is_empty() { String::new() } else { format!("{}: ", fault.field) };
+        format!("{}:{}: {field}{}", path.display(), fault.line, fault.reason)
+    };
+    let each = |fault: &Fault| {
+        let field = Some(fault.field).filter(|field| !field.is_empty());
+        json!({ "line": fault.line, "field": field, "reason": fault.reason })
+    };
+    let json = json!({
+        if dry_run { "would_store" } else { "stored" }: stored,
+        "refused": refused,
+        "faults": faults.iter().map(each).collect::<Vec<_>>(),
+    });
+    Told { faults: faults.iter().map(one).collect(), ..Told::new(text, json) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_line_counts_once_and_tells_everything() {
+        let faults = [
+            Fault::new(3, "phone", "not a valid phone number"),
+            Fault::new(3, "pin", "a PIN is exactly 4 digits"),
+            Fault::new(9, "", "not a JSON object"),
+        ];
+        let told = told(Path::new("users.csv"), 998, &faults, false);
+        assert_eq!(told.text, "stored 998, refused 2");
+        assert_eq!(told.faults[0], "users.csv:3: phone: not a valid phone number");
+        assert_eq!(told.faults[2], "users.csv:9: not a JSON object");
+        assert_eq!(
+            (&told.json["refused"], &told.json["faults"][2]["line"]),
+            (&2.into(), &9.into())
+        );
+        assert_eq!(told.json["faults"][2]["field"], serde_json::Value::Null);
+    }
+}
