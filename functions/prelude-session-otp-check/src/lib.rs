@@ -100,13 +100,11 @@ where
         Ok(body) => body,
         Err(error) => return Refusal::from(&error).answer(record),
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return prelude::keyless(&cause, record),
-    };
-    let (token, step) = match read(request, &body, app, &keyring, deps.clock.now()) {
-        Ok(read) => read,
-        Err(refusal) => return refusal.answer(record),
+    let now = deps.clock.now();
+    let read = |keyring: &Keyring| read(request, &body, app, keyring, now);
+    let (keyring, (token, step)) = match prelude::vouched(&deps.keyring, &record, read).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
     };
     let record = record.challenge(token.id);
     let Ok(code) = PresentedCode::parse(&body.code) else {

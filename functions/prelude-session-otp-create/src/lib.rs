@@ -142,17 +142,15 @@ where
     M: EmailCourier,
 {
     let record = Record::default().app(&app.id);
-    let body = match body(request, &[Media::Json]).await {
+    let body: CreateRequest = match body(request, &[Media::Json]).await {
         Ok(body) => body,
         Err(error) => return Refusal::from(&error).answer(record),
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return prelude::keyless(&cause, record),
-    };
-    let plan = match parse(body, app, &keyring, &deps.entropy, deps.clock.now()) {
-        Ok(plan) => plan,
-        Err(refusal) => return refusal.answer(record),
+    let now = deps.clock.now();
+    let read = |keyring: &Keyring| parse(&body, app, keyring, &deps.entropy, now);
+    let (keyring, plan) = match prelude::vouched(&deps.keyring, &record, read).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
     };
     let (target, token) = match &plan {
         Plan::New(open) => (Target::Ordered(open, app), token(open.id, Flow::Standalone)),
@@ -187,25 +185,26 @@ const fn token(id: ChallengeId, flow: Flow) -> VerificationToken {
 }
 
 fn parse(
-    body: CreateRequest,
+    body: &CreateRequest,
     app: &App,
     keyring: &Keyring,
     entropy: &impl Entropy,
     now: Timestamp,
 ) -> Result<Plan, Refusal> {
-    let template = body.login_config_id;
-    if template.as_ref().is_some_and(|id| !app.templates.contains_key(id)) {
+    let template = body.login_config_id.as_ref();
+    if template.is_some_and(|id| !app.templates.contains_key(id)) {
         return Err(Refusal::BadRequest("`login_config_id` is not known".into()));
     }
-    match (body.identifier, body.challenge_token) {
+    match (&body.identifier, &body.challenge_token) {
         (Some(identifier), None) => {
-            let addresses = Addresses::new(address(&identifier)?, None);
-            let open = Open::new(app, keyring, entropy, addresses, LIFE).with_template(template);
+            let addresses = Addresses::new(address(identifier)?, None);
+            let open =
+                Open::new(app, keyring, entropy, addresses, LIFE).with_template(template.cloned());
             Ok(Plan::New(Box::new(open)))
         }
         (None, Some(token)) => {
             let token =
-                passcode_jwt::read(keyring, &token).map_err(|_| Refusal::InvalidChallengeToken)?;
+                passcode_jwt::read(keyring, token).map_err(|_| Refusal::InvalidChallengeToken)?;
             token.believe(&app.id, now)?;
             Ok(Plan::Step(token.challenge_id))
         }

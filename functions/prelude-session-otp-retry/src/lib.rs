@@ -5,7 +5,7 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, AppId,
+    App, AppId, Keyring,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
     },
@@ -99,13 +99,10 @@ where
     M: EmailCourier,
 {
     let record = Record::default().app(&app.id);
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return prelude::keyless(&cause, record),
-    };
-    let token = match prelude::present(request, app, &keyring) {
-        Ok(token) => token,
-        Err(refusal) => return refusal.answer(record),
+    let read = |keyring: &Keyring| prelude::present(request, app, keyring);
+    let (keyring, token) = match prelude::vouched(&deps.keyring, &record, read).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
     };
     let record = record.challenge(token.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };

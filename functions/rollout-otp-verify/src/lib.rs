@@ -9,6 +9,7 @@ use passcode_domain::{
     ChallengeId, PresentedCode,
     ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
+    verification_token::VerificationToken,
     verify::{self, Outcome, Target, Verification},
 };
 use passcode_http::{
@@ -116,7 +117,8 @@ fn challenge_id(request: &Request) -> Option<ChallengeId> {
     let bare = [otpless::ID_PREFIX, otpless_order::ID_PREFIX]
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix));
-    bare.unwrap_or(text).parse().ok()
+    let bare = bare.unwrap_or(text);
+    bare.parse().ok().or_else(|| VerificationToken::id_in(bare))
 }
 
 #[derive(OpenApi)]

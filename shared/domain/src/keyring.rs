@@ -31,6 +31,12 @@ impl KeyId {
     }
 }
 
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The key that codes are derived under.
 pub struct CodeKey(Key);
 
@@ -156,12 +162,6 @@ impl Keyring {
         // What would not be read must not be stored.
         Self::from_secret(&rotated)?;
         Ok(rotated)
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

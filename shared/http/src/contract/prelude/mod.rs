@@ -14,12 +14,13 @@ pub use visitor::{Visitor, admit};
 use crate::{Answer, BodyError, Record};
 use http::StatusCode;
 use passcode_domain::{
-    ports::{Cause, StoreError},
+    Keyring,
+    ports::{Cause, LoadKeyring, StoreError},
     proof::Disbelief,
     transact::Failure,
 };
 use serde::Serialize;
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// How long to wait after a failure that passes by itself.
@@ -138,6 +139,26 @@ impl From<Disbelief> for Refusal {
             Disbelief::Completed => Self::InvalidChallengeToken,
         }
     }
+}
+
+/// Reads what the keyring must vouch for; once more with the keyring as it is stored now, when the
+/// one in hand does not: somebody may have rotated it.
+pub async fn vouched<T>(
+    keys: &impl LoadKeyring,
+    record: &Record,
+    read: impl Fn(&Keyring) -> Result<T, Refusal>,
+) -> Result<(Arc<Keyring>, T), Answer> {
+    let keyless = |cause| keyless(&cause, record.clone());
+    let keyring = keys.keyring().await.map_err(keyless)?;
+    let (keyring, found) = match read(&keyring) {
+        Err(Refusal::InvalidVerificationToken | Refusal::InvalidChallengeToken) => {
+            let keyring = keys.refreshed().await.map_err(keyless)?;
+            let found = read(&keyring);
+            (keyring, found)
+        }
+        found => (keyring, found),
+    };
+    found.map(|found| (keyring, found)).map_err(|refusal| refusal.answer(record.clone()))
 }
 
 /// The answer to a use-case that reached no outcome.
