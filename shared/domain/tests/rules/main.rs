@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod identity;
 mod interleavings;
 mod messages;
 mod properties;
 mod refusals;
+mod silence;

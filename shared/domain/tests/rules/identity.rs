@@ -1,0 +1,275 @@
+//! Challenges that callers find by naming the subject, and users who show a PIN: what guessing at
+//! somebody may never do to them.
+
+use passcode_domain::{
+    Address, Addresses, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
+    challenge::Lookup,
+    change_pin::{self, Change},
+    issue::{self, Issued},
+    open::Open,
+    ports::{Clock as _, LoadUsers as _, StoreUsers as _},
+    send::{self, Couriers, Refusal, Sent},
+    user::{HashedSecret, User},
+    verify::{self, Outcome},
+};
+use passcode_testkit::{
+    FakeChanges, Fault, World, ada, demo_app,
+    schedule::{Task, block_on, every_schedule, interleave},
+};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn phone(world: &World) -> SubjectKey {
+    SubjectKey::of_address(world.keys(), &world.app.id, &Address::Phone(World::phone()))
+}
+
+/// Sends to Ada's phone, to be found by naming it.
+fn generate(world: &World) -> (Sent, String) {
+    let opening = world.opening(World::phone().into(), HOUR).found_by(Lookup::Identity);
+    let couriers = Couriers { sms: &world.sms, email: &world.email };
+    let target = send::Target::New(&opening, &world.app);
+    let wish = World::wish(Channel::Sms);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    (block_on(sending).unwrap().sent, world.last_code())
+}
+
+fn name(world: &World, subject: SubjectKey, code: &str) -> Outcome {
+    let presented = PresentedCode::parse(code).unwrap();
+    let target = verify::Target::Named(subject, &world.app.id);
+    block_on(verify::verify(world.ports(), &world.keyring, target, &presented)).unwrap().outcome
+}
+
+#[test]
+fn naming_somebody_never_reaches_a_challenge_that_is_known_by_its_id() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    assert_eq!(name(&world, phone(&world), &code), Outcome::NotFound);
+    for _ in 0..30 {
+        generate(&world);
+        name(&world, phone(&world), &World::wrong(&code));
+        world.clock.advance(Duration::from_secs(7));
+    }
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn guessing_at_a_name_has_a_counter_of_its_own_and_an_end() {
+    let world = World::default();
+    let mut revealed = 0;
+    for _ in 0..6 {
+        world.clock.advance(Duration::from_mins(11));
+        let (_, code) = generate(&world);
+        for _ in 0..6 {
+            let outcome = name(&world, phone(&world), &World::wrong(&code));
+            revealed += u32::from(outcome == Outcome::Incorrect);
+        }
+    }
+    assert_eq!(revealed, 10, "ten in 24 hours, whatever is generated in between");
+    assert!(matches!(generate(&world).0, Sent::Refused(Refusal::Exhausted(Some(_)))));
+    let (id, code) = world.open_and_send();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn wrong_codes_for_an_id_do_not_lock_the_name() {
+    let world = World::default();
+    for _ in 0..2 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..5 {
+            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        }
+    }
+    let (sent, code) = generate(&world);
+    assert!(matches!(sent, Sent::Sent(..)));
+    assert!(matches!(name(&world, phone(&world), &code), Outcome::Verified(_)));
+}
+
+#[test]
+fn generating_again_is_a_resend_and_forgives_nothing() {
+    let world = World::default();
+    let (Sent::Sent(first, _), old) = generate(&world) else { panic!("it goes out") };
+    assert!(matches!(generate(&world).0, Sent::Refused(Refusal::CoolingDown(_))));
+    for _ in 0..4 {
+        name(&world, phone(&world), &World::wrong(&old));
+    }
+    world.clock.advance(Duration::from_secs(30));
+    let (Sent::Sent(second, _), new) = generate(&world) else { panic!("so does the next") };
+    assert_eq!(first, second);
+    assert_eq!(name(&world, phone(&world), &old), Outcome::Incorrect, "the fifth attempt");
+    assert_eq!(name(&world, phone(&world), &new), Outcome::Exhausted);
+}
+
+#[test]
+fn another_apps_subject_is_nobody() {
+    let world = World::default();
+    let (_, code) = generate(&world);
+    let eve = "eve".parse().unwrap();
+    let presented = PresentedCode::parse(&code).unwrap();
+    let target = verify::Target::Named(phone(&world), &eve);
+    let outcome = block_on(verify::verify(world.ports(), &world.keyring, target, &presented));
+    assert_eq!(outcome.unwrap().outcome, Outcome::NotFound);
+    assert!(matches!(name(&world, phone(&world), &code), Outcome::Verified(_)));
+}
+
+// Users.
+
+fn user() -> Address {
+    Address::User(ada().id)
+}
+
+fn subject(world: &World) -> SubjectKey {
+    SubjectKey::of_address(world.keys(), &world.app.id, &user())
+}
+
+fn opening(world: &World) -> Open {
+    let addresses = Addresses::new(user(), None);
+    world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity)
+}
+
+fn ask(world: &World, is_proven: bool) -> Issued {
+    let opening = opening(world);
+    let issuing = issue::issue(world.ports(), world.keys(), &world.app, &opening, is_proven);
+    block_on(issuing).unwrap()
+}
+
+fn code_of(issued: Issued) -> String {
+    match issued {
+        Issued::Issued { code, .. } => code.reveal().to_owned(),
+        other => panic!("a code was expected: {other:?}"),
+    }
+}
+
+#[test]
+fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
+    let world = World::default();
+    for _ in 0..10 {
+        assert_eq!(ask(&world, false), Issued::Incorrect);
+    }
+    assert!(matches!(ask(&world, true), Issued::Exhausted(_)));
+    world.clock.advance(Duration::from_secs(86_400));
+    code_of(ask(&world, true));
+}
+
+#[test]
+fn a_mailed_code_forgives_no_wrong_secret() {
+    let world = World::default();
+    for _ in 0..9 {
+        ask(&world, false);
+    }
+    let email = Some(Address::Email(World::email()));
+    let mailed = world.opening(Addresses::new(user(), email), HOUR).found_by(Lookup::Identity);
+    let couriers = Couriers { sms: &world.sms, email: &world.email };
+    let target = send::Target::New(&mailed, &world.app);
+    let wish = World::wish(Channel::Email);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    assert!(matches!(block_on(sending).unwrap().sent, Sent::Sent(_, Channel::Email)));
+    let text = world.email.taken()[0].1.text.clone();
+    let digits: String = text.chars().filter(char::is_ascii_digit).take(6).collect();
+    assert!(matches!(name(&world, subject(&world), &digits), Outcome::Verified(_)));
+    assert_eq!(ask(&world, false), Issued::Incorrect);
+    assert!(matches!(ask(&world, true), Issued::Exhausted(_)), "the tenth");
+}
+
+#[test]
+fn a_user_has_one_code_at_a_time_and_uses_it_once() {
+    let world = World::default();
+    let old = code_of(ask(&world, true));
+    let new = code_of(ask(&world, true));
+    assert_eq!(name(&world, subject(&world), &old), Outcome::Incorrect);
+    assert!(matches!(name(&world, subject(&world), &new), Outcome::Verified(_)));
+    for code in [&old, &new] {
+        assert_eq!(name(&world, subject(&world), code), Outcome::AlreadyUsed);
+    }
+    let late = code_of(ask(&world, true));
+    world.clock.advance(Duration::from_mins(10));
+    assert_eq!(name(&world, subject(&world), &late), Outcome::Expired);
+}
+
+#[test]
+fn of_many_wrong_secrets_at_once_no_more_are_answered_than_there_are_failures() {
+    let outcomes = |ledger: &Ledger, keyring: &Keyring, world: &World, now: Timestamp| {
+        issue::decide(ledger.clone(), keyring, &opening(world), false, now)
+    };
+    let world = World::default();
+    let mut ledger = Ledger::new(world.app.id.clone());
+    for tried in 0..20 {
+        let (next, issued) = outcomes(&ledger, world.keys(), &world, world.clock.now());
+        assert_eq!(issued == Issued::Incorrect, tried < 10, "{tried}");
+        ledger = next;
+    }
+}
+
+// The change of a PIN.
+
+fn change(after: HashedSecret) -> Change {
+    Change { before: ada(), after: User { pin: Some(after), ..ada() } }
+}
+
+async fn change_pin(world: &World, code: &str, change: &Change) -> Option<Outcome> {
+    let changes = FakeChanges { ledgers: world.ledgers.clone(), users: world.users.clone() };
+    let presented = PresentedCode::parse(code).unwrap();
+    let (subject, app) = (subject(world), &world.app.id);
+    change_pin::change_pin(
+        world.ports(),
+        &changes,
+        &world.keyring,
+        app,
+        subject,
+        change,
+        &presented,
+    )
+    .await
+    .ok()
+    .map(|verification| verification.outcome)
+}
+
+fn pin(world: &World) -> HashedSecret {
+    let user = block_on(world.users.load_user(&demo_app().id, &ada().id));
+    user.unwrap().unwrap().pin.unwrap()
+}
+
+#[test]
+fn a_wrong_code_changes_no_pin_and_the_right_one_does_once() {
+    let world = World::default();
+    let code = code_of(ask(&world, true));
+    let (new, newer) = (change(HashedSecret::of("2806", [5; 16])), HashedSecret::decoy());
+    let wrong = block_on(change_pin(&world, &World::wrong(&code), &new));
+    assert_eq!((wrong, pin(&world)), (Some(Outcome::Incorrect), ada().pin.unwrap()));
+    let right = block_on(change_pin(&world, &code, &new));
+    assert!(matches!(right, Some(Outcome::Verified(_))));
+    assert!(pin(&world).matches("2806"));
+    let again = Change { before: new.after.clone(), after: User { pin: Some(newer), ..ada() } };
+    assert_eq!(block_on(change_pin(&world, &code, &again)), Some(Outcome::AlreadyUsed));
+    assert!(pin(&world).matches("2806"));
+}
+
+#[test]
+fn a_change_that_cannot_be_stored_uses_no_code() {
+    let world = World::default();
+    let code = code_of(ask(&world, true));
+    let new = change(HashedSecret::of("2806", [5; 16]));
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    assert_eq!(block_on(change_pin(&world, &code, &new)), None);
+    let renamed = User { username: "countess".parse().ok(), ..ada() };
+    block_on(world.users.store_user(&renamed)).unwrap();
+    assert_eq!(block_on(change_pin(&world, &code, &new)), None, "the user has changed meanwhile");
+    assert_eq!(pin(&world), ada().pin.unwrap());
+    let new = Change { before: renamed.clone(), after: User { pin: new.after.pin, ..renamed } };
+    assert!(matches!(block_on(change_pin(&world, &code, &new)), Some(Outcome::Verified(_))));
+}
+
+#[test]
+fn of_two_changes_with_one_code_one_happens_in_every_schedule() {
+    let hashes = [1, 2].map(|salt| HashedSecret::of("2806", [salt; 16]));
+    every_schedule(|choose| {
+        let world = World::default();
+        let code = code_of(ask(&world, true));
+        let changes = hashes.clone().map(change);
+        let task = |change| -> Task<'_, _> { Box::pin(change_pin(&world, &code, change)) };
+        let outcomes = interleave(changes.iter().map(task).collect(), choose);
+        let is_success = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome::Verified(_)));
+        assert_eq!(outcomes.iter().filter(is_success).count(), 1, "{outcomes:?}");
+        assert!(hashes.contains(&pin(&world)));
+    });
+}

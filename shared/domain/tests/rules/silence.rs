@@ -1,0 +1,143 @@
+//! Challenges that reach nobody: addresses for tests, and blocked callers who shall not see it.
+
+use passcode_domain::{
+    App, ChallengeId, Channel, Code,
+    app::TestAddress,
+    challenge::Silence,
+    ports::{Clock as _, LoadLedgers as _},
+    send::{self, Couriers, Refusal, Sent},
+    verify::Outcome,
+};
+use passcode_testkit::{World, demo_app, schedule::block_on};
+use std::time::Duration;
+
+const CODE: &str = "424242";
+
+fn reviewed() -> World {
+    let until = World::default().clock.now() + Duration::from_hours(24);
+    let code = Code::try_from(CODE.to_owned()).unwrap();
+    let address = World::phone().as_str().to_owned();
+    World::of(App { test_addresses: vec![TestAddress { address, code, until }], ..demo_app() })
+}
+
+fn send(world: &World) -> Sent {
+    let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+    let couriers = Couriers { sms: &world.sms, email: &world.email };
+    let target = send::Target::Ordered(&opening, &world.app);
+    let wish = World::wish(Channel::Sms);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    block_on(sending).unwrap().sent
+}
+
+fn verify(world: &World, id: ChallengeId, code: &str) -> Outcome {
+    block_on(world.verify(id, code)).unwrap()
+}
+
+#[test]
+fn nothing_is_sent_to_a_test_address_and_its_code_is_the_listed_one() {
+    let world = reviewed();
+    let Sent::Tested(id, Channel::Sms) = send(&world) else { panic!("as if it had gone out") };
+    assert!(world.sms.taken().is_empty());
+    assert_eq!(verify(&world, id, "000000"), Outcome::Incorrect);
+    assert!(matches!(verify(&world, id, CODE), Outcome::Verified(_)));
+    assert_eq!(verify(&world, id, CODE), Outcome::AlreadyUsed);
+}
+
+#[test]
+fn the_attempts_and_the_time_of_a_test_are_as_ever() {
+    let world = reviewed();
+    let Sent::Tested(id, _) = send(&world) else { panic!("as if it had gone out") };
+    for _ in 0..5 {
+        assert_eq!(verify(&world, id, "000000"), Outcome::Incorrect);
+    }
+    assert_eq!(verify(&world, id, CODE), Outcome::Exhausted);
+    let Sent::Tested(id, _) = send(&world) else { panic!("as if it had gone out") };
+    world.clock.advance(Duration::from_mins(10));
+    assert_eq!(verify(&world, id, CODE), Outcome::Expired);
+}
+
+#[test]
+fn what_keeps_real_messages_rare_does_not_apply_to_tests() {
+    let world = reviewed();
+    let mut last = None;
+    for _ in 0..100 {
+        let Sent::Tested(id, _) = send(&world) else { panic!("none is refused") };
+        for _ in 0..3 {
+            assert_eq!(verify(&world, id, "000000"), Outcome::Incorrect, "nothing locks");
+        }
+        last = Some(id);
+    }
+    assert!(matches!(verify(&world, last.unwrap(), CODE), Outcome::Verified(_)));
+    let id = world.open();
+    for _ in 0..100 {
+        let sent = block_on(world.send(id, &World::wish(Channel::Sms))).unwrap().sent;
+        assert!(matches!(sent, Sent::Tested(..)));
+    }
+    let subject = *id.subject();
+    let ledger = block_on(world.ledgers.load(&subject)).unwrap().ledger.unwrap();
+    assert!(serde_json::to_string(&ledger).unwrap().len() < 16 * 1024, "the item stays small");
+}
+
+#[test]
+fn a_test_address_is_like_any_other_after_its_end_and_in_other_apps() {
+    let world = reviewed();
+    world.clock.advance(Duration::from_hours(24));
+    let Sent::Sent(id, _) = send(&world) else { panic!("it goes out") };
+    let code = world.last_code();
+    assert_ne!(code, CODE);
+    assert_eq!(verify(&world, id, CODE), Outcome::Incorrect);
+    assert!(matches!(verify(&world, id, &code), Outcome::Verified(_)));
+}
+
+/// Ada's number after ten wrong codes.
+fn locked(conceal_blocks: bool) -> World {
+    let world = World::of(App { conceal_blocks, ..demo_app() });
+    for _ in 0..2 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..5 {
+            verify(&world, id, &World::wrong(&code));
+        }
+    }
+    world
+}
+
+#[test]
+fn a_block_is_told_where_the_app_does_not_conceal_it() {
+    assert!(matches!(send(&locked(false)), Sent::Refused(Refusal::Exhausted(Some(_)))));
+}
+
+#[test]
+fn a_concealed_block_looks_like_a_success_in_everything_and_is_none() {
+    let (blocked, free) = (locked(true), World::of(App { conceal_blocks: true, ..demo_app() }));
+    let sent_before = blocked.sms.taken().len();
+    blocked.ledgers.take_calls();
+    let Sent::Concealed(id, Channel::Sms) = send(&blocked) else { panic!("it is concealed") };
+    let Sent::Sent(real, Channel::Sms) = send(&free) else { panic!("it goes out") };
+    assert_eq!(blocked.ledgers.take_calls(), free.ledgers.take_calls(), "the same store calls");
+    assert_eq!(blocked.sms.taken().len(), sent_before, "nothing goes out");
+    let again = |world: &World, id| {
+        let sent = block_on(world.send(id, &World::wish(Channel::Sms))).unwrap().sent;
+        matches!(sent, Sent::Refused(Refusal::CoolingDown(_)))
+    };
+    assert!(again(&blocked, id) && again(&free, real), "the same cool-down");
+    for _ in 0..5 {
+        assert_eq!(verify(&blocked, id, "123456"), Outcome::Incorrect);
+    }
+    assert_eq!(verify(&blocked, id, "123456"), Outcome::Exhausted);
+}
+
+#[test]
+fn no_code_verifies_what_is_concealed_and_guessing_at_it_locks_nobody_longer() {
+    let world = locked(true);
+    let Sent::Concealed(id, _) = send(&world) else { panic!("it is concealed") };
+    let subject = *id.subject();
+    let ledger = block_on(world.ledgers.load(&subject)).unwrap().ledger.unwrap();
+    let concealed = ledger.find(id).unwrap();
+    assert_eq!(concealed.silence, Some(Silence::Concealed));
+    let failures = ledger.failures.clone();
+    for code in 0..5 {
+        assert_eq!(verify(&world, id, &format!("{code:06}")), Outcome::Incorrect);
+    }
+    let ledger = block_on(world.ledgers.load(&subject)).unwrap().ledger.unwrap();
+    assert_eq!(ledger.failures, failures);
+}
