@@ -111,7 +111,9 @@ fn without_an_order_every_send_is_its_own() {
 #[test]
 fn the_apps_hash_is_where_androids_retriever_reads_it() {
     let world = World::default();
-    let body = json!({ "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4 });
+    let body = json!({
+        "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4.0, "expiry": 3e2,
+    });
     assert_eq!(call(&world, &recorded().json(&body)).status, 200);
     let text = world.sms.taken().remove(0).1.text;
     assert_eq!(text.lines().last(), Some("FA+9qCX9VSu"), "{text}");
