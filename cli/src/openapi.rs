@@ -14,16 +14,7 @@ pub fn document() -> OpenApi {
         Some("One-time passcodes, sent and verified from your own AWS account.".into());
     info.contact = None::<Contact>;
     let mut document = OpenApiBuilder::new().info(info).build();
-    for part in [
-        otpless_auth_create::openapi(),
-        otpless_auth_status::openapi(),
-        otpless_order_resend::openapi(),
-        otpless_order_send::openapi(),
-        otpless_order_verify::openapi(),
-        otpless_otp_initiate::openapi(),
-        otpless_otp_verify::openapi(),
-        rollout_otp_verify::openapi(),
-    ] {
+    for part in parts() {
         document.merge(part);
     }
     let components = document.components.get_or_insert_default();
@@ -34,9 +25,42 @@ pub fn document() -> OpenApi {
     document
 }
 
+/// Each function's part.
+fn parts() -> Vec<OpenApi> {
+    vec![
+        otpless_auth_create::openapi(),
+        otpless_auth_status::openapi(),
+        otpless_order_resend::openapi(),
+        otpless_order_send::openapi(),
+        otpless_order_verify::openapi(),
+        otpless_otp_initiate::openapi(),
+        otpless_otp_verify::openapi(),
+        rollout_otp_verify::openapi(),
+    ]
+}
+
 /// Prints the document as JSON.
 pub fn print() -> Result<(), Box<dyn Error>> {
     let json = serde_json::to_string_pretty(&document())?;
     writeln!(std::io::stdout(), "{json}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Of two schemas with one name, the document would have only the first.
+    #[test]
+    fn a_schema_that_several_functions_name_is_the_same_in_all() {
+        let mut known = BTreeMap::new();
+        for part in parts() {
+            for (name, schema) in part.components.expect("schemas").schemas {
+                let schema = serde_json::to_value(schema).expect("a schema is JSON");
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "{name}: give one of them another name");
+            }
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub fn check(event: &Event, reply: &Reply) {
     let response = response.unwrap_or_else(|| panic!("{route}: undocumented: {reply:?}"));
     check_answer(&format!("{place}/content"), &response["content"], reply);
     if (200..300).contains(&reply.status) {
-        check_body(&format!("{operation}/requestBody/content"), event);
+        check_body(&format!("{operation}/requestBody"), event);
     }
     let id = DOCUMENT.pointer(&operation).and_then(|operation| operation["operationId"].as_str());
     println!("{ANSWERED}{} {}", id.unwrap_or_default(), reply.status);
@@ -68,8 +68,7 @@ fn check_answer(place: &str, content: &Value, reply: &Reply) {
     }
     let media = essence(&reply.media);
     assert!(content.get(media).is_some(), "{place}: undocumented: {reply:?}");
-    // A form's parts are not put together again here.
-    if media != "multipart/form-data" {
+    if holds_json(media) {
         // A field that the document does not name is a disagreement as well.
         let place = format!("{place}/{}/schema", escape(media));
         validate(&place, &reply.text, &json!({ "unevaluatedProperties": false }));
@@ -81,15 +80,21 @@ fn check_body(place: &str, event: &Event) {
     let request = event.request();
     let given = request.headers().get("content-type").and_then(|media| media.to_str().ok());
     let media = essence(given.unwrap_or("application/json"));
-    if DOCUMENT.pointer(place).is_none() || media == "multipart/form-data" {
-        return;
-    }
     let body = match request.body() {
         Body::Text(text) => text.clone(),
         Body::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         _ => String::new(),
     };
-    validate(&format!("{place}/{}/schema", escape(media)), &body, &json!({}));
+    let Some(documented) = DOCUMENT.pointer(place) else { return };
+    let is_absent = body.is_empty() && documented["required"] != true;
+    if holds_json(media) && !is_absent {
+        validate(&format!("{place}/content/{}/schema", escape(media)), &body, &json!({}));
+    }
+}
+
+/// Forms are not put together again here.
+fn holds_json(media: &str) -> bool {
+    media == "text/plain" || media.ends_with("json")
 }
 
 /// Validates a JSON text with the schema at a place of the document, and with what is `added` to it.
