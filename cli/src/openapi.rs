@@ -14,7 +14,20 @@ pub fn document() -> OpenApi {
         Some("One-time passcodes, sent and verified from your own AWS account.".into());
     info.contact = None::<Contact>;
     let mut document = OpenApiBuilder::new().info(info).build();
-    for part in [
+    for part in parts() {
+        document.merge(part);
+    }
+    let components = document.components.get_or_insert_default();
+    for name in ["clientId", "clientSecret"] {
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name)));
+        components.add_security_scheme(name, key);
+    }
+    document
+}
+
+/// Each function's part.
+fn parts() -> Vec<OpenApi> {
+    vec![
         otpless_auth_create::openapi(),
         otpless_auth_status::openapi(),
         otpless_order_resend::openapi(),
@@ -35,15 +48,7 @@ pub fn document() -> OpenApi {
         zap_otp_generate::openapi(),
         zap_otp_resend::openapi(),
         zap_otp_verify::openapi(),
-    ] {
-        document.merge(part);
-    }
-    let components = document.components.get_or_insert_default();
-    for name in ["clientId", "clientSecret"] {
-        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name)));
-        components.add_security_scheme(name, key);
-    }
-    document
+    ]
 }
 
 /// Prints the document as JSON.
@@ -51,4 +56,23 @@ pub fn print() -> Result<(), Box<dyn Error>> {
     let json = serde_json::to_string_pretty(&document())?;
     writeln!(std::io::stdout(), "{json}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Of two schemas with one name, the document would have only the first.
+    #[test]
+    fn a_schema_that_several_functions_name_is_the_same_in_all() {
+        let mut known = BTreeMap::new();
+        for part in parts() {
+            for (name, schema) in part.components.expect("schemas").schemas {
+                let schema = serde_json::to_value(schema).expect("a schema is JSON");
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "{name}: give one of them another name");
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod coverage;
 mod otpless_auth_create;
 mod otpless_auth_status;
 mod otpless_order_resend;

@@ -24,7 +24,7 @@ fn deps(world: &World) -> Fakes {
 }
 
 fn call(world: &World, event: &Event) -> Reply {
-    reply(handle(&deps(world), event.request()))
+    reply(event, handle(&deps(world), event.request()))
 }
 
 fn phone() -> Event {
@@ -126,7 +126,9 @@ fn too_many_open_requests_are_a_429() {
 
 #[test]
 fn a_request_lives_as_long_as_was_asked() {
-    for (expiry, seconds) in [(json!(60), 60), (json!(86_400), 86_400), (Value::Null, 900)] {
+    for (expiry, seconds) in
+        [(json!(60), 60), (json!(60.0), 60), (json!(86_400), 86_400), (Value::Null, 900)]
+    {
         let world = World::default();
         let body = json!({ "phoneNumber": "4155550100", "countryCode": "1" });
         let reply = call(&world, &with_body(&with(body, "expiry", &expiry)));

@@ -15,7 +15,7 @@ fn call(world: &World, event: &Event) -> Reply {
         ledgers: world.ledgers.clone(),
         clock: world.clock.clone(),
     };
-    reply(handle(&deps, event.request()))
+    reply(event, handle(&deps, event.request()))
 }
 
 fn recorded(case: &str) -> Event {
@@ -156,4 +156,17 @@ fn a_status_changes_nothing() {
     assert_eq!(world.ledgers.take_calls(), (40, 0));
     assert_eq!(world.ledgers.dump(), before);
     assert!(!before.contains(&code));
+}
+
+#[test]
+fn failures_outside_are_a_503_and_the_caller_can_go_on() {
+    let world = World::default();
+    let (id, _) = world.open_and_send();
+    world.apps.set_down(true);
+    for reply in both(&world, id) {
+        check_shape(&reply);
+        assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));
+    }
+    world.apps.set_down(false);
+    assert_eq!(both(&world, id).map(|reply| reply.status), [200, 200]);
 }

@@ -21,7 +21,7 @@ fn call(world: &World, event: &Event) -> Reply {
         sms: world.sms.clone(),
         email: world.email.clone(),
     };
-    reply(handle(&deps, event.request()))
+    reply(event, handle(&deps, event.request()))
 }
 
 fn recorded() -> Event {

@@ -2,7 +2,7 @@
 
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row, with};
 use otpless_order_send::{Deps, handle};
-use passcode_testkit::{Fault, Verdict, World};
+use passcode_testkit::{Fault, Verdict, World, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) fn call(world: &World, event: &Event) -> Reply {
         sms: world.sms.clone(),
         email: world.email.clone(),
     };
-    reply(handle(&deps, event.request()))
+    reply(event, handle(&deps, event.request()))
 }
 
 pub(crate) fn recorded() -> Event {
@@ -111,7 +111,9 @@ fn without_an_order_every_send_is_its_own() {
 #[test]
 fn the_apps_hash_is_where_androids_retriever_reads_it() {
     let world = World::default();
-    let body = json!({ "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4 });
+    let body = json!({
+        "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4.0, "expiry": 3e2,
+    });
     assert_eq!(call(&world, &recorded().json(&body)).status, 200);
     let text = world.sms.taken().remove(0).1.text;
     assert_eq!(text.lines().last(), Some("FA+9qCX9VSu"), "{text}");
@@ -124,4 +126,17 @@ fn an_order_ends_with_its_life() {
     call(&world, &recorded());
     world.clock.advance(Duration::from_mins(5));
     assert_eq!(call(&world, &recorded()).outcome, "sent", "the name is free again");
+}
+
+#[test]
+fn a_locked_subject_is_told_when_to_come_back() {
+    let world = World::default();
+    for _ in 0..2 {
+        let (id, code) = world.open_and_send();
+        for _ in 0..5 {
+            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        }
+    }
+    let reply = call(&world, &recorded());
+    assert_eq!((row(&reply), reply.retry_after.as_deref()), ((429, "7022"), Some("86400")));
 }

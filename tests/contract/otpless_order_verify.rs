@@ -18,7 +18,7 @@ fn call(world: &World, event: &Event) -> Reply {
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
     };
-    reply(handle(&deps, event.request()))
+    reply(event, handle(&deps, event.request()))
 }
 
 fn recorded() -> Event {

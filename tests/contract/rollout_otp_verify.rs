@@ -17,7 +17,7 @@ fn call(world: &World, event: &Event) -> Reply {
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
     };
-    reply(handle(&deps, event.request()))
+    reply(event, handle(&deps, event.request()))
 }
 
 fn recorded(case: &str) -> Event {
@@ -79,6 +79,25 @@ fn what_is_no_code_is_refused_and_spends_nothing() {
     }
     assert_eq!(world.ledgers.take_calls(), (0, 0));
     assert_eq!(present(&world, id, &code).status, 200);
+}
+
+#[test]
+fn fields_that_the_contract_does_not_know_are_skipped_however_often_they_come() {
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    for is_form in [true, false] {
+        let world = World::default();
+        let (id, code) = world.open_and_send();
+        let event = recorded("json").challenge(&request_id(id));
+        let event = if is_form {
+            let form = [part("a", "1"), part("otp", &code), part("a", "2"), "--b--\r\n".into()];
+            event.header("content-type", "multipart/form-data; boundary=b").body(form.concat())
+        } else {
+            event.body(format!(r#"{{"a":1,"otp":"{code}","a":2}}"#))
+        };
+        assert_eq!(call(&world, &event).status, 200);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Recorded events, changed for the case at hand, and the answers they get.
 
+use crate::document;
 use passcode_http::{Answer, Request};
 use passcode_testkit::schedule::block_on;
 use serde_json::{Value, json};
@@ -99,21 +100,24 @@ pub struct Reply {
     pub outcome: &'static str,
 }
 
-/// Runs a handler that waits only for fakes.
-pub fn reply(handling: impl Future<Output = Answer>) -> Reply {
+/// Runs a handler that waits only for fakes, and holds event and answer against the OpenAPI
+/// document.
+pub fn reply(event: &Event, handling: impl Future<Output = Answer>) -> Reply {
     let answer = block_on(handling);
     let header = |name: &str| {
         answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{answer:?}");
-    Reply {
+    let reply = Reply {
         status: answer.status.as_u16(),
         json: serde_json::from_str(&answer.body).unwrap_or(json!(null)),
         retry_after: header("retry-after"),
         media: header("content-type").unwrap_or_default(),
         text: answer.body,
         outcome: answer.record.outcome,
-    }
+    };
+    document::check(event, &reply);
+    reply
 }
 
 /// The root of the project.

@@ -1,5 +1,6 @@
 //! What the suites share: recorded events and how to change them, answers and how to read them,
-//! and a running stack with a client for it.
+//! the OpenAPI document they are held against, and a running stack with a client for it.
 
+pub mod document;
 pub mod event;
 pub mod stack;

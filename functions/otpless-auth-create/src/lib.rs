@@ -15,6 +15,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::otpless::{self, ErrorBody, Refusal, addresses, request_id},
+    whole,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -45,10 +46,11 @@ pub struct CreateRequest {
     #[schema(example = "91")]
     country_code: Option<String>,
     /// The e-mail address. Required without `phoneNumber`.
-    #[schema(example = "user@example.com", max_length = 320)]
+    #[schema(example = "user@example.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// Seconds that the auth request lives.
     #[schema(minimum = 60, maximum = 86400, default = 900, example = 300)]
+    #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
     /// The app's template for the messages of this auth request.
     #[schema(example = "your-template-id")]

@@ -33,8 +33,13 @@ pub struct Deps<A, L, C> {
 #[into_params(parameter_in = Query)]
 pub struct StatusRequest {
     /// The id that `create` or `initiate` gave.
-    #[param(value_type = String, required)]
-    #[schema(value_type = String, required, example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    #[param(value_type = String, required, pattern = "^ARID_[A-Z2-7]{51}[AQ]$")]
+    #[schema(
+        value_type = String,
+        required,
+        example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA",
+        pattern = "^ARID_[A-Z2-7]{51}[AQ]$"
+    )]
     request_id: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub struct Deps<A, L, K, C, E, S, M> {
 #[serde(rename_all = "camelCase")]
 pub struct OrderResendRequest {
     /// The id that `send` was given, or gave.
-    #[schema(example = "order-42")]
+    #[schema(example = "order-42", pattern = "^[!-~]{1,64}$")]
     order_id: String,
 }
 

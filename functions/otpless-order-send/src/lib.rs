@@ -21,6 +21,7 @@ use passcode_http::{
         otpless::{self, ErrorBody, Refusal, addresses},
         otpless_order::{OrderRef, OrderResponse, order_id},
     },
+    whole,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -52,22 +53,24 @@ pub struct OrderSendRequest {
     #[schema(example = "+14155550100")]
     phone_number: Option<String>,
     /// The e-mail address. Without `phoneNumber`.
-    #[schema(example = "user@example.com", max_length = 320)]
+    #[schema(example = "user@example.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The caller's own name for this send: at most 64 characters. Sent again, it is the same send.
-    #[schema(example = "order-42", max_length = 64)]
+    #[schema(example = "order-42", pattern = "^[!-~]{1,64}$")]
     order_id: Option<String>,
     /// `SMS` or `ALL`; an e-mail address is reached by e-mail whatever stands here.
-    #[schema(default = "SMS", example = "SMS")]
+    #[schema(default = "SMS", example = "SMS", pattern = "^(SMS|ALL)$")]
     channel: Option<String>,
     /// Digits of the code: 4 or 6.
-    #[schema(value_type = Option<u8>, default = 6, example = 6)]
+    #[schema(value_type = Option<u8>, minimum = 4, maximum = 6, multiple_of = 2, default = 6, example = 6)]
+    #[serde(default, deserialize_with = "whole")]
     otp_length: Option<u64>,
     /// Seconds that the code lives: at least 30, and at most 600 of it count.
     #[schema(minimum = 30, maximum = 86400, example = 300)]
+    #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
     /// What the Android app is recognised by: 11 characters at the end of the text message.
-    #[schema(example = "FA+9qCX9VSu")]
+    #[schema(example = "FA+9qCX9VSu", pattern = "^[A-Za-z0-9+/]{11}$")]
     hash: Option<String>,
     /// The app's template for the message.
     template_id: Option<String>,

@@ -40,16 +40,16 @@ pub struct Deps<A, L, K, C, E> {
 #[serde(rename_all = "camelCase")]
 pub struct OrderVerifyRequest {
     /// The id that `send` was given, or gave.
-    #[schema(example = "order-42")]
+    #[schema(example = "order-42", pattern = "^[!-~]{1,64}$")]
     order_id: String,
     /// The digits, as a text.
-    #[schema(value_type = String, required, example = "123456")]
+    #[schema(value_type = String, required, example = "123456", pattern = "\\S")]
     otp: Option<String>,
     /// The phone number that the code was sent to. Without `email`.
     #[schema(example = "+14155550100")]
     phone_number: Option<String>,
     /// The e-mail address that the code was sent to. Without `phoneNumber`.
-    #[schema(example = "user@example.com", max_length = 320)]
+    #[schema(example = "user@example.com", format = "email", max_length = 320)]
     email: Option<String>,
 }
 

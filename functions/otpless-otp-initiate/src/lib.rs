@@ -21,6 +21,7 @@ use passcode_http::{
         self, ErrorBody, Refusal, addresses, authenticate, brings_credentials, parse_request_id,
         request_id,
     },
+    whole,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -49,22 +50,27 @@ pub struct Deps<A, L, K, C, E, S, M> {
 #[serde(rename_all = "camelCase")]
 pub struct InitiateRequest {
     /// An auth request that `create` made. Its holder needs no credentials.
-    #[schema(example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    #[schema(
+        example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA",
+        pattern = "^ARID_[A-Z2-7]{51}[AQ]$"
+    )]
     request_id: Option<String>,
     /// The phone number with its country code. Without `requestId`.
     #[schema(example = "+14155550100")]
     phone_number: Option<String>,
     /// The e-mail address. Without `requestId`.
-    #[schema(example = "user@example.com", max_length = 320)]
+    #[schema(example = "user@example.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address.
-    #[schema(value_type = Vec<String>, required, example = json!(["SMS"]), min_items = 1)]
+    #[schema(value_type = Vec<InitiateChannel>, required, example = json!(["SMS"]), min_items = 1)]
     channels: Option<Vec<String>>,
     /// Digits of the code: 4 or 6. Heeded from callers with credentials only.
-    #[schema(value_type = Option<u8>, example = 6)]
+    #[schema(value_type = Option<u8>, minimum = 4, maximum = 6, multiple_of = 2, example = 6)]
+    #[serde(default, deserialize_with = "whole")]
     otp_length: Option<u64>,
     /// Seconds that the code lives: at least 30, and at most 600 of it count.
     #[schema(minimum = 30, maximum = 86400, example = 300)]
+    #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
     /// The caller's own data: texts by name. Nothing of it is kept.
     #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
@@ -72,6 +78,16 @@ pub struct InitiateRequest {
     /// The language of the message (BCP 47); the app's where absent.
     #[schema(example = "de")]
     locale: Option<String>,
+}
+
+/// A channel that exists here.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum InitiateChannel {
+    /// For a phone number.
+    Sms,
+    /// For an e-mail address.
+    Email,
 }
 
 /// The request whose code went out.

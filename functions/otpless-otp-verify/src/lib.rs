@@ -36,10 +36,15 @@ pub struct Deps<A, L, K, C, E> {
 #[serde(rename_all = "camelCase")]
 pub struct VerifyOtpRequest {
     /// The id that `create` or `initiate` gave.
-    #[schema(value_type = String, required, example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    #[schema(
+        value_type = String,
+        required,
+        example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA",
+        pattern = "^ARID_[A-Z2-7]{51}[AQ]$"
+    )]
     request_id: Option<String>,
     /// The digits, as a text.
-    #[schema(value_type = String, required, example = "123456")]
+    #[schema(value_type = String, required, example = "123456", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
     otp: Option<String>,
 }
 

@@ -40,7 +40,7 @@ pub struct Deps<L, K, C, E> {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct VerifyRequest {
     /// The digits, as a text.
-    #[schema(example = "123456")]
+    #[schema(example = "123456", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
     otp: String,
 }
 

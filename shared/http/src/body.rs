@@ -3,8 +3,12 @@
 use crate::{Body, Request, header_text};
 use mediatype::MediaType;
 use multer::{Multipart, bytes::Bytes};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, error::Category};
+use serde::{
+    Deserialize as _, Deserializer,
+    de::{DeserializeOwned, Error as _, value::MapDeserializer},
+};
+use serde_json::{Number, Value, error::Category};
+use std::str::FromStr;
 use thiserror::Error;
 
 /// The largest body that is looked at, in bytes.
@@ -137,14 +141,30 @@ async fn form<T: DeserializeOwned>(content_type: &str, bytes: &[u8]) -> Result<T
     let chunk = Ok::<_, std::convert::Infallible>(Bytes::copy_from_slice(bytes));
     let stream = futures_util::stream::iter([chunk]);
     let mut parts = Multipart::new(stream, boundary);
-    let mut fields = Map::new();
+    let mut fields = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(|_| SYNTAX)? {
         let name = part.name().ok_or(SYNTAX)?.to_owned();
         let value = part.bytes().await.map_err(|_| SYNTAX)?;
         let value = String::from_utf8(value.to_vec()).map_err(|_| SYNTAX)?;
-        if fields.insert(name, Value::String(value)).is_some() {
-            return Err(BodyError::Fields("duplicate field in the form".to_owned()));
-        }
+        fields.push((name, Value::String(value)));
     }
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(explain)
+    // Pairs, not a map: the struct itself refuses a field that stands there twice, and skips those
+    // that it does not know.
+    serde_path_to_error::deserialize(MapDeserializer::new(fields.into_iter())).map_err(explain)
+}
+
+/// Reads a whole number, or none, for `#[serde(default, deserialize_with)]`. To JSON, `60.0` and `6e1`
+/// are the number 60.
+pub fn whole<'de, D, N>(reader: D) -> Result<Option<N>, D::Error>
+where
+    D: Deserializer<'de>,
+    N: FromStr,
+{
+    let Some(number) = Option::<Number>::deserialize(reader)? else { return Ok(None) };
+    // A float prints as digits alone exactly where it is whole.
+    let text = match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string(),
+        _ => number.to_string(),
+    };
+    text.parse().map(Some).map_err(|_| D::Error::custom("not a whole number in range"))
 }

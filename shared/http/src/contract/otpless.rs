@@ -38,11 +38,15 @@ pub struct ErrorBody {
     pub message: &'static str,
     /// The code of the error table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "7102", value_type = Option<String>)]
+    #[schema(example = "7102", value_type = String, required = false)]
     pub error_code: Option<&'static str>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "Request error: Invalid phone number", value_type = Option<String>)]
+    #[schema(
+        example = "Request error: Invalid phone number",
+        value_type = String,
+        required = false
+    )]
     pub description: Option<Cow<'static, str>>,
 }
 

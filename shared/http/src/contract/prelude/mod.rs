@@ -28,6 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The body of every Prelude error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PreludeError)]
 pub struct ErrorBody {
     /// What is wrong.
     #[schema(example = "bad_request")]
