@@ -1,6 +1,7 @@
 //! Recorded events, changed for the case at hand, and the answers they get.
 
 use crate::document;
+use lambda_http::http::HeaderMap;
 use passcode_http::{Answer, Request};
 use passcode_testkit::schedule::block_on;
 use serde_json::{Value, json};
@@ -96,8 +97,18 @@ pub struct Reply {
     pub retry_after: Option<String>,
     /// The content type.
     pub media: String,
+    /// All headers.
+    pub headers: HeaderMap,
     /// How the log says it ended.
     pub outcome: &'static str,
+}
+
+impl Reply {
+    /// A header that is there once and readable.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 /// Runs a handler that waits only for fakes, and holds event and answer against the OpenAPI
@@ -107,12 +118,18 @@ pub fn reply(event: &Event, handling: impl Future<Output = Answer>) -> Reply {
     let header = |name: &str| {
         answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
-    assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{answer:?}");
+    let cached = if event.0["rawPath"] == "/.well-known/jwks.json" && answer.status == 200 {
+        "public, max-age=300"
+    } else {
+        "no-store"
+    };
+    assert_eq!(header("cache-control").as_deref(), Some(cached), "{answer:?}");
     let reply = Reply {
         status: answer.status.as_u16(),
         json: serde_json::from_str(&answer.body).unwrap_or(json!(null)),
         retry_after: header("retry-after"),
         media: header("content-type").unwrap_or_default(),
+        headers: answer.headers.clone(),
         text: answer.body,
         outcome: answer.record.outcome,
     };

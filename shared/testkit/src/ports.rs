@@ -265,11 +265,15 @@ impl LoadKeyring for FakeKeyring {
 
 /// A clock that moves when told to. Sleeping gives way but takes no time.
 #[derive(Clone, Debug)]
-pub struct FakeClock(Arc<AtomicU64>);
+pub struct FakeClock {
+    millis: Arc<AtomicU64>,
+    slept: Arc<Mutex<Duration>>,
+}
 
 impl Default for FakeClock {
     fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(1_800_000_000_000)))
+        let millis = Arc::new(AtomicU64::new(1_800_000_000_000));
+        Self { millis, slept: Arc::default() }
     }
 }
 
@@ -277,16 +281,22 @@ impl FakeClock {
     /// Moves the clock forward.
     pub fn advance(&self, span: Duration) {
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.millis.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// How long it was slept by, all in all.
+    pub fn slept(&self) -> Duration {
+        *lock(&self.slept)
     }
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
     }
 
-    async fn sleep(&self, _: Duration) {
+    async fn sleep(&self, span: Duration) {
+        *lock(&self.slept) += span;
         give_way().await;
     }
 }

@@ -2,7 +2,7 @@
 //! preflights of both.
 
 use utoipa::openapi::{
-    OpenApi, PathItem, ResponseBuilder, ResponsesBuilder, path::OperationBuilder,
+    Content, OpenApi, PathItem, Ref, ResponseBuilder, ResponsesBuilder, path::OperationBuilder,
 };
 
 /// Adds the older path of an endpoint, if it has one, and its preflights.
@@ -26,7 +26,9 @@ fn with_preflight(mut item: PathItem) -> PathItem {
     let post = item.post.as_ref().and_then(|post| post.operation_id.as_deref());
     let id = format!("{}-preflight", post.unwrap_or_default());
     let allowed = ResponseBuilder::new().description("The page may call").build();
-    let refused = ResponseBuilder::new().description("`origin_not_allowed`").build();
+    let error = Content::new(Some(Ref::from_schema_name("PreludeError")));
+    let refused = ResponseBuilder::new().description("`origin_not_allowed`");
+    let refused = refused.content("application/json", error).build();
     let responses = ResponsesBuilder::new().response("204", allowed).response("403", refused);
     let preflight = OperationBuilder::new()
         .operation_id(Some(id))

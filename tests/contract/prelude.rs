@@ -1,0 +1,151 @@
+//! What the Prelude functions have in common: the stack of fakes, who may call, and what an error is.
+
+use passcode_domain::{
+    App, ChallengeId, Timestamp,
+    app::StepUp,
+    open::Open,
+    ports::Clock as _,
+    proof::ChallengeToken,
+    verification_token::{Flow, VerificationToken},
+};
+use passcode_testkit::{
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, World, ada,
+    schedule::block_on,
+};
+use passcode_tests::event::{Event, Reply, reply};
+use prelude_session_otp_check as check;
+use prelude_session_otp_create as create;
+use prelude_session_otp_retry as retry;
+
+type Create =
+    create::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
+type Retry =
+    retry::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
+type Check = check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+
+pub(crate) fn call_create(world: &World, event: &Event) -> Reply {
+    let deps = Create {
+        apps: world.apps.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        sms: world.sms.clone(),
+        email: world.email.clone(),
+        default_app: "demo".parse().ok(),
+    };
+    reply(event, create::handle(&deps, event.request()))
+}
+
+pub(crate) fn call_retry(world: &World, event: &Event) -> Reply {
+    let deps = Retry {
+        apps: world.apps.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        sms: world.sms.clone(),
+        email: world.email.clone(),
+        default_app: "demo".parse().ok(),
+    };
+    reply(event, retry::handle(&deps, event.request()))
+}
+
+pub(crate) fn call_check(world: &World, event: &Event) -> Reply {
+    let deps = Check {
+        apps: world.apps.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        default_app: "demo".parse().ok(),
+    };
+    reply(event, check::handle(&deps, event.request()))
+}
+
+/// Asks for a code for Ada's phone: the verification token, and the code.
+pub(crate) fn asked(world: &World) -> (String, String) {
+    let reply = call_create(world, &Event::recorded("prelude-session-otp-create", "phone"));
+    assert_eq!(reply.status, 204, "{reply:?}");
+    (reply.header("x-verification-token").unwrap().to_owned(), world.last_code())
+}
+
+/// A challenge of Ada's phone that waits for its first code, as a step-up opens it, and its
+/// challenge token.
+pub(crate) fn stepping_up(world: &World) -> (ChallengeId, String) {
+    let id = world.open();
+    (id, challenge_token(world, id, world.clock.now()))
+}
+
+pub(crate) fn challenge_token(world: &World, id: ChallengeId, now: Timestamp) -> String {
+    let step_up: StepUp = world.app.step_up["transfer"];
+    let scope = ("transfer", step_up);
+    let token = ChallengeToken::for_step_up(&world.app.id, &ada().id, id, scope, now);
+    passcode_jwt::sign(world.keys(), &token).unwrap()
+}
+
+/// A verification token of the demo app.
+pub(crate) fn verification_token(world: &World, id: ChallengeId, flow: Flow) -> String {
+    VerificationToken { id, flow }.print(world.keys(), &world.app.id)
+}
+
+/// The same, by an app that is not the one asked.
+pub(crate) fn foreign_token(world: &World, id: ChallengeId) -> String {
+    let eve = App { id: "eve".parse().unwrap(), ..(*world.app).clone() };
+    VerificationToken { id, flow: Flow::Standalone }.print(world.keys(), &eve.id)
+}
+
+/// A challenge that is nobody's.
+pub(crate) fn unknown(world: &World) -> ChallengeId {
+    let life = std::time::Duration::from_mins(15);
+    Open::new(&world.app, world.keys(), &world.entropy, World::phone().into(), life).id
+}
+
+/// The code of a Prelude error, whose shape is checked.
+pub(crate) fn error(reply: &Reply) -> (u16, &str) {
+    assert_eq!(reply.media, "application/json");
+    assert!(reply.json["type"].is_string(), "{reply:?}");
+    let is_internal = reply.json["code"] == "internal";
+    assert_eq!(is_internal, reply.status == 500, "{reply:?}");
+    (reply.status, reply.json["code"].as_str().unwrap())
+}
+
+/// What every browser's endpoint does about origins.
+pub(crate) fn minds_origins(event: &Event, preflight: &Event, call: impl Fn(&Event) -> Reply) {
+    for origin in ["https://evil.example", "null", "*", "", "https://shop.example.evil.example"] {
+        for event in [event, preflight] {
+            let reply = call(&event.clone().header("origin", origin));
+            assert_eq!(error(&reply), (403, "origin_not_allowed"), "{origin}");
+            assert_eq!(reply.header("access-control-allow-origin"), None);
+        }
+    }
+    let reply = call(preflight);
+    assert_eq!((reply.status, reply.text.as_str()), (204, ""));
+    for (name, expected) in [
+        ("access-control-allow-origin", "https://shop.example"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-allow-methods", "POST"),
+        ("vary", "origin"),
+    ] {
+        assert_eq!(reply.header(name), Some(expected), "{name}");
+    }
+    for (origin, shown) in [
+        (Some("https://shop.example"), Some("https://shop.example")),
+        (Some("https://api.example.com"), Some("https://api.example.com")),
+        (None, None),
+    ] {
+        let reply = call(&event.clone().header("origin", origin));
+        assert_ne!(reply.status, 403, "{origin:?}: its own host's, or no browser's");
+        assert_eq!(reply.header("access-control-allow-origin"), shown);
+    }
+}
+
+/// An app that is nowhere, and a store that does not answer.
+pub(crate) fn needs_an_app(world: &World, event: &Event, call: impl Fn(&Event) -> Reply) {
+    world.apps.set_down(true);
+    let reply = call(event);
+    assert_eq!((error(&reply), reply.retry_after.as_deref()), ((500, "internal"), Some("1")));
+    world.apps.set_down(false);
+    block_on(passcode_domain::ports::DeleteApps::delete_app(&world.apps, &world.app.id)).unwrap();
+    assert_eq!(error(&call(event)), (400, "bad_request"), "no app is known by this host");
+}

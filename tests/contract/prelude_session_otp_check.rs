@@ -1,0 +1,198 @@
+//! `POST /v1/session/otp/check`.
+
+use crate::prelude::{
+    asked, call_check, call_create, error, foreign_token, minds_origins, needs_an_app, stepping_up,
+    unknown, verification_token,
+};
+use passcode_domain::{
+    Keyring,
+    proof::{GrantMode, Purpose, Step},
+    verification_token::Flow,
+};
+use passcode_testkit::{FakeKeyring, Fault, USER_ID, World};
+use passcode_tests::event::{Event, Reply};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+fn recorded(case: &str) -> Event {
+    Event::recorded("prelude-session-otp-check", case)
+}
+
+fn present(world: &World, token: &str, code: &str) -> Reply {
+    let event = recorded("header").header("x-verification-token", token);
+    call_check(world, &event.json(&json!({ "code": code })))
+}
+
+fn present_step(world: &World, token: &str, body: &Value) -> Reply {
+    call_check(world, &recorded("step-up").header("x-verification-token", token).json(body))
+}
+
+#[test]
+fn pages_of_other_sites_are_refused() {
+    let world = World::default();
+    minds_origins(&recorded("header"), &recorded("preflight"), |e| call_check(&world, e));
+    needs_an_app(&world, &recorded("header"), |e| call_check(&world, e));
+}
+
+#[test]
+fn what_is_no_request_is_refused_and_spends_nothing() {
+    let world = World::default();
+    let (token, _) = asked(&world);
+    let event = || recorded("header").header("x-verification-token", token.as_str());
+    world.ledgers.take_calls();
+    for event in [
+        event().body(""),
+        event().body("[]"),
+        event().json(&json!({})),
+        event().json(&json!({ "code": 123_456 })),
+        event().json(&json!({ "code": "123456", "challenge_token": 1 })),
+        event().header("content-type", "text/plain"),
+    ] {
+        assert_eq!(error(&call_check(&world, &event)), (400, "bad_request"));
+    }
+    for code in ["", "12.34", "1234567890123"] {
+        assert_eq!(error(&present(&world, &token, code)), (400, "bad_check_code"), "{code}");
+    }
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
+}
+
+#[test]
+fn tokens_that_were_not_made_here_are_refused_without_asking_the_store() {
+    let world = World::default();
+    let (token, code) = asked(&world);
+    let id = token.split_once('.').unwrap().0;
+    let foreign = foreign_token(&world, id.parse().unwrap());
+    world.ledgers.take_calls();
+    for odd in ["", "abc", id, &token[..token.len() - 1], &token.to_lowercase(), &foreign] {
+        let reply = present(&world, odd, &code);
+        assert_eq!(error(&reply), (400, "invalid_verification_token"), "{odd}");
+    }
+    let none = recorded("header").header("x-verification-token", None);
+    let reply = call_check(&world, &none);
+    assert_eq!(error(&reply), (400, "invalid_verification_token"), "neither header nor cookie");
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
+    assert_eq!(present(&world, &token, &code).status, 200);
+}
+
+#[test]
+fn wrong_expired_exhausted_and_unknown_answer_alike() {
+    let world = World::default();
+    let (token, code) = asked(&world);
+    let incorrect = present(&world, &token, &World::wrong(&code));
+    for _ in 0..4 {
+        present(&world, &token, &World::wrong(&code));
+    }
+    let exhausted = present(&world, &token, &code);
+    let (token, code) = asked(&world);
+    world.clock.advance(Duration::from_secs(601));
+    let expired = present(&world, &token, &code);
+    let nowhere = verification_token(&world, unknown(&world), Flow::Standalone);
+    let unknown = present(&world, &nowhere, &code);
+    for (reply, outcome) in [
+        (&incorrect, "incorrect"),
+        (&exhausted, "exhausted"),
+        (&expired, "expired"),
+        (&unknown, "not found"),
+    ] {
+        assert_eq!((error(reply), reply.outcome), ((400, "bad_check_code"), outcome));
+        assert_eq!((&reply.text, &reply.headers), (&incorrect.text, &incorrect.headers));
+    }
+}
+
+#[test]
+fn the_right_code_is_a_proof_once() {
+    let world = World::default();
+    let (token, code) = asked(&world);
+    let reply = present(&world, &token, &code);
+    assert_eq!((reply.status, reply.outcome), (200, "verified"));
+    let text = reply.json["challenge_token"].as_str().unwrap();
+    let proof = passcode_jwt::read(world.keys(), text).unwrap();
+    assert_eq!(proof.aud, world.app.id);
+    assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::Login));
+    assert_eq!((proof.grant_mode, proof.scope), (GrantMode::SessionStart, None));
+    assert!(proof.sub.starts_with("cred_") && proof.exp - proof.iat == 300);
+    assert_eq!(error(&present(&world, &token, &code)), (409, "token_reused"));
+    let create = Event::recorded("prelude-session-otp-create", "step-up");
+    let again = call_create(&world, &create.json(&json!({ "challenge_token": text })));
+    assert_eq!(error(&again), (400, "invalid_challenge_token"), "a proof is no challenge");
+}
+
+#[test]
+fn the_cookie_serves_where_there_is_no_header() {
+    for name in ["__verification-login_demo", "__Host-verification-login_demo"] {
+        let world = World::default();
+        let (token, code) = asked(&world);
+        let mut event = recorded("cookie").json(&json!({ "code": code }));
+        event.0["cookies"] = json!(["theme=dark", format!("{name}={token}")]);
+        assert_eq!(call_check(&world, &event).status, 200, "{name}");
+    }
+    let world = World::default();
+    let (token, code) = asked(&world);
+    let mut event = recorded("cookie").json(&json!({ "code": code }));
+    event.0["cookies"] = json!([format!("__verification-login_eve={token}")]);
+    let reply = call_check(&world, &event);
+    assert_eq!(error(&reply), (400, "invalid_verification_token"), "another app's cookie");
+}
+
+#[test]
+fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
+    let world = World::default();
+    let (id, challenge) = stepping_up(&world);
+    let create = Event::recorded("prelude-session-otp-create", "step-up");
+    let sent = call_create(&world, &create.json(&json!({ "challenge_token": challenge })));
+    let token = sent.header("x-verification-token").unwrap().to_owned();
+    let code = world.last_code();
+    let (_, other) = stepping_up(&world);
+    let (standalone, _) = asked(&world);
+    let as_standalone = verification_token(&world, id, Flow::Standalone);
+    for (token, body, expected) in [
+        (&token, json!({ "code": code }), "invalid_challenge_token"),
+        (&token, json!({ "code": code, "challenge_token": "a.b.c" }), "invalid_challenge_token"),
+        (&token, json!({ "code": code, "challenge_token": other }), "token_mismatch"),
+        (&standalone, json!({ "code": code, "challenge_token": challenge }), "token_mismatch"),
+        (&as_standalone, json!({ "code": code, "challenge_token": challenge }), "token_mismatch"),
+    ] {
+        assert_eq!(error(&present_step(&world, token, &body)), (400, expected), "{body}");
+    }
+    let body = json!({ "code": code, "challenge_token": challenge });
+    let reply = present_step(&world, &token, &body);
+    let proof = passcode_jwt::read(world.keys(), reply.json["challenge_token"].as_str().unwrap());
+    let proof = proof.unwrap();
+    assert_eq!((proof.sub.as_str(), proof.scope.as_deref()), (USER_ID, Some("transfer")));
+    assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::StepUp));
+    assert_eq!((proof.grant_mode, proof.challenge_id), (GrantMode::SingleUse, id));
+    assert_eq!(error(&present_step(&world, &token, &body)), (409, "token_reused"));
+    world.clock.advance(Duration::from_mins(15));
+    let late = present_step(&world, &token, &body);
+    assert_eq!(error(&late), (400, "expired_challenge_token"));
+}
+
+#[test]
+fn a_function_that_has_not_heard_of_a_rotation_asks_before_it_refuses() {
+    let world = World::default();
+    let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
+    let rotated = Keyring::rotated(secret, "another-secret-of-at-least-32-characters").unwrap();
+    let rotated = Some(Arc::new(Keyring::from_secret(&rotated).unwrap()));
+    let ahead = FakeKeyring { in_hand: rotated.clone(), stored: rotated.clone() };
+    let behind = FakeKeyring { in_hand: world.keyring.in_hand.clone(), stored: rotated };
+    let world = World { keyring: ahead, ..world };
+    let (token, code) = asked(&world);
+    let world = World { keyring: behind, ..world };
+    assert_eq!(present(&world, &token, &code).status, 200);
+}
+
+#[test]
+fn failures_outside_are_internal_and_the_caller_can_go_on() {
+    let world = World::default();
+    let (token, code) = asked(&world);
+    for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
+        world.ledgers.fail_stores(faults);
+        let reply = present(&world, &token, &code);
+        assert_eq!((error(&reply), reply.retry_after.as_deref()), ((500, "internal"), Some("1")));
+    }
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    assert_eq!(error(&present(&no_keys, &token, &code)), (500, "internal"));
+    let older = Event::recorded("prelude-session-otp-check", "older");
+    let older = older.header("x-verification-token", token.as_str()).json(&json!({ "code": code }));
+    assert_eq!(call_check(&world, &older).status, 200, "by the older path as well");
+}

@@ -1,0 +1,155 @@
+//! `POST /v1/session/stepup/request`.
+
+use crate::{
+    prelude::{error, minds_origins, needs_an_app},
+    shared::with,
+};
+use passcode_domain::{
+    App,
+    ports::{Clock as _, StoreUsers as _},
+    proof::{GrantMode, Purpose, Step},
+    status::{self, Status},
+    user::User,
+};
+use passcode_testkit::{
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, Fault,
+    USER_ID, World, ada, demo_app, schedule::block_on,
+};
+use passcode_tests::event::{Event, Reply, reply};
+use prelude_stepup_request::{Deps, handle};
+use serde_json::{Value, json};
+
+type Fakes =
+    Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+
+fn call(world: &World, event: &Event) -> Reply {
+    let deps = Fakes {
+        apps: world.apps.clone(),
+        users: world.users.clone(),
+        tokens: world.tokens.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        default_app: "demo".parse().ok(),
+    };
+    reply(event, handle(&deps, event.request()))
+}
+
+fn recorded() -> Event {
+    Event::recorded("prelude-stepup-request", "request")
+}
+
+fn ask(world: &World, body: &Value) -> Reply {
+    call(world, &recorded().json(body))
+}
+
+#[test]
+fn pages_of_other_sites_and_strangers_are_refused() {
+    let world = World::default();
+    let preflight = Event::recorded("prelude-stepup-request", "preflight");
+    minds_origins(&recorded(), &preflight, |event| call(&world, event));
+    for authorization in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic YTpi")] {
+        let reply = call(&world, &recorded().header("authorization", authorization));
+        assert_eq!(error(&reply), (401, "unauthorized"), "{authorization:?}");
+    }
+    let forged = recorded().header("authorization", "Bearer forged");
+    assert_eq!(error(&call(&world, &forged)), (401, "unauthorized"));
+    needs_an_app(&world, &recorded(), |event| call(&world, event));
+}
+
+#[test]
+fn what_is_no_request_is_refused_and_opens_nothing() {
+    let world = World::default();
+    let good = json!({ "scope": "transfer" });
+    let many: serde_json::Map<_, _> = (0..6).map(|n| (format!("k{n}"), json!("v"))).collect();
+    for body in [
+        json!({}),
+        json!({ "scope": "" }),
+        json!({ "scope": "a b" }),
+        json!({ "scope": "a".repeat(129) }),
+        json!({ "scope": 5 }),
+        with(good.clone(), "metadata", &json!({ "a": 1 })),
+        with(good.clone(), "metadata", &json!({ "a": "v".repeat(33) })),
+        with(good.clone(), "metadata", &json!({ "a-longer-name": "v" })),
+        with(good.clone(), "metadata", &json!(many)),
+        with(good.clone(), "metadata", &json!({ "identifier": "v".repeat(321) })),
+        with(good.clone(), "dispatch_id", &json!(5)),
+    ] {
+        assert_eq!(error(&ask(&world, &body)), (400, "bad_request"), "{body}");
+    }
+    let other = json!({ "scope": "admin" });
+    assert_eq!(error(&ask(&world, &other)), (403, "scope_not_allowed"));
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
+}
+
+#[test]
+fn an_app_that_is_not_set_up_for_it_says_so() {
+    for app in [
+        App { issuer: None, ..demo_app() },
+        App { step_up: std::collections::BTreeMap::new(), ..demo_app() },
+    ] {
+        let world = World::of(app);
+        assert_eq!(error(&call(&world, &recorded())), (400, "not_configured"));
+    }
+    let world = World::of(App { blocked: true, ..demo_app() });
+    assert_eq!(error(&call(&world, &recorded())), (403, "auth_blocked"));
+}
+
+#[test]
+fn nobody_steps_up_without_an_address() {
+    let world = World::default();
+    let stranger = recorded().header("authorization", "Bearer nobody|openid");
+    let unknown = call(&world, &stranger);
+    assert_eq!((unknown.status, &unknown.json), (200, &json!({ "status": "block" })));
+    block_on(world.users.store_user(&User { phone: None, ..ada() })).unwrap();
+    assert_eq!(call(&world, &recorded()).json, unknown.json);
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
+}
+
+#[test]
+fn the_token_says_which_step_comes_next() {
+    let world = World::default();
+    for (scope, step, mode) in [
+        ("transfer", Step::VerifySms, GrantMode::SingleUse),
+        ("email:change", Step::VerifyEmail, GrantMode::SessionBound),
+    ] {
+        let reply = ask(&world, &json!({ "scope": scope, "metadata": { "amount": "20" } }));
+        assert_eq!((reply.status, &reply.json["status"]), (200, &json!("review")));
+        let text = reply.json["challenge_token"].as_str().unwrap();
+        let token = passcode_jwt::read(world.keys(), text).unwrap();
+        assert_eq!((token.aud.as_str(), token.sub.as_str()), ("demo", USER_ID));
+        assert_eq!((token.current_step, token.grant_mode), (step, mode));
+        assert_eq!((token.purpose, token.scope.as_deref()), (Purpose::StepUp, Some(scope)));
+        assert_eq!(token.exp - token.iat, 900);
+        let (id, now) = (token.challenge_id, world.clock.now());
+        let status = block_on(status::status(&world.ledgers, &world.app.id, id, now)).unwrap();
+        assert_eq!(status, Status::NotSent);
+    }
+}
+
+#[test]
+fn failures_outside_are_internal_and_the_caller_can_go_on() {
+    let world = World::default();
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    assert_eq!(error(&call(&world, &recorded())), (500, "internal"));
+    world.users.set_down(true);
+    assert_eq!(error(&call(&world, &recorded())), (500, "internal"));
+    world.users.set_down(false);
+    world.tokens.set_down(true);
+    assert_eq!(error(&call(&world, &recorded())), (500, "internal"), "a dead issuer");
+    world.tokens.set_down(false);
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    assert_eq!(error(&call(&no_keys, &recorded())), (500, "internal"));
+    assert_eq!(call(&world, &recorded()).status, 200);
+}
+
+#[test]
+fn open_challenges_have_an_end() {
+    let world = World::default();
+    for _ in 0..8 {
+        world.open_and_send();
+    }
+    let reply = call(&world, &recorded());
+    assert_eq!((error(&reply), reply.retry_after.as_deref()), ((429, "rate_limited"), Some("900")));
+}
