@@ -23,7 +23,8 @@ use passcode_domain::{
 use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable, UserTable};
 use passcode_runtime::{SystemClock, SystemEntropy};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance, demo_app,
+    FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance,
+    demo_app,
 };
 use passcode_tests::event::root;
 use std::{
@@ -53,6 +54,8 @@ async fn the_fakes_keep_the_promises() {
     conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
     conformance::apps(&FakeApps::default()).await;
     conformance::users(&FakeUsers::default()).await;
+    let both = FakeChanges::default();
+    conformance::changes(&both.ledgers, &both.users, &both, &FakeEntropy::default()).await;
     conformance::clock(&FakeClock::default()).await;
     conformance::entropy(&FakeEntropy::default());
 }
@@ -108,6 +111,7 @@ async fn the_embedded_dynamodb_keeps_the_promises() {
     let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
     conformance::apps(&apps).await;
     conformance::users(&user_table(&stack.dynamodb)).await;
+    check_changes(&stack.dynamodb).await;
 }
 
 #[tokio::test]
@@ -234,6 +238,12 @@ async fn sixty_four_right_codes_are_one_success() {
     assert_eq!(successes, 1);
 }
 
+async fn check_changes(url: &str) {
+    let changes = UserChanges::new(&aws_at(url), "ChallengeTable".into(), "UserTable".into());
+    let (ledgers, users) = (challenge_table(url), user_table(url));
+    conformance::changes(&ledgers, &users, &changes, &SystemEntropy).await;
+}
+
 /// Users that all want one name, which another has just given up: one gets it, and it leads there.
 async fn check_name_rush(url: &str, name: &str) {
     let users = user_table(url);
@@ -317,6 +327,7 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
     conformance::users(&user_table(&url)).await;
+    check_changes(&url).await;
     check_name_rush(&url, "given-up").await;
     let lossy = losing_the_first_answer(url.clone()).await;
     let ledger = passcode_domain::Ledger::new(World::default().app.id.clone());

@@ -5,12 +5,13 @@ use crate::{World, demo_app};
 use passcode_domain::{
     App, Ledger, SubjectKey,
     app::SecretHash,
+    change_pin::Change,
     message::{Email, Sms},
     open,
     ports::{
-        Clock, CourierError, DeleteApps, DeleteUsers, EmailCourier, Entropy, LoadApps, LoadKeyring,
-        LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError,
-        StoreUsers,
+        ChangeUsers, Clock, CourierError, DeleteApps, DeleteUsers, EmailCourier, Entropy, LoadApps,
+        LoadKeyring, LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers,
+        StoreUserError, StoreUsers,
     },
     user::{HashedSecret, User, UserId, Username},
 };
@@ -57,6 +58,39 @@ pub async fn ledgers<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl En
 
     let other = store.load(&somebody(entropy)).await.expect("loads");
     assert_eq!(other.ledger, None, "subjects do not see each other");
+}
+
+/// The promises of [`ChangeUsers`], beside a store of ledgers and one of users that it changes.
+pub async fn changes<L, U, G>(ledgers: &L, users: &U, changes: &G, entropy: &impl Entropy)
+where
+    L: LoadLedgers + StoreLedgers,
+    U: LoadUsers + StoreUsers,
+    G: ChangeUsers,
+{
+    let world = World::default();
+    let key = somebody(entropy);
+    let before = a_user("conformance", "change/1", "changing");
+    users.store_user(&before).await.expect("stores");
+    let after = User { pin: Some(HashedSecret::decoy()), ..before.clone() };
+    let change = Change { before: before.clone(), after: after.clone() };
+    let user = async || users.load_user(&before.app, &before.id).await.expect("loads");
+
+    let early = changes.change_user(&key, &a_ledger(&world, 1), 7, &change).await;
+    assert!(matches!(early, Err(StoreError::Conflict)), "a ledger that has changed");
+    assert_eq!(user().await.as_ref(), Some(&before), "and so the user has not");
+
+    let stranger = Change { before: after.clone(), after: after.clone() };
+    let late = changes.change_user(&key, &a_ledger(&world, 1), 0, &stranger).await;
+    assert!(matches!(late, Err(StoreError::Conflict)), "a user who has changed");
+    assert_eq!(ledgers.load(&key).await.expect("loads").ledger, None, "and so no ledger is stored");
+
+    let ledger = a_ledger(&world, 1);
+    let version = changes.change_user(&key, &ledger, 0, &change).await.expect("both are stored");
+    let loaded = ledgers.load(&key).await.expect("loads");
+    assert_eq!((loaded.ledger, loaded.version), (Some(ledger), version));
+    assert_eq!(user().await, Some(after), "every field survives");
+    let next = ledgers.store(&key, &a_ledger(&world, 2), version).await;
+    assert!(next.is_ok(), "the version is the ledger's own");
 }
 
 /// The promises of [`LoadApps`], [`StoreApps`] and [`DeleteApps`].
