@@ -12,3 +12,7 @@ mod otpless_otp_initiate;
 mod otpless_otp_verify;
 mod rollout_otp_verify;
 mod shared;
+mod zap_otp_generate;
+mod zap_otp_resend;
+mod zap_otp_verify;
+mod zap_shared;

@@ -4,3 +4,4 @@ mod administration;
 mod first_path;
 mod leaks;
 mod local_stack;
+mod zap;
