@@ -499,7 +499,7 @@ fn keys_are_fetched_once_an_hour() {
     for _ in 0..50 {
         world.reads(&token);
     }
-    world.advance(Duration::from_mins(60) - Duration::from_millis(1));
+    world.advance(Duration::from_hours(1) - Duration::from_millis(1));
     world.reads(&token);
     assert_eq!(world.take_asked(), 1);
     world.publish(&json!([]));
