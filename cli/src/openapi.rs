@@ -3,7 +3,7 @@
 use std::{error::Error, io::Write as _};
 use utoipa::openapi::{
     Contact, Info, OpenApi, OpenApiBuilder,
-    security::{ApiKey, ApiKeyValue, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
 /// The document of every endpoint (OpenAPI 3.1).
@@ -22,6 +22,8 @@ pub fn document() -> OpenApi {
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name)));
         components.add_security_scheme(name, key);
     }
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.add_security_scheme("bearer", bearer);
     document
 }
 

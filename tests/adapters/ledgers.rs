@@ -20,7 +20,7 @@ use passcode_domain::{
     user::User,
     verify::{self, Outcome},
 };
-use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable, UserTable};
+use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable, UserChanges, UserTable};
 use passcode_runtime::{SystemClock, SystemEntropy};
 use passcode_testkit::{
     FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance,

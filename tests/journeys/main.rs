@@ -5,3 +5,4 @@ mod first_path;
 mod leaks;
 mod local_stack;
 mod prelude;
+mod zap;

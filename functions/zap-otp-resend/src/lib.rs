@@ -1,18 +1,25 @@
-//! `POST /v1/otp/resend`: the next code goes out.
+//! `POST /v1/otp/resend`: the next code of an OTP goes out. The code before it stops working, spent
+//! attempts stay spent.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
-use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    Address, App, AppId, SubjectKey,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
         SmsCourier, StoreLedgers,
     },
+    send::{self, Couriers, Target},
+    transact::Ports,
+    user::Username,
 };
-use passcode_http::{Answer, Record, Request};
-use utoipa::OpenApi;
+use passcode_http::{
+    Answer, Record, Request,
+    contract::zap::{self, ErrorBody, Recipient, Refusal, SuccessBody, Told},
+};
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E, S, M> {
@@ -38,7 +45,50 @@ pub struct Deps<A, U, T, L, K, C, E, S, M> {
     pub default_app: Option<AppId>,
 }
 
+/// Whose OTP: an e-mail address, a phone number, both, or the name of a user.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ZapResendRequest)]
+pub struct ResendRequest {
+    /// The e-mail address that the OTP was generated for.
+    #[schema(example = "adminuser@zap.com", max_length = 320)]
+    email: Option<String>,
+    /// The phone number that the OTP was generated for.
+    #[schema(example = "+2348011111111")]
+    phone_number: Option<String>,
+    /// The user at whose registered address an OTP is open, e-mail first. Instead of the others.
+    #[schema(example = "ada", max_length = 64)]
+    username: Option<String>,
+}
+
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/v1/otp/resend",
+    operation_id = "zap-otp-resend",
+    tag = "ZAP",
+    summary = "Send the next code",
+    request_body = ResendRequest,
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "A courier took each message", body = SuccessBody, headers(
+            ("Passcode-Challenge-Id" = String, description = "The OTP's challenge, as `ARID_…`; with both addresses, the e-mail's first, then a comma"),
+        )),
+        (status = 400, description = "A missing or malformed field, no OTP that is open there, or no JSON", body = ErrorBody),
+        (status = 401, description = "No administrator's key or token", body = ErrorBody, headers(
+            ("WWW-Authenticate" = String, description = "`Bearer`"),
+        )),
+        (status = 403, description = "A token without the scope `otp:admin`, or a blocked app", body = ErrorBody, headers(
+            ("WWW-Authenticate" = String, description = "The scope, where it is missing"),
+        )),
+        (status = 429, description = "Cool-down, send count, failures or open OTPs of an address", body = ErrorBody, headers(
+            ("Retry-After" = u64, description = "Seconds"),
+        )),
+        (status = 500, description = "No message, or one whose fate is unknown; try again", body = ErrorBody, headers(
+            ("Retry-After" = u64, description = "Seconds"),
+        )),
+    )
+)]
 pub async fn handle<A, U, T, L, K, C, E, S, M>(
     deps: &Deps<A, U, T, L, K, C, E, S, M>,
     request: Request,
@@ -54,12 +104,73 @@ where
     S: SmsCourier,
     M: EmailCourier,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    let default = deps.default_app.as_ref();
+    let accepted =
+        zap::accept::<ResendRequest>(&request, &deps.apps, &deps.tokens, default, deps.clock.now());
+    let (app, record, body) = match accepted.await {
+        Ok(accepted) => accepted,
+        Err(answer) => return answer,
+    };
+    let places = match places(body, &app, &deps.users, &record).await {
+        Ok(places) => places,
+        Err(answer) => return answer,
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return zap::keyless(&cause, record),
+    };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let (app, keyring, record) = (&app, &keyring, &record);
+    let resend = |(field, addresses): Place| async move {
+        let mut told = Told::nothing_open(field, record.clone());
+        for address in addresses {
+            let subject = SubjectKey::of_address(keyring, &app.id, &address);
+            let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+            let (target, wish) = (Target::Named(subject, app), zap::wish(&address));
+            let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
+            told = Told::of(field, sent, record.clone(), deps.clock.now());
+            if !told.is_nothing_open() {
+                break;
+            }
+        }
+        told
+    };
+    zap::send_all(places, "OTP ReSent", resend).await
+}
+
+/// A field, and the addresses at which its OTP may be open, in order.
+type Place = (&'static str, Vec<Address>);
+
+/// Whose OTPs are sent again.
+async fn places(
+    body: ResendRequest,
+    app: &App,
+    users: &impl LoadUsers,
+    record: &Record,
+) -> Result<Vec<Place>, Answer> {
+    let refused = |refusal: Refusal| refusal.answer(record.clone());
+    let named = zap::recipients(body.email.as_deref(), body.phone_number.as_deref());
+    let named = named.map_err(refused)?;
+    let Some(name) = body.username else {
+        let missing = "one of `email`, `phoneNumber` and `username` is required";
+        let place = |Recipient { field, address }| (field, vec![address]);
+        let places: Vec<_> = named.into_iter().map(place).collect();
+        let missing = || refused(Refusal::Request(missing.into()));
+        return if places.is_empty() { Err(missing()) } else { Ok(places) };
+    };
+    if !named.is_empty() {
+        let either = "give either `username` or an address, not both";
+        return Err(refused(Refusal::Request(either.into())));
+    }
+    let malformed = |_| refused(Refusal::malformed("username", "no username"));
+    let name: Username = name.parse().map_err(malformed)?;
+    let addresses = zap::registered_of(&app.id, users, &name).await;
+    let addresses = addresses.map_err(|error| zap::userless(&error, record.clone()))?;
+    Ok(vec![("username", addresses)])
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.

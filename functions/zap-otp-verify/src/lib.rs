@@ -1,17 +1,23 @@
-//! `POST /v1/otp/verify`: the code comes back, with an identity.
+//! `POST /v1/otp/verify`: the code comes back, with the identity that it was sent to.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
-use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    Address, AppId, Keyring, PresentedCode, SubjectKey,
     ports::{
         Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
     },
+    transact::{Failure, Ports},
+    user::Username,
+    verify::{self, Outcome, Target, Verification},
 };
-use passcode_http::{Answer, Record, Request};
-use utoipa::OpenApi;
+use passcode_http::{
+    Answer, Record, Request,
+    contract::zap::{self, ErrorBody, Refusal, SuccessBody},
+};
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E> {
@@ -33,7 +39,42 @@ pub struct Deps<A, U, T, L, K, C, E> {
     pub default_app: Option<AppId>,
 }
 
+/// The code, and whose it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ZapVerifyRequest)]
+pub struct VerifyRequest {
+    /// The digits, as a text.
+    #[schema(example = "123456")]
+    otp: String,
+    /// The e-mail address, the phone number with `+` and its country code, or the name of a user at
+    /// whose registered address an OTP is open, e-mail first.
+    #[schema(example = "adminuser@zap.com", max_length = 320)]
+    identity: String,
+}
+
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/v1/otp/verify",
+    operation_id = "zap-otp-verify",
+    tag = "ZAP",
+    summary = "Verify a code",
+    request_body = VerifyRequest,
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "Verified, for the first and only time", body = SuccessBody),
+        (status = 400, description = "A missing or malformed field, or no JSON; and, all alike, a wrong, expired, exhausted or used OTP and an identity without one", body = ErrorBody),
+        (status = 401, description = "No administrator's key or token", body = ErrorBody, headers(
+            ("WWW-Authenticate" = String, description = "`Bearer`"),
+        )),
+        (status = 403, description = "A token without the scope `otp:admin`, or a blocked app", body = ErrorBody, headers(
+            ("WWW-Authenticate" = String, description = "The scope, where it is missing"),
+        )),
+        (status = 500, description = "Nothing was decided; try again", body = ErrorBody, headers(
+            ("Retry-After" = u64, description = "Seconds"),
+        )),
+    )
+)]
 pub async fn handle<A, U, T, L, K, C, E>(
     deps: &Deps<A, U, T, L, K, C, E>,
     request: Request,
@@ -47,12 +88,97 @@ where
     C: Clock,
     E: Entropy,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    let default = deps.default_app.as_ref();
+    let accepted =
+        zap::accept::<VerifyRequest>(&request, &deps.apps, &deps.tokens, default, deps.clock.now());
+    let (app, record, body) = match accepted.await {
+        Ok(accepted) => accepted,
+        Err(answer) => return answer,
+    };
+    let Ok(code) = PresentedCode::parse(&body.otp) else {
+        return Refusal::malformed("otp", "not 1 to 10 letters or digits").answer(record);
+    };
+    let addresses = match identify(&body.identity, &app.id, &deps.users, &record).await {
+        Ok(addresses) => addresses,
+        Err(answer) => return answer,
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return zap::keyless(&cause, record),
+    };
+    match present(deps, &keyring, &app.id, &addresses, &code).await {
+        Ok(Verification { outcome, id, trace }) => {
+            let record = Record { challenge: id, ..record.trace(trace) };
+            let record = Record { outcome: outcome.as_str(), ..record };
+            match outcome {
+                Outcome::Verified(_) => zap::success("OTP verified", record),
+                Outcome::Incorrect
+                | Outcome::Expired
+                | Outcome::Exhausted
+                | Outcome::AlreadyUsed
+                | Outcome::NotFound => Refusal::Otp.answer(record),
+            }
+        }
+        Err(failure) => zap::failed(&failure, record),
+    }
+}
+
+/// The addresses that an identity stands for. A name that nobody goes by stands for none, which
+/// is answered as a wrong code is.
+async fn identify(
+    identity: &str,
+    app: &AppId,
+    users: &impl LoadUsers,
+    record: &Record,
+) -> Result<Vec<Address>, Answer> {
+    let refused = |refusal: Refusal| refusal.answer(record.clone());
+    if identity.contains('@') {
+        return zap::email("identity", identity).map(|email| vec![email]).map_err(refused);
+    }
+    if identity.starts_with('+') {
+        return zap::phone("identity", identity).map(|phone| vec![phone]).map_err(refused);
+    }
+    let malformed = "neither an e-mail address nor a phone number nor a username";
+    let malformed = |_| refused(Refusal::malformed("identity", malformed));
+    let name: Username = identity.parse().map_err(malformed)?;
+    let addresses = zap::registered_of(app, users, &name).await;
+    addresses.map_err(|error| zap::userless(&error, record.clone()))
+}
+
+/// Presents a code at one address after the other, until it has been looked at: where an OTP still
+/// waits, one guess is one attempt, and is tried nowhere else.
+async fn present<A, U, T, L, K, C, E>(
+    deps: &Deps<A, U, T, L, K, C, E>,
+    keyring: &Keyring,
+    app: &AppId,
+    addresses: &[Address],
+    code: &PresentedCode,
+) -> Result<Verification, Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let mut first = Verification { outcome: Outcome::NotFound, id: None, trace: None };
+    for address in addresses {
+        let target = Target::Named(SubjectKey::of_address(keyring, app, address), app);
+        let verification = verify::verify(ports, &deps.keyring, target, code).await?;
+        match verification.outcome {
+            Outcome::Verified(_) | Outcome::Incorrect => return Ok(verification),
+            Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => {
+                if first.id.is_none() {
+                    first = verification;
+                }
+            }
+        }
+    }
+    Ok(first)
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.

@@ -7,7 +7,8 @@
 use crate::crypto;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
-    jwk::{Jwk, JwkSet, PublicKeyUse},
+    errors::ErrorKind,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
 };
 use passcode_domain::{
     Timestamp,
@@ -60,6 +61,13 @@ struct Known {
     keys: Option<(Timestamp, Arc<JwkSet>)>,
 }
 
+impl Known {
+    /// Whether the issuer answered when it was last asked.
+    fn has_answered(&self) -> bool {
+        self.keys.as_ref().is_some_and(|(fetched_at, _)| *fetched_at == self.asked_at)
+    }
+}
+
 /// The issuer's own description (OpenID Connect Discovery §3).
 #[derive(Deserialize)]
 struct Discovery {
@@ -92,7 +100,9 @@ impl<F: FetchKeys> IssuerTokens<F> {
         let stale = keys_within(known.as_ref(), STALE_LIFE, now);
         match stale.as_deref().and_then(|keys| choose(keys, header)) {
             Some(key) => Ok(key.clone()),
-            None if young.is_some() => Err(invalid("no such key")),
+            None if young.is_some() && known.is_some_and(|known| known.has_answered()) => {
+                Err(invalid("no such key"))
+            }
             None => Err(TokenError::Unavailable("the issuer was asked just now".into())),
         }
     }
@@ -154,25 +164,43 @@ fn keys_within(known: Option<&Known>, life: Duration, now: Timestamp) -> Option<
     (*fetched_at + life > now).then(|| keys.clone())
 }
 
-/// The key with the header's `kid`; where it names none, the only key there is.
+/// The key with the header's `kid`; where it names none, the only one that suits. A name may repeat
+/// for keys of several kinds (RFC 7517 §4.5).
 fn choose<'a>(keys: &'a JwkSet, header: &Header) -> Option<&'a Jwk> {
-    let key = match (&header.kid, &keys.keys[..]) {
-        (Some(kid), _) => keys.find(kid),
-        (None, [only]) => Some(only),
-        (None, _) => None,
+    let mut suitable = keys.keys.iter().filter(|key| suits(key, header.alg));
+    if header.kid.is_some() {
+        return suitable.find(|key| key.common.key_id == header.kid);
+    }
+    let only = suitable.next()?;
+    suitable.next().is_none().then_some(only)
+}
+
+/// Whether a key is of the kind that an algorithm takes, and meant to verify signatures.
+fn suits(key: &Jwk, algorithm: Algorithm) -> bool {
+    let is_of_its_kind = match (&key.algorithm, algorithm) {
+        (AlgorithmParameters::RSA(_), Algorithm::RS256) => true,
+        (AlgorithmParameters::EllipticCurve(point), Algorithm::ES256) => {
+            point.curve == EllipticCurve::P256
+        }
+        (AlgorithmParameters::OctetKeyPair(point), Algorithm::EdDSA) => {
+            point.curve == EllipticCurve::Ed25519
+        }
+        _ => false,
     };
-    key.filter(|key| {
-        key.common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature)
-    })
+    let meant_for = key.common.public_key_use.as_ref();
+    is_of_its_kind && meant_for.is_none_or(|meant_for| *meant_for == PublicKeyUse::Signature)
 }
 
 fn invalid(why: &'static str) -> TokenError {
     TokenError::Invalid(why.into())
 }
 
-/// The library's errors name what is wrong with a token, and repeat nothing of it.
+/// What the library finds wrong with a token. Its errors of syntax repeat what they stumble over.
 fn unreadable(error: jsonwebtoken::errors::Error) -> TokenError {
-    TokenError::Invalid(error.into())
+    match error.kind() {
+        ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => invalid("malformed"),
+        _ => TokenError::Invalid(error.into()),
+    }
 }
 
 impl<F: FetchKeys> ReadTokens for IssuerTokens<F> {
@@ -188,6 +216,10 @@ impl<F: FetchKeys> ReadTokens for IssuerTokens<F> {
         let header = jsonwebtoken::decode_header(token).map_err(unreadable)?;
         if !ALGORITHMS.contains(&header.alg) {
             return Err(invalid("an algorithm that is not taken"));
+        }
+        // Whatever it lists has to be understood (RFC 7515 §4.1.11), and nothing is.
+        if header.crit.is_some() {
+            return Err(invalid("an extension that is not understood"));
         }
         let key = self.key(issuer, &header, now).await?;
         let key = DecodingKey::from_jwk(&key).map_err(unreadable)?;

@@ -4,3 +4,4 @@ pub mod otpless;
 pub mod otpless_order;
 pub mod prelude;
 pub mod tenant;
+pub mod zap;

@@ -1,0 +1,321 @@
+//! `POST /v1/otp`, and `/v1/otp/`.
+
+use crate::{
+    shared::with,
+    zap_shared::{
+        TOKEN, at_eve, bearing, check_names, check_shape, refuses_bodies, refuses_strangers, said,
+        world_with_eve,
+    },
+};
+use passcode_domain::{
+    ChallengeId,
+    ports::StoreUsers as _,
+    user::{User, UserId},
+    verify::Outcome,
+};
+use passcode_http::{Answer, contract::otpless::parse_request_id};
+use passcode_testkit::{
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
+    FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+};
+use passcode_tests::event::{Event, Reply, reply};
+use serde_json::{Value, json};
+use std::time::Duration;
+use zap_otp_generate::{Deps, handle};
+
+type Fakes = Deps<
+    FakeApps,
+    FakeUsers,
+    FakeTokens,
+    FakeLedgers,
+    FakeKeyring,
+    FakeClock,
+    FakeEntropy,
+    FakeSms,
+    FakeEmail,
+>;
+
+fn deps(world: &World) -> Fakes {
+    Deps {
+        apps: world.apps.clone(),
+        users: world.users.clone(),
+        tokens: world.tokens.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        sms: world.sms.clone(),
+        email: world.email.clone(),
+        default_app: "demo".parse().ok(),
+    }
+}
+
+fn answer(world: &World, event: &Event) -> Answer {
+    block_on(handle(&deps(world), event.request()))
+}
+
+pub(crate) fn call(world: &World, event: &Event) -> Reply {
+    reply(event, handle(&deps(world), event.request()))
+}
+
+pub(crate) fn recorded(case: &str) -> Event {
+    Event::recorded("zap-otp-generate", case)
+}
+
+/// Generates an OTP for Ada's phone or mailbox, and returns its code.
+pub(crate) fn generated(world: &World, case: &str) -> String {
+    let reply = call(world, &recorded(case));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    if case == "phone" { world.last_code() } else { mailed_code(world) }
+}
+
+/// The code of the last e-mail.
+pub(crate) fn mailed_code(world: &World) -> String {
+    let (_, email) = world.email.taken().pop().unwrap();
+    let is_code = |word: &&str| word.len() >= 4 && word.bytes().all(|b| b.is_ascii_digit());
+    email.text.split_whitespace().find(is_code).unwrap().to_owned()
+}
+
+pub(crate) fn messages(world: &World) -> (usize, usize) {
+    (world.email.taken().len(), world.sms.taken().len())
+}
+
+fn ids(answer: &Answer) -> Vec<ChallengeId> {
+    let header = answer.headers["passcode-challenge-id"].to_str().unwrap();
+    header.split(", ").map(|id| parse_request_id(id).unwrap()).collect()
+}
+
+#[test]
+fn strangers_and_bodies_that_are_no_json_object_get_nothing_sent() {
+    refuses_strangers(&recorded("email"), call);
+    let world = World::default();
+    refuses_bodies(&recorded("email"), |event| call(&world, event));
+    assert_eq!((messages(&world), world.ledgers.take_calls()), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn what_is_missing_or_malformed_is_named_and_never_repeated() {
+    let world = World::default();
+    let long = format!("{}@example.com", "a".repeat(320));
+    let whole =
+        json!({ "userId": USER_ID, "email": "ada@example.com", "phoneNumber": "+14155550100" });
+    for (field, value) in [
+        ("userId", Value::Null),
+        ("userId", json!("")),
+        ("userId", json!("ada lovelace")),
+        ("userId", json!("u".repeat(256))),
+        ("userId", json!(63)),
+        ("email", json!("")),
+        ("email", json!("eve.mallory")),
+        ("email", json!("eve@localhost")),
+        ("email", json!(long)),
+        ("email", json!(["eve@example.com"])),
+        ("phoneNumber", json!("")),
+        ("phoneNumber", json!("2348011111111")),
+        ("phoneNumber", json!("+0000000")),
+        ("phoneNumber", json!("+2348011111111,")),
+        ("phoneNumber", json!("+1234567890123456789")),
+        ("phoneNumber", json!(2_348_011_111_111u64)),
+    ] {
+        let reply = call(&world, &recorded("email").json(&with(whole.clone(), field, &value)));
+        check_names(&reply, field);
+        for part in ["eve", "234801", "lovelace", "0000000", "uuu", "aaa"] {
+            assert!(!reply.text.contains(part), "{field}: {}", reply.text);
+        }
+    }
+    let twice = json!({ "userId": USER_ID, "UserId": USER_ID });
+    check_names(&call(&world, &recorded("email").json(&twice)), "userId");
+    assert_eq!((messages(&world), world.ledgers.take_calls()), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn a_user_without_an_address_is_sent_nothing() {
+    let world = World::default();
+    let id: UserId = "without".parse().unwrap();
+    block_on(world.users.store_user(&User::new(world.app.id.clone(), id))).unwrap();
+    for user in ["nobody", "without"] {
+        let reply = call(&world, &recorded("registered").json(&json!({ "userId": user })));
+        check_names(&reply, "userId");
+    }
+    let reply = call(&world_with_eve(), &at_eve(&recorded("registered")));
+    check_names(&reply, "userId");
+    assert_eq!((messages(&world), world.ledgers.take_calls()), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn generating_again_is_a_resend_that_forgives_nothing() {
+    let world = World::default();
+    let old = generated(&world, "phone");
+    let id = ids(&answer(&world, &recorded("email")))[0];
+    let early = call(&world, &recorded("phone"));
+    check_shape(&early);
+    assert_eq!((early.status, early.retry_after.as_deref()), (429, Some("30")));
+    assert!(said(&early).1.contains("`phoneNumber`"));
+    world.clock.advance(Duration::from_secs(30));
+    let again = answer(&world, &recorded("phone"));
+    let [phone] = ids(&again)[..] else { panic!("one id: {again:?}") };
+    assert_ne!(phone, id, "each address has a challenge of its own");
+    let new = world.last_code();
+    let verify = |code: &str| block_on(world.verify(phone, code)).unwrap();
+    assert_eq!(verify(&old), Outcome::Incorrect);
+    for _ in 0..3 {
+        verify(&World::wrong(&new));
+    }
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(ids(&answer(&world, &recorded("phone"))), [phone]);
+    verify(&World::wrong(&world.last_code()));
+    assert_eq!(verify(&world.last_code()), Outcome::Exhausted);
+}
+
+#[test]
+fn sends_are_counted_and_a_challenge_makes_room_when_it_ends() {
+    let world = World::default();
+    for _ in 0..5 {
+        generated(&world, "phone");
+        world.clock.advance(Duration::from_secs(30));
+    }
+    let spent = call(&world, &recorded("phone"));
+    check_shape(&spent);
+    assert_eq!((spent.status, spent.retry_after.as_deref()), (429, Some("3600")));
+    world.clock.advance(Duration::from_hours(1));
+    generated(&world, "phone");
+}
+
+#[test]
+fn locks_and_too_many_open_challenges_say_when_to_come_back() {
+    let locked = World::default();
+    for _ in 0..2 {
+        let id = ids(&answer(&locked, &recorded("phone")))[0];
+        for _ in 0..5 {
+            block_on(locked.verify(id, &World::wrong(&locked.last_code()))).unwrap();
+        }
+    }
+    let full = World::default();
+    for _ in 0..8 {
+        full.open_and_send();
+    }
+    for (world, seconds) in [(&locked, "86400"), (&full, "900")] {
+        let before = messages(world);
+        let reply = call(world, &recorded("phone"));
+        check_shape(&reply);
+        assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some(seconds)));
+        assert_eq!(messages(world), before);
+    }
+}
+
+#[test]
+fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
+    let world = World::default();
+    world.sms.answer([Verdict::Refuse, Verdict::Lose]);
+    for (status, wait) in [(500, "1"), (500, "30"), (429, "30")] {
+        let reply = call(&world, &recorded("phone"));
+        check_shape(&reply);
+        assert_eq!((reply.status, reply.retry_after.as_deref()), (status, Some(wait)));
+        assert!(said(&reply).1.contains("`phoneNumber`"));
+    }
+    world.clock.advance(Duration::from_secs(30));
+    generated(&world, "phone");
+}
+
+#[test]
+fn failures_outside_are_a_500_that_says_when_to_come_back() {
+    let world = World::default();
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    let lost = call(&world, &recorded("phone"));
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = call(&no_keys, &recorded("phone"));
+    world.users.set_down(true);
+    let no_users = call(&world, &recorded("registered"));
+    for reply in [lost, no_keys, no_users] {
+        check_shape(&reply);
+        assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("1")));
+        assert_eq!(reply.outcome, "unavailable");
+    }
+    assert_eq!(messages(&world), (0, 0));
+    generated(&world, "phone");
+}
+
+#[test]
+fn of_two_messages_none_is_told_for_both() {
+    let both =
+        json!({ "userId": USER_ID, "email": "ada@example.com", "phoneNumber": "+14155550100" });
+    let both = recorded("email").json(&both);
+    let world = World::default();
+    world.sms.answer([Verdict::Refuse]);
+    let reply = call(&world, &both);
+    check_shape(&reply);
+    assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("1")));
+    assert_eq!(
+        said(&reply).1,
+        "the message for `email` was sent; no courier has confirmed the message for \
+         `phoneNumber`; try again later"
+    );
+    let reply = call(&world, &both);
+    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("30")));
+    assert!(said(&reply).1.ends_with("the message for `phoneNumber` was sent"));
+    assert_eq!(messages(&world), (1, 1));
+
+    let world = World::default();
+    let answer = answer(&world, &both);
+    let [email, phone] = ids(&answer)[..] else { panic!("two ids: {answer:?}") };
+    assert_eq!(messages(&world), (1, 1));
+    let code = mailed_code(&world);
+    assert_eq!(block_on(world.verify(phone, &code)).unwrap(), Outcome::Incorrect);
+    assert!(matches!(block_on(world.verify(email, &code)), Ok(Outcome::Verified(_))));
+}
+
+#[test]
+fn the_code_goes_out_and_nothing_of_it_is_told() {
+    let world = World::default();
+    for (case, to) in [("email", (1, 0)), ("phone", (1, 1)), ("registered", (2, 1))] {
+        let reply = call(&world, &recorded(case));
+        assert_eq!((reply.status, reply.outcome), (200, "sent"), "{reply:?}");
+        assert_eq!(reply.text, r#"{"success":true,"data":"OTP Generated"}"#);
+        assert_eq!(reply.media, "application/json");
+        assert_eq!(messages(&world), to, "{case}");
+        world.clock.advance(Duration::from_secs(30));
+    }
+    assert_eq!(world.email.taken()[1].0, "ada@example.com");
+    world.ledgers.take_calls();
+    let answer = answer(&world, &bearing(&recorded("phone"), TOKEN));
+    assert_eq!(world.ledgers.take_calls(), (1, 2), "claim and mark");
+    let code = world.last_code();
+    let told = format!("{answer:?}");
+    for secret in [code.as_str(), "4155550100", "demo-admin", USER_ID] {
+        assert!(!told.contains(secret), "{secret} in {told}");
+    }
+    assert!(matches!(block_on(world.verify(ids(&answer)[0], &code)), Ok(Outcome::Verified(_))));
+}
+
+#[test]
+fn both_spellings_of_the_user_are_read_and_a_phone_is_the_second_choice() {
+    let world = World::default();
+    let user = User { email: None, ..ada() };
+    block_on(world.users.store_user(&user)).unwrap();
+    let body = json!({ "UserId": USER_ID, "email": null });
+    // The document names one spelling, so these are not held against it.
+    let spelt = |body| {
+        let event = recorded("registered").json(&body);
+        block_on(handle(&deps(&world), event.request())).status
+    };
+    assert_eq!(spelt(body), 200);
+    assert_eq!(messages(&world), (0, 1));
+    let new = json!({ "UserId": "new-to-the-platform", "phoneNumber": "+2348011111111" });
+    assert_eq!(spelt(new), 200);
+    assert_eq!(world.sms.taken()[1].0, "+2348011111111");
+}
+
+#[test]
+fn the_challenge_lives_an_hour_and_its_code_ten_minutes() {
+    let world = World::default();
+    let id = ids(&answer(&world, &recorded("phone")))[0];
+    let first = world.last_code();
+    world.clock.advance(Duration::from_mins(10));
+    assert_eq!(block_on(world.verify(id, &first)).unwrap(), Outcome::Expired);
+    world.clock.advance(Duration::from_mins(49));
+    assert_eq!(ids(&answer(&world, &recorded("phone"))), [id]);
+    world.clock.advance(Duration::from_mins(1));
+    let code = world.last_code();
+    assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::Expired);
+    assert_ne!(ids(&answer(&world, &recorded("phone"))), [id]);
+}
