@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The audience of its tokens.
 pub(super) const AUDIENCE: &str = "passcode";
 
-/// Seconds that a token lives.
+/// Seconds that a token lives, where the request does not say.
 const LIFE: u64 = 3600;
 
 /// The name of its key.
@@ -34,6 +34,7 @@ struct TokenRequest {
     sub: String,
     #[serde(default)]
     scope: String,
+    expires_in: Option<u64>,
 }
 
 /// The issuer's URL, on the stack whose API is at `api`.
@@ -63,19 +64,20 @@ impl Issuer {
 
     fn token(&self, Json(request): &Json<TokenRequest>) -> Response {
         let now = self.clock.now().as_millis() / 1000;
+        let life = request.expires_in.unwrap_or(LIFE);
         let claims = json!({
             "iss": self.url,
             "aud": AUDIENCE,
             "sub": request.sub,
             "scope": request.scope,
             "iat": now,
-            "exp": now + LIFE,
+            "exp": now.saturating_add(life),
         });
         match self.signer().sign(&claims) {
             Ok(token) => Json(json!({
                 "access_token": token,
                 "token_type": "Bearer",
-                "expires_in": LIFE,
+                "expires_in": life,
             }))
             .into_response(),
             Err(error) => {

@@ -38,6 +38,7 @@ pub struct Deps<A, L, K, C, E> {
 
 /// The code, and in a step-up what it is a step of.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PreludeCheckRequest)]
 pub struct CheckRequest {
     /// The digits.
     #[schema(example = "123456")]
@@ -49,6 +50,7 @@ pub struct CheckRequest {
 
 /// The proof.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PreludeCheckResponse)]
 pub struct CheckResponse {
     /// A challenge token without a step left: a JWT (EdDSA) that the JWKS verifies.
     #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]

@@ -48,6 +48,7 @@ pub struct Deps<A, L, K, C, E, S, M> {
 
 /// Where the code shall go: an identifier, or the challenge token of a step-up.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PreludeCreateRequest)]
 pub struct CreateRequest {
     /// Who shall be verified. Without `challenge_token`.
     identifier: Option<Identifier>,

@@ -50,6 +50,7 @@ pub struct Deps<A, U, T, L, K, C, E> {
 
 /// What the user wants.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PreludeStepUpRequest)]
 pub struct StepUpRequest {
     /// The scope.
     #[schema(
@@ -69,6 +70,7 @@ pub struct StepUpRequest {
 
 /// What comes of it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PreludeStepUpResponse)]
 pub struct StepUpResponse {
     /// Whether a code decides, or nothing can be done.
     status: Status,
@@ -81,6 +83,7 @@ pub struct StepUpResponse {
 /// The contract's `continue` does not occur: a scope that needs no code is not asked for.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PreludeStatus)]
 pub enum Status {
     /// A code decides.
     Review,
