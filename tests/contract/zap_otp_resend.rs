@@ -48,7 +48,7 @@ fn deps(world: &World) -> Fakes {
 }
 
 fn call(world: &World, event: &Event) -> Reply {
-    reply(handle(&deps(world), event.request()))
+    reply(event, handle(&deps(world), event.request()))
 }
 
 fn recorded(case: &str) -> Event {

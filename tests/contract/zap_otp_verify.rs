@@ -37,7 +37,7 @@ fn deps(world: &World) -> Fakes {
 }
 
 fn call(world: &World, event: &Event) -> Reply {
-    reply(handle(&deps(world), event.request()))
+    reply(event, handle(&deps(world), event.request()))
 }
 
 fn recorded() -> Event {
@@ -208,6 +208,8 @@ fn a_name_costs_one_attempt_at_one_address() {
 #[test]
 fn a_name_leads_to_the_registered_addresses_and_nowhere_else() {
     let world = World::default();
+    let named = Event::recorded("zap-otp-verify", "username");
+    assert_eq!(call(&world, &named).outcome, "not found");
     let code = generated(&world, "phone");
     assert!(is_verified(&world, "ada", &code), "nothing waits at the e-mail address");
     let code = generated(&world, "email");
