@@ -55,10 +55,10 @@ pub struct Deps<A, U, T, L, K, C, E, S, M> {
 pub struct GenerateRequest {
     /// The user; also spelt `UserId`. Nothing of it is kept.
     #[serde(alias = "UserId")]
-    #[schema(example = "63fcedad5ab92b52bfbf5125", max_length = 255)]
+    #[schema(example = "63fcedad5ab92b52bfbf5125", pattern = "^[!-~]+$", max_length = 255)]
     user_id: String,
     /// The e-mail address.
-    #[schema(example = "adminuser@zap.com", max_length = 320)]
+    #[schema(example = "adminuser@zap.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The phone number, with `+` and its country code.
     #[schema(example = "+2348011111111")]

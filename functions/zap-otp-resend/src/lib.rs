@@ -51,13 +51,13 @@ pub struct Deps<A, U, T, L, K, C, E, S, M> {
 #[schema(as = ZapResendRequest)]
 pub struct ResendRequest {
     /// The e-mail address that the OTP was generated for.
-    #[schema(example = "adminuser@zap.com", max_length = 320)]
+    #[schema(example = "adminuser@zap.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The phone number that the OTP was generated for.
     #[schema(example = "+2348011111111")]
     phone_number: Option<String>,
     /// The user at whose registered address an OTP is open, e-mail first. Instead of the others.
-    #[schema(example = "ada", max_length = 64)]
+    #[schema(example = "ada", pattern = "^[!-*,-?A-~][!-?A-~]*$", max_length = 64)]
     username: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub struct Deps<A, U, T, L, K, C, E> {
 #[schema(as = ZapVerifyRequest)]
 pub struct VerifyRequest {
     /// The digits, as a text.
-    #[schema(example = "123456")]
+    #[schema(example = "123456", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
     otp: String,
     /// The e-mail address, the phone number with `+` and its country code, or the name of a user at
     /// whose registered address an OTP is open, e-mail first.
