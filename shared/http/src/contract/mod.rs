@@ -2,5 +2,6 @@
 
 pub mod otpless;
 pub mod otpless_order;
+pub mod pace;
 pub mod prelude;
 pub mod tenant;
