@@ -4,4 +4,5 @@ mod administration;
 mod first_path;
 mod leaks;
 mod local_stack;
+mod pace;
 mod prelude;
