@@ -4,5 +4,6 @@ mod administration;
 mod first_path;
 mod leaks;
 mod local_stack;
+mod pace;
 mod prelude;
 mod zap;

@@ -1,17 +1,35 @@
-//! `POST /user/otp`: a PIN or a password for a code.
+//! `POST /user/otp`: a PIN or a password for a code. The code is handed to the caller, who presents
+//! it, or lets another service of the company present it, as proof of the user's consent.
 
 mod boot;
+mod secret;
 
 pub use boot::{Adapters, boot};
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode};
 use passcode_domain::{
-    AppId,
+    Address, Addresses, AppId, ChallengeId, Channel, Code, Timestamp,
+    challenge::Lookup,
+    issue::{self, Issued},
+    open::Open,
     ports::{
         Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
     },
+    transact::Ports,
+    user::HashedSecret,
 };
-use passcode_http::{Answer, Record, Request};
-use utoipa::OpenApi;
+use passcode_http::{
+    Answer, Media, Record, Request,
+    contract::{
+        otpless::request_id,
+        pace::{self, Caller, Endpoint, PaceErrors, Refusal},
+    },
+};
+use secret::Presented;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::{OpenApi, ToSchema};
+
+const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:create", offers: &pace::JSON };
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E> {
@@ -33,7 +51,54 @@ pub struct Deps<A, U, T, L, K, C, E> {
     pub default_app: Option<AppId>,
 }
 
+/// What the user proves to be the user with: at least one of them, of which one has to be right.
+#[derive(Deserialize, ToSchema)]
+pub struct UserOtpRequest {
+    /// The user's PIN. It is looked at second.
+    #[schema(example = "1793", max_length = 1024)]
+    pin: Option<String>,
+    /// The user's password. It is looked at first.
+    #[schema(example = "correct horse battery staple", max_length = 1024)]
+    password: Option<String>,
+}
+
+/// A code, the user's only one from now on.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserOtpResponse {
+    /// The digits.
+    #[schema(example = "526271")]
+    otp: String,
+    /// When it ends.
+    #[schema(example = "2026-11-20T09:10:00.000Z", format = DateTime)]
+    expires_at: String,
+}
+
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/user/otp",
+    operation_id = "pace-user-otp-create",
+    tag = "PACE",
+    summary = "Get a code for a PIN or a password",
+    request_body = UserOtpRequest,
+    security(("bearer" = ["user:otp:create"])),
+    responses(
+        (status = 201, description = "A code; the one before no longer works", body = UserOtpResponse,
+            headers(("Passcode-Challenge-Id" = String, description = "The challenge, for a service that verifies the code by id"))),
+        (status = 401, description = "`unauthorized`, `insufficient-scope`, `missing-linked-identity` or `app-blocked`",
+            body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("WWW-Authenticate" = String, description = "What the token lacks"))),
+        (status = 404, description = "No app has this host, or it has no issuer", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 406, description = "`Accept` admits neither JSON nor JSON:API", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 415, description = "The body is not `application/json`", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 422, description = "`invalid-request`; or `invalid-secret`, which spends one of the user's failures", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 429, description = "Too many wrong secrets", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("Retry-After" = u64, description = "Seconds until it is possible again"))),
+        (status = 500, description = "Nothing was decided; try again", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("Retry-After" = u64, description = "Seconds to wait"))),
+    )
+)]
 pub async fn handle<A, U, T, L, K, C, E>(
     deps: &Deps<A, U, T, L, K, C, E>,
     request: Request,
@@ -47,12 +112,65 @@ where
     C: Clock,
     E: Entropy,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
+    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
+    let caller = match known {
+        Ok(caller) => caller,
+        Err(answer) => return answer,
+    };
+    issue(deps, &caller).await.unwrap_or_else(|refused| refused)
+}
+
+async fn issue<A, U, T, L, K, C, E>(
+    deps: &Deps<A, U, T, L, K, C, E>,
+    caller: &Caller<'_>,
+) -> Result<Answer, Answer>
+where
+    U: LoadUsers,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let UserOtpRequest { pin, password } = caller.body(Media::Json).await?;
+    let presented = Presented::of(password, pin).map_err(|refusal| caller.refuse(&refusal))?;
+    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
+    let app = &caller.app;
+    let user = deps.users.load_user(&app.id, &caller.user).await;
+    let user = user.map_err(|error| caller.fail(&error))?;
+    let is_proven = presented.proves(user.as_ref(), HashedSecret::matches);
+    let addresses = Addresses::new(Address::User(caller.user.clone()), None);
+    let life = Duration::from_secs(app.policy.code_seconds.into());
+    let open = Open::new(app, &keyring, &deps.entropy, addresses, life);
+    let open = open.found_by(Lookup::Identity);
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let record = caller.record.clone().channel(Channel::Caller);
+    let issued = issue::issue(ports, &keyring, app, &open, is_proven).await;
+    Ok(match issued.map_err(|failure| caller.fail(&failure))? {
+        Issued::Issued { id, code, expires_at } => hand_over(id, &code, expires_at, record),
+        Issued::Incorrect => {
+            caller.refuse_as(&Refusal::Secret, Record { outcome: "incorrect", ..record })
+        }
+        Issued::Exhausted(until) => {
+            let refusal = Refusal::TooMany(deps.clock.now().until(until));
+            caller.refuse_as(&refusal, Record { outcome: "exhausted", ..record })
+        }
+    })
+}
+
+fn hand_over(id: ChallengeId, code: &Code, expires_at: Timestamp, record: Record) -> Answer {
+    let otp = code.reveal().to_owned();
+    let body = UserOtpResponse { otp, expires_at: pace::date_time(expires_at) };
+    let record = Record { outcome: "issued", ..record.challenge(id) };
+    let answer = Answer::json(StatusCode::CREATED, &body, record);
+    match HeaderValue::try_from(request_id(id)) {
+        Ok(id) => answer.header(pace::CHALLENGE_ID, id),
+        Err(_) => answer,
+    }
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.

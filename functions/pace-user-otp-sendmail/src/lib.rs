@@ -1,18 +1,32 @@
-//! `POST /user/otp/sendmail`: a code is mailed to the user.
+//! `POST /user/otp/sendmail`: a code is mailed to the user. A second call while that code is good is
+//! a resend.
 
 mod boot;
 
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    AppId,
+    Address, Addresses, AppId, ChallengeId, Channel, EmailAddress, Keyring,
+    challenge::Lookup,
+    open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
         StoreLedgers,
     },
+    send::{self, Couriers, Delivery, Sent, Target, Unreached, Wish},
+    transact::Ports,
 };
-use passcode_http::{Answer, Record, Request};
+use passcode_http::{
+    Answer, Record, Request,
+    contract::pace::{self, Caller, Endpoint, PaceErrors, Refusal},
+};
+use std::time::Duration;
 use utoipa::OpenApi;
+
+const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:create", offers: &pace::JSON };
+
+/// How long a code can be sent anew before the next one is another challenge's.
+const LIFE: Duration = Duration::from_mins(15);
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E, M> {
@@ -37,6 +51,25 @@ pub struct Deps<A, U, T, L, K, C, E, M> {
 }
 
 /// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/user/otp/sendmail",
+    operation_id = "pace-user-otp-sendmail",
+    tag = "PACE",
+    summary = "Mail a code to the user",
+    security(("bearer" = ["user:otp:create"])),
+    responses(
+        (status = 204, description = "Mailed; or there is nobody to mail it to, which is not told"),
+        (status = 401, description = "`unauthorized`, `insufficient-scope`, `missing-linked-identity` or `app-blocked`", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("WWW-Authenticate" = String, description = "What the token lacks"))),
+        (status = 404, description = "No app has this host, or it has no issuer", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 406, description = "`Accept` admits neither JSON nor JSON:API", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 429, description = "Too soon, too often, or too many wrong codes", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("Retry-After" = u64, description = "Seconds until it is possible again"))),
+        (status = 500, description = "No message, or one whose fate is unknown; try again", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("Retry-After" = u64, description = "Seconds to wait"))),
+    )
+)]
 pub async fn handle<A, U, T, L, K, C, E, M>(
     deps: &Deps<A, U, T, L, K, C, E, M>,
     request: Request,
@@ -51,12 +84,88 @@ where
     E: Entropy,
     M: EmailCourier,
 {
-    let _ = (&deps.clock, request);
-    Answer::empty(StatusCode::NOT_IMPLEMENTED, Record::of("refused"))
+    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
+    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
+    let caller = match known {
+        Ok(caller) => caller,
+        Err(answer) => return answer,
+    };
+    send(deps, &caller).await.unwrap_or_else(|refused| refused)
+}
+
+async fn send<A, U, T, L, K, C, E, M>(
+    deps: &Deps<A, U, T, L, K, C, E, M>,
+    caller: &Caller<'_>,
+) -> Result<Answer, Answer>
+where
+    A: LoadApps,
+    U: LoadUsers,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    M: EmailCourier,
+{
+    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
+    let app = &caller.app;
+    let user = deps.users.load_user(&app.id, &caller.user).await;
+    let user = user.map_err(|error| caller.fail(&error))?;
+    let (open, wish) = plan(caller, user.and_then(|user| user.email), &keyring, &deps.entropy);
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let couriers = Couriers { sms: &Unreached, email: &deps.email };
+    let target = Target::New(&open, app);
+    let sent = send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await;
+    let delivery = sent.map_err(|failure| caller.fail(&failure))?;
+    Ok(deliver(caller, delivery, &deps.clock))
+}
+
+/// The challenge about the user, and the channel to the registered mailbox. Without one, everything
+/// but the message happens all the same.
+fn plan(
+    caller: &Caller<'_>,
+    email: Option<EmailAddress>,
+    keyring: &Keyring,
+    entropy: &impl Entropy,
+) -> (Open, Wish) {
+    let channels = email.iter().map(|_| Channel::Email).collect();
+    let wish = Wish { channels, length: None, code_seconds: None, locale: None };
+    let is_reachable = email.is_some();
+    let user = Address::User(caller.user.clone());
+    let addresses = Addresses::new(user, email.map(Address::Email));
+    let open = Open::new(&caller.app, keyring, entropy, addresses, LIFE);
+    let open = open.found_by(Lookup::Identity);
+    (if is_reachable { open } else { open.concealed() }, wish)
+}
+
+fn deliver(caller: &Caller<'_>, delivery: Delivery, clock: &impl Clock) -> Answer {
+    let record = caller.record.clone();
+    let record = match &delivery.unmarked {
+        Some(cause) => record.cause(cause),
+        None => record,
+    };
+    let done = |outcome, id: ChallengeId, channel| {
+        let record = Record { outcome, ..record.clone().challenge(id).channel(channel) };
+        Answer::empty(StatusCode::NO_CONTENT, record)
+    };
+    let refuse = |refusal: Refusal, record| caller.refuse_as(&refusal, record);
+    match delivery.sent {
+        Sent::Sent(id, channel) => done("sent", id, channel),
+        // As if it had gone out; the log alone knows better.
+        Sent::Tested(id, channel) => done("tested", id, channel),
+        Sent::Concealed(id, channel) => done("concealed", id, channel),
+        Sent::Refused(refused) => refuse(Refusal::of_send(refused, clock.now(), LIFE), record),
+        Sent::AppBlocked => refuse(Refusal::Blocked, record),
+        Sent::Undeliverable(cause) => {
+            refuse(Refusal::Unavailable(pace::RETRY), record.cause(&cause))
+        }
+        Sent::Unknown(channel, cool_down, cause) => {
+            refuse(Refusal::Unavailable(cool_down), record.channel(channel).cause(&cause))
+        }
+    }
 }
 
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(paths(handle))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.

@@ -4,7 +4,7 @@
 
 mod deliver;
 
-pub use deliver::{Couriers, Delivery, Sent, send};
+pub use deliver::{Couriers, Delivery, Sent, Unreached, send};
 
 use crate::{
     Address, App, ChallengeId, Channel, Code, Keyring, Ledger, SubjectKey, Timestamp,

@@ -19,6 +19,8 @@ pub const MAX_BODY: usize = 10 * 1024;
 pub enum Media {
     /// `application/json`, also where no media type is given.
     Json,
+    /// `application/vnd.api+json`: a document of JSON:API.
+    JsonApi,
     /// `multipart/form-data`: every field a text.
     Form,
     /// `text/plain` that holds a JSON object.
@@ -26,9 +28,10 @@ pub enum Media {
 }
 
 impl Media {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Json => "application/json",
+            Self::JsonApi => "application/vnd.api+json",
             Self::Form => "multipart/form-data",
             Self::Text => "text/plain",
         }
@@ -85,7 +88,7 @@ pub async fn body<T: DeserializeOwned>(
         BodyError::Media(names.join(" or "))
     })?;
     match media {
-        Media::Json | Media::Text => json(bytes),
+        Media::Json | Media::JsonApi | Media::Text => json(bytes),
         Media::Form => form(given.unwrap_or_default(), bytes).await,
     }
 }
@@ -95,7 +98,7 @@ fn media(request: &Request, given: Option<&str>) -> Option<Media> {
         return Some(Media::Json);
     }
     let given = MediaType::parse(given?).ok()?;
-    [Media::Json, Media::Form, Media::Text]
+    [Media::Json, Media::JsonApi, Media::Form, Media::Text]
         .into_iter()
         .find(|media| MediaType::parse(media.name()).is_ok_and(|m| m == given.essence()))
 }

@@ -2,9 +2,9 @@
 
 use super::{Claim, Refusal, Report, Target, Wish, claim, decide, mark};
 use crate::{
-    Address, App, AppId, ChallengeId, Channel, Keyring, Ledger, Timestamp,
+    Address, App, AppId, ChallengeId, Channel, Keyring, Ledger, PhoneNumber, Timestamp,
     challenge::Silence,
-    message::{self, Text},
+    message::{self, Sms, Text},
     ports::{
         Cause, Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadLedgers, SmsCourier,
         StoreError, StoreLedgers,
@@ -19,6 +19,16 @@ pub struct Couriers<'a, S, M> {
     pub sms: &'a S,
     /// Sends e-mails.
     pub email: &'a M,
+}
+
+/// The courier of a channel that a function never sends on, so that it links no other. It refuses.
+#[derive(Clone, Copy, Debug)]
+pub struct Unreached;
+
+impl SmsCourier for Unreached {
+    async fn send(&self, _: &PhoneNumber, _: &Sms) -> Result<(), CourierError> {
+        Err(CourierError::Refused("no text messages are sent here".into()))
+    }
 }
 
 /// What came of a send.

@@ -2,6 +2,7 @@
 
 pub mod otpless;
 pub mod otpless_order;
+pub mod pace;
 pub mod prelude;
 pub mod tenant;
 pub mod zap;

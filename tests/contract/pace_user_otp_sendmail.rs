@@ -1,0 +1,166 @@
+//! `POST /user/otp/sendmail`.
+
+use crate::pace::{
+    bearer, check_nothing_leaks, check_unavailable, code, error, negotiates, presenting,
+    refuses_strangers, verify,
+};
+use pace_user_otp_sendmail::{Deps, handle};
+use passcode_domain::{User, ports::StoreUsers as _};
+use passcode_http::Answer;
+use passcode_testkit::{FakeKeyring, Fault, USER_ID, Verdict, World, ada, schedule::block_on};
+use passcode_tests::event::{Event, Reply, reply};
+use std::time::Duration;
+
+const SCOPE: &str = "user:otp:create";
+
+fn answer(world: &World, event: &Event) -> Answer {
+    let deps = Deps {
+        apps: world.apps.clone(),
+        users: world.users.clone(),
+        tokens: world.tokens.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        email: world.email.clone(),
+        default_app: Some(world.app.id.clone()),
+    };
+    block_on(handle(&deps, event.request()))
+}
+
+fn call(world: &World, event: &Event) -> Reply {
+    reply(event, async { answer(world, event) })
+}
+
+fn recorded() -> Event {
+    Event::recorded("pace-user-otp-sendmail", "sendmail")
+}
+
+fn mail(world: &World) -> Reply {
+    call(world, &recorded())
+}
+
+/// The code of the last mail.
+fn mailed(world: &World) -> String {
+    let (to, email) = world.email.taken().pop().unwrap();
+    assert_eq!(to, "ada@example.com");
+    let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
+    email.text.split_whitespace().find(is_code).unwrap().to_owned()
+}
+
+#[test]
+fn strangers_are_refused() {
+    refuses_strangers(&recorded(), SCOPE, call);
+    let world = World::default();
+    let refused = recorded().header("accept", "text/html");
+    assert_eq!(error(&call(&world, &refused)), (406, "not-acceptable"));
+    assert!(world.email.taken().is_empty());
+}
+
+#[test]
+fn media_types_are_agreed_on_and_a_body_is_not_looked_at() {
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    negotiates(&recorded(), true, |event| call(&no_keys, event));
+    let odd = recorded().header("content-type", "text/html").body("{");
+    assert_eq!(call(&World::default(), &odd).status, 204);
+}
+
+#[test]
+fn who_has_no_mailbox_is_told_the_same_at_the_same_cost() {
+    let unregistered = World::default();
+    block_on(unregistered.users.store_user(&User { email: None, ..ada() })).unwrap();
+    let unknown = bearer(recorded(), &format!("nobody|{SCOPE}"));
+    for (world, event, outcome) in [
+        (World::default(), recorded(), "sent"),
+        (World::default(), unknown, "concealed"),
+        (unregistered, recorded(), "concealed"),
+    ] {
+        let first = call(&world, &event);
+        assert_eq!((first.status, first.text.as_str(), first.outcome), (204, "", outcome));
+        assert_eq!(world.ledgers.take_calls(), (1, 2), "read, claimed, marked: {outcome}");
+        let again = call(&world, &event);
+        assert_eq!(error(&again), (429, "too-many-requests"), "{outcome}");
+        assert_eq!(again.retry_after.as_deref(), Some("30"));
+        assert_eq!(world.ledgers.take_calls(), (1, 0));
+        assert_eq!(world.email.taken().len(), usize::from(outcome == "sent"));
+    }
+}
+
+#[test]
+fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
+    let world = World::default();
+    assert_eq!(mail(&world).status, 204);
+    let first = mailed(&world);
+    world.clock.advance(Duration::from_millis(10_500));
+    let early = mail(&world);
+    assert_eq!(error(&early), (429, "too-many-requests"));
+    assert_eq!(early.retry_after.as_deref(), Some("20"), "19.5 seconds, rounded up");
+    for _ in 1..5 {
+        world.clock.advance(Duration::from_secs(30));
+        assert_eq!(mail(&world).status, 204);
+    }
+    assert_eq!(verify(&world, &presenting(&first)).status, 404);
+    world.clock.advance(Duration::from_secs(30));
+    let spent = mail(&world);
+    assert_eq!((error(&spent).0, spent.retry_after.as_deref()), (429, Some("900")));
+    assert_eq!(world.email.taken().len(), 5);
+    assert_eq!(verify(&world, &presenting(&mailed(&world))).status, 204);
+}
+
+#[test]
+fn a_locked_user_is_told_when_to_come_back() {
+    let world = World::default();
+    for _ in 0..2 {
+        assert_eq!(mail(&world).status, 204);
+        let wrong = World::wrong(&mailed(&world));
+        for _ in 0..5 {
+            verify(&world, &presenting(&wrong));
+        }
+    }
+    let locked = mail(&world);
+    assert_eq!((error(&locked).0, locked.retry_after.as_deref()), (429, Some("86400")));
+    assert_eq!(world.email.taken().len(), 2);
+}
+
+#[test]
+fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
+    let world = World::default();
+    world.email.answer([Verdict::Refuse]);
+    check_unavailable(&mail(&world));
+    world.email.answer([Verdict::Lose]);
+    let lost = mail(&world);
+    assert_eq!((error(&lost), lost.retry_after.as_deref()), ((500, "internal"), Some("30")));
+    assert_eq!(verify(&world, &presenting(&mailed(&world))).status, 204, "its code works");
+}
+
+#[test]
+fn failures_outside_are_a_500_and_nothing_is_mailed() {
+    let world = World::default();
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    check_unavailable(&mail(&world));
+    world.users.set_down(true);
+    check_unavailable(&mail(&world));
+    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    check_unavailable(&mail(&no_keys));
+    assert!(world.email.taken().is_empty() && no_keys.email.taken().is_empty());
+}
+
+#[test]
+fn the_user_has_one_code_at_a_time_wherever_it_went() {
+    let world = World::default();
+    let handed_over = code(&world);
+    assert_eq!(mail(&world).status, 204);
+    assert_eq!(verify(&world, &presenting(&handed_over)).status, 404);
+    assert_eq!(verify(&world, &presenting(&mailed(&world))).status, 204);
+    assert_eq!(verify(&world, &presenting(&mailed(&world))).status, 404, "once");
+}
+
+#[test]
+fn no_code_and_no_address_is_logged_or_kept() {
+    let world = World::default();
+    let sent = answer(&world, &recorded());
+    assert_eq!(sent.body, "");
+    check_nothing_leaks(&world, &sent, &[&mailed(&world)]);
+    let logged = format!("{:?}", sent.record);
+    assert!(!logged.contains("ada@") && !logged.contains(USER_ID), "{logged}");
+}

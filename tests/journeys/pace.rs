@@ -1,0 +1,235 @@
+//! A user of PACE's: a PIN or a password for a code, the code for what it allows; the ways it can go
+//! wrong, then the way it goes. The tokens are the development issuer's own.
+
+use passcode_testkit::{PASSWORD, PIN, USER_ID, World};
+use passcode_tests::stack::Client;
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Every scope that PACE's endpoints ask for.
+const SCOPES: &str = "user:otp:create user:otp:verify user:users.pin:update";
+
+/// The demo user's mailbox.
+const MAILBOX: &str = "ada@example.com";
+
+/// The demo user with a token.
+struct User {
+    client: Client,
+    token: String,
+}
+
+impl User {
+    async fn start() -> Self {
+        let client = Client::start().await;
+        let token = token(&client, SCOPES).await;
+        Self { client, token }
+    }
+
+    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client.request(method, path, false).bearer_auth(&self.token)
+    }
+
+    async fn create(&self, secrets: Value) -> (u16, Value) {
+        self.client.send(self.request("POST", "/user/otp").json(&secrets)).await
+    }
+
+    async fn code(&self) -> String {
+        let (status, body) = self.create(json!({ "pin": PIN })).await;
+        assert_eq!(status, 201, "{body}");
+        body["otp"].as_str().expect("a code").to_owned()
+    }
+
+    async fn verify(&self, otp: &str) -> u16 {
+        let body = json!({ "otp": otp });
+        self.client.send(self.request("POST", "/user/otp/verify").json(&body)).await.0
+    }
+
+    async fn mail(&self) -> u16 {
+        self.client.send(self.request("POST", "/user/otp/sendmail")).await.0
+    }
+
+    async fn change_pin(&self, pin: &str, otp: &str) -> (u16, Value) {
+        let body = json!({ "data": { "type": "pin", "attributes": { "pin": pin, "otp": otp } } });
+        let request = self.request("PUT", "/user/pin").body(body.to_string());
+        self.client.send(request.header("content-type", "application/vnd.api+json")).await
+    }
+}
+
+async fn token(client: &Client, scope: &str) -> String {
+    let body = json!({ "sub": USER_ID, "scope": scope });
+    let (_, body) = client.post("/_local/token", body).await;
+    body["access_token"].as_str().expect("a token").to_owned()
+}
+
+fn code_of(body: &Value) -> &str {
+    body["errors"][0]["code"].as_str().unwrap_or("none")
+}
+
+#[tokio::test]
+async fn a_token_that_is_missing_changed_too_narrow_or_expired_is_a_401() {
+    let mut user = User::start().await;
+    let good = user.token.clone();
+    let (head, signature) = good.rsplit_once('.').expect("a signature");
+    let narrow = token(&user.client, "user:otp:verify").await;
+    let made_up = [
+        (String::new(), "unauthorized"),
+        ("made-up".to_owned(), "unauthorized"),
+        (format!("{head}.{}", signature.chars().rev().collect::<String>()), "unauthorized"),
+        (narrow, "insufficient-scope"),
+    ];
+    for (token, code) in made_up {
+        user.token = token;
+        let (status, body) = user.create(json!({ "pin": PIN })).await;
+        assert_eq!((status, code_of(&body)), (401, code));
+    }
+    user.token = good;
+    assert_eq!(user.create(json!({ "pin": PIN })).await.0, 201);
+    // The issuer's clock may be a minute off.
+    user.client.stack.clock.advance(Duration::from_mins(62));
+    let (status, body) = user.create(json!({ "pin": PIN })).await;
+    assert_eq!((status, code_of(&body)), (401, "unauthorized"));
+}
+
+#[tokio::test]
+async fn wrong_codes_spend_the_attempts_and_then_the_right_one_is_refused() {
+    let user = User::start().await;
+    let code = user.code().await;
+    for _ in 0..5 {
+        assert_eq!(user.verify(&World::wrong(&code)).await, 404);
+    }
+    assert_eq!(user.verify(&code).await, 404);
+}
+
+#[tokio::test]
+async fn the_right_code_works_once_and_a_new_one_ends_it() {
+    let user = User::start().await;
+    let code = user.code().await;
+    assert_eq!(user.verify(&code).await, 204);
+    assert_eq!(user.verify(&code).await, 404);
+    let (old, new) = (user.code().await, user.code().await);
+    assert_eq!(user.verify(&old).await, 404);
+    assert_eq!(user.verify(&new).await, 204);
+}
+
+#[tokio::test]
+async fn a_code_is_refused_after_ten_minutes_and_a_second() {
+    for (seconds, expected) in [(590, 204), (601, 404)] {
+        let user = User::start().await;
+        let code = user.code().await;
+        user.client.stack.clock.advance(Duration::from_secs(seconds));
+        assert_eq!(user.verify(&code).await, expected, "after {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn wrong_secrets_are_counted_and_the_right_one_is_worth_a_code() {
+    let user = User::start().await;
+    for secrets in [json!({ "pin": "1794" }), json!({ "password": PIN }), json!({ "pin": "0" })] {
+        let (status, body) = user.create(secrets).await;
+        assert_eq!((status, code_of(&body)), (422, "invalid-secret"));
+    }
+    let (status, body) = user.create(json!({ "password": PASSWORD, "pin": "0000" })).await;
+    assert_eq!(status, 201, "{body}");
+    let expires_at = body["expiresAt"].as_str().expect("a date");
+    let shape: String =
+        expires_at.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(shape, "0000-00-00T00:00:00.000Z");
+    for _ in 0..10 {
+        assert_eq!(user.create(json!({ "pin": "1794" })).await.0, 422);
+    }
+    assert_eq!(user.create(json!({ "pin": PIN })).await.0, 429);
+}
+
+#[tokio::test]
+async fn another_app_of_the_deployment_knows_neither_user_nor_code() {
+    let user = User::start().await;
+    let code = user.code().await;
+    with_second_app(&user.client).await;
+    let request = user.request("POST", "/user/otp/verify").header("host", "eve.localhost");
+    let (status, body) = user.client.send(request.json(&json!({ "otp": code }))).await;
+    assert_eq!((status, code_of(&body)), (404, "not-found"));
+    let request = user.request("POST", "/user/otp").header("host", "eve.localhost");
+    let (status, _) = user.client.send(request.json(&json!({ "pin": PIN }))).await;
+    assert_eq!(status, 422);
+    assert_eq!(user.verify(&code).await, 204);
+}
+
+/// An app that takes the tokens of the same issuer.
+async fn with_second_app(client: &Client) {
+    use passcode_domain::{
+        App,
+        ports::{LoadApps as _, StoreApps as _},
+    };
+    let settings = client.stack.settings("pace-user-otp-verify");
+    let aws = passcode_runtime::aws::config(&settings).expect("settings");
+    let apps = passcode_dynamodb::AppTable::new(&aws, "AppTable".into());
+    let demo = apps.load_app(&"demo".parse().expect("an id")).await.expect("a table");
+    let demo = (*demo.expect("the demo app")).clone();
+    apps.store_app(&App { id: "eve".parse().expect("an id"), ..demo }).await.expect("stored");
+}
+
+#[tokio::test]
+async fn a_mailed_code_works_once_and_the_next_mail_waits_for_the_cool_down() {
+    let user = User::start().await;
+    assert_eq!(user.mail().await, 204);
+    assert_eq!(user.mail().await, 429);
+    let old = user.client.last_code(MAILBOX).await;
+    user.client.stack.clock.advance(Duration::from_secs(30));
+    assert_eq!(user.mail().await, 204);
+    assert_eq!(user.client.messages(MAILBOX).await.len(), 2);
+    let new = user.client.last_code(MAILBOX).await;
+    assert_eq!(user.verify(&old).await, 404);
+    assert_eq!(user.verify(&new).await, 204);
+    assert_eq!(user.verify(&new).await, 404);
+}
+
+#[tokio::test]
+async fn a_service_that_holds_the_challenge_verifies_the_code_by_it() {
+    let user = User::start().await;
+    let request = user.request("POST", "/user/otp").json(&json!({ "pin": PIN }));
+    let answer = request.send().await.expect("an answer");
+    let id = answer.headers()["passcode-challenge-id"].to_str().expect("text").to_owned();
+    let body: Value = answer.json().await.expect("JSON");
+    let code = body["otp"].as_str().expect("a code");
+    assert_eq!(user.client.verify(&id, code).await.0, 200);
+    assert_eq!(user.verify(code).await, 404, "used, whoever asks");
+}
+
+#[tokio::test]
+async fn a_code_changes_the_pin_once() {
+    let user = User::start().await;
+    let code = user.code().await;
+    let (status, body) = user.change_pin("1234", &code).await;
+    assert_eq!((status, code_of(&body)), (406, "pin-not-secure"));
+    let (status, body) = user.change_pin("2806", &World::wrong(&code)).await;
+    assert_eq!((status, code_of(&body)), (403, "otp:invalid"));
+    assert_eq!(user.create(json!({ "pin": "2806" })).await.0, 422, "nothing has changed");
+    let (status, body) = user.change_pin("2806", &code).await;
+    let expected = json!({ "data": { "type": "pin", "id": USER_ID } });
+    assert_eq!((status, body), (200, expected));
+    assert_eq!(user.change_pin("7351", &code).await.0, 403);
+    assert_eq!(user.create(json!({ "pin": PIN })).await.0, 422, "the old PIN");
+    assert_eq!(user.create(json!({ "pin": "2806" })).await.0, 201);
+}
+
+#[tokio::test]
+async fn secrets_codes_tokens_and_addresses_are_not_logged() {
+    let user = User::start().await;
+    let code = user.code().await;
+    user.verify(&World::wrong(&code)).await;
+    user.change_pin("2806", &code).await;
+    user.create(json!({ "password": PASSWORD })).await;
+    user.mail().await;
+    let mailed = user.client.last_code(MAILBOX).await;
+    user.verify(&mailed).await;
+    let (_, logged) = user.client.emitted();
+    assert_eq!(logged.lines().count(), 6, "one line a request: {logged}");
+    for secret in [USER_ID, PASSWORD, MAILBOX, &user.token, "\"2806\""] {
+        assert!(!logged.contains(secret), "{secret} in the logs: {logged}");
+    }
+    for code in [code, mailed] {
+        let is_word = |part: &str| part.contains(&format!("\"{code}\""));
+        assert!(!is_word(&logged), "a code in the logs: {logged}");
+    }
+}
