@@ -5,5 +5,6 @@ mod first_path;
 mod leaks;
 mod local_stack;
 mod pace;
+mod pairs;
 mod prelude;
 mod zap;
