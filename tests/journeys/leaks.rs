@@ -1,9 +1,9 @@
 //! A search through every byte that the product emits or keeps.
 
-use passcode_domain::{App, app::SecretHash, ports::StoreApps as _};
+use passcode_domain::ports::{LoadApps as _, StoreApps as _};
 use passcode_dynamodb::AppTable;
 use passcode_runtime::aws;
-use passcode_testkit::World;
+use passcode_testkit::{PASSWORD, PIN, USER_ID, World};
 use passcode_tests::stack::Client;
 use serde_json::json;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use std::time::Duration;
 /// Codes of ten digits, so that no other number is one by chance.
 async fn with_long_codes(client: &Client) {
     let aws = aws::config(&client.stack.settings("otpless-auth-create")).expect("settings");
-    let mut app = App::new("demo".parse().expect("an id"), "Demo");
-    app.secrets = vec![SecretHash::of("demo-secret")];
-    app.host = Some("example.com".into());
+    let apps = AppTable::new(&aws, "AppTable".into());
+    let demo = apps.load_app(&"demo".parse().expect("an id")).await.expect("loads");
+    let mut app = (*demo.expect("the demo app")).clone();
     app.policy.code_length = 10;
-    AppTable::new(&aws, "AppTable".into()).store_app(&app).await.expect("stored");
+    apps.store_app(&app).await.expect("stored");
 }
 
 async fn everything_stored(client: &Client) -> String {
@@ -76,5 +76,64 @@ async fn codes_secrets_and_addresses_appear_only_where_they_must() {
         for field in ["requestId", "function", "outcome", "app", "status", "durationMicros"] {
             assert!(!line[field].is_null(), "{field} in {line}");
         }
+    }
+}
+
+#[tokio::test]
+async fn tokens_pins_and_passwords_appear_nowhere_either() {
+    let client = Client::start().await;
+    with_long_codes(&client).await;
+    let scope = "openid otp:admin user:otp:create user:otp:verify user:users.pin:update";
+    let wish = json!({ "sub": USER_ID, "scope": scope });
+    let issued = client.request("POST", "/_local/token", false).json(&wish).send().await;
+    let issued: serde_json::Value = issued.expect("an answer").json().await.expect("a token");
+    let bearer = issued["access_token"].as_str().expect("a token");
+    let post = |path: &str, body: serde_json::Value| {
+        client.request("POST", path, false).bearer_auth(bearer).json(&body)
+    };
+    let mut codes = Vec::new();
+
+    let review = client.send(post("/v1/session/stepup/request", json!({ "scope": "transfer" })));
+    let challenge = review.await.1["challenge_token"].as_str().expect("a token").to_owned();
+    let create = post("/v1/session/otp", json!({ "challenge_token": challenge }));
+    let created = create.send().await.expect("an answer");
+    let token = created.headers()["x-verification-token"].to_str().expect("text").to_owned();
+    codes.push(client.last_code("+14155550100").await);
+    for code in [World::wrong(&codes[0]), codes[0].clone()] {
+        let body = json!({ "code": code, "challenge_token": challenge });
+        let check = post("/v1/session/otp/check", body).header("x-verification-token", &token);
+        client.send(check).await;
+    }
+
+    for secret in [json!({ "pin": "9999" }), json!({ "pin": PIN, "password": PASSWORD })] {
+        let answer = post("/user/otp", secret).send().await.expect("an answer");
+        let body: serde_json::Value = answer.json().await.expect("JSON");
+        codes.extend(body["otp"].as_str().map(str::to_owned));
+    }
+    let change = json!({ "data": { "type": "pin",
+        "attributes": { "pin": "2806", "otp": codes[1] } } });
+    let request = client.request("PUT", "/user/pin", false).bearer_auth(bearer);
+    let request = request.header("content-type", "application/vnd.api+json");
+    assert_eq!(client.send(request.body(change.to_string())).await.0, 200);
+
+    let generate = client.request("POST", "/v1/otp", false).bearer_auth("demo-admin");
+    client.send(generate.json(&json!({ "userId": USER_ID, "email": "ada@example.com" }))).await;
+    codes.push(client.last_code("ada@example.com").await);
+    let identity = json!({ "otp": codes[2], "identity": "ada@example.com" });
+    assert_eq!(client.send(post("/v1/otp/verify", identity)).await.0, 200);
+
+    let stored = everything_stored(&client).await;
+    let (heard, logged) = client.emitted();
+    for code in &codes {
+        assert_eq!(code.len(), 10);
+        for (place, text) in [("tables", &stored), ("answers", &heard), ("logs", &logged)] {
+            assert!(!text.contains(code.as_str()), "a code in the {place}");
+        }
+    }
+    for secret in [bearer, &token, &challenge, "demo-admin", PASSWORD, "\"2806\"", "\"9999\""] {
+        assert!(!logged.contains(secret) && !stored.contains(secret), "{secret}");
+    }
+    for address in ["ada@example.com", "4155550100"] {
+        assert!(!logged.contains(address), "{address} in the logs: {logged}");
     }
 }

@@ -2,6 +2,8 @@
 //! `template.yaml` gives it, against a stack in memory: a wrong variable name or a missing setting
 //! fails here.
 
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+use passcode_testkit::USER_ID;
 use passcode_tests::{event::Event, stack::Client};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::Stdio};
@@ -47,8 +49,16 @@ impl Emulated {
         Self { invoke, http: reqwest::Client::new(), _child: child }
     }
 
-    /// Hands an event to the function. The emulator takes a moment to listen.
+    /// Hands an event to the function; status and body.
     async fn call(&self, event: &Event) -> (u16, Value) {
+        let reply = self.reply(event).await;
+        let status = reply["statusCode"].as_u64().unwrap_or_else(|| panic!("{reply}"));
+        let body = reply["body"].as_str().unwrap_or_default();
+        (u16::try_from(status).expect("a status"), serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// Hands an event to the function. The emulator takes a moment to listen.
+    async fn reply(&self, event: &Event) -> Value {
         let answer = loop {
             let request = self.http.post(&self.invoke).body(event.0.to_string());
             match request.send().await {
@@ -57,10 +67,7 @@ impl Emulated {
                 Err(error) => panic!("{error}"),
             }
         };
-        let reply: Value = answer.json().await.expect("a reply in JSON");
-        let status = reply["statusCode"].as_u64().unwrap_or_else(|| panic!("{reply}"));
-        let body = reply["body"].as_str().unwrap_or_default();
-        (u16::try_from(status).expect("a status"), serde_json::from_str(body).unwrap_or_default())
+        answer.json().await.expect("a reply in JSON")
     }
 }
 
@@ -117,6 +124,113 @@ async fn an_order_works_in_the_built_functions() {
     let body = json!({ "orderId": "order-42", "phoneNumber": "+14155550100", "otp": code });
     let right = wrong.json(&body);
     assert_eq!(verify.call(&right).await, (200, json!({ "isOTPVerified": true })));
+}
+
+/// A token of the development issuer's for the demo user.
+async fn bearer(client: &Client, scope: &str) -> String {
+    let wish = json!({ "sub": USER_ID, "scope": scope });
+    let (_, token) = client.post("/_local/token", wish).await;
+    format!("Bearer {}", token["access_token"].as_str().expect("a token"))
+}
+
+#[tokio::test]
+#[ignore = "needs built functions in LAMBDA_FOLDER and the emulator in RIE; .ci/run has both"]
+async fn prelude_works_in_the_built_functions() {
+    let client = Client::start().await;
+    let create = Emulated::start(&client, "prelude-session-otp-create").await;
+    let check = Emulated::start(&client, "prelude-session-otp-check").await;
+    let retry = Emulated::start(&client, "prelude-session-otp-retry").await;
+    let step_up = Emulated::start(&client, "prelude-stepup-request").await;
+    let keys = Emulated::start(&client, "prelude-jwks").await;
+    let origin = "http://localhost:3000";
+    let event = |function, case| Event::recorded(function, case).header("origin", origin);
+
+    let request = event("prelude-stepup-request", "request");
+    assert_eq!(step_up.call(&request).await.0, 401, "a token that no issuer signed");
+    let request = request.header("authorization", bearer(&client, "openid").await.as_str());
+    let (status, review) = step_up.call(&request).await;
+    assert_eq!((status, &review["status"]), (200, &json!("review")), "{review}");
+    let challenge = &review["challenge_token"];
+    let ask = event("prelude-session-otp-create", "step-up");
+    assert_eq!(create.call(&ask).await.1["code"], "invalid_challenge_token");
+    let ask = ask.json(&json!({ "challenge_token": challenge }));
+    let asked = create.reply(&ask).await;
+    assert_eq!(asked["statusCode"], 204, "{asked}");
+    let token = asked["headers"]["x-verification-token"].as_str().expect("a token");
+    let cookie = asked["cookies"][0].as_str().expect("a cookie");
+    assert!(cookie.starts_with(&format!("__verification-login_demo={token};")), "{cookie}");
+    let next = event("prelude-session-otp-retry", "header").header("x-verification-token", token);
+    assert_eq!(retry.call(&next).await.1["code"], "rate_limited");
+    let wrong = event("prelude-session-otp-check", "step-up").header("x-verification-token", token);
+    let body = |code: &str| json!({ "code": code, "challenge_token": challenge });
+    assert_eq!(check.call(&wrong.clone().json(&body("000000"))).await.1["code"], "bad_check_code");
+    let right = wrong.json(&body(&client.last_code("+14155550100").await));
+    let (status, proof) = check.call(&right).await;
+    assert_eq!(status, 200, "{proof}");
+    assert_eq!(check.call(&right).await.0, 409);
+    let (_, published) = keys.call(&event("prelude-jwks", "keys")).await;
+    let set: JwkSet = serde_json::from_value(published).expect("keys");
+    let key = DecodingKey::from_jwk(&set.keys[0]).expect("a key");
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_audience(&["demo"]);
+    let proof = proof["challenge_token"].as_str().expect("a proof");
+    assert!(jsonwebtoken::decode::<Value>(proof, &key, &validation).is_ok());
+}
+
+#[tokio::test]
+#[ignore = "needs built functions in LAMBDA_FOLDER and the emulator in RIE; .ci/run has both"]
+async fn pace_works_in_the_built_functions() {
+    let client = Client::start().await;
+    let create = Emulated::start(&client, "pace-user-otp-create").await;
+    let verify = Emulated::start(&client, "pace-user-otp-verify").await;
+    let mail = Emulated::start(&client, "pace-user-otp-sendmail").await;
+    let update = Emulated::start(&client, "pace-user-pin-update").await;
+    let scope = "user:otp:create user:otp:verify user:users.pin:update";
+    let bearer = bearer(&client, scope).await;
+    let event =
+        |function, case| Event::recorded(function, case).header("authorization", bearer.as_str());
+    let ask = event("pace-user-otp-create", "pin");
+    assert_eq!(create.call(&ask.clone().json(&json!({ "pin": "9999" }))).await.0, 422);
+    let (status, first) = create.call(&ask).await;
+    assert_eq!(status, 201, "{first}");
+    let present =
+        |otp: &Value| event("pace-user-otp-verify", "verify").json(&json!({ "otp": otp }));
+    assert_eq!(verify.call(&present(&json!("000000"))).await.0, 404);
+    assert_eq!(verify.call(&present(&first["otp"])).await.0, 204);
+    assert_eq!(verify.call(&present(&first["otp"])).await.0, 404, "used");
+    assert_eq!(mail.call(&event("pace-user-otp-sendmail", "sendmail")).await.0, 204);
+    let mailed = client.last_code("ada@example.com").await;
+    let change = |pin: &str, otp: &str| {
+        let data = json!({ "type": "pin", "attributes": { "pin": pin, "otp": otp } });
+        event("pace-user-pin-update", "update").json(&json!({ "data": data }))
+    };
+    assert_eq!(update.call(&change("1234", &mailed)).await.0, 406);
+    assert_eq!(update.call(&change("2806", "000000")).await.0, 403);
+    assert_eq!(update.call(&change("2806", &mailed)).await.0, 200);
+    assert_eq!(create.call(&ask).await.0, 422, "the PIN before");
+    assert_eq!(create.call(&ask.json(&json!({ "pin": "2806" }))).await.0, 201);
+}
+
+#[tokio::test]
+#[ignore = "needs built functions in LAMBDA_FOLDER and the emulator in RIE; .ci/run has both"]
+async fn zap_works_in_the_built_functions() {
+    let client = Client::start().await;
+    let generate = Emulated::start(&client, "zap-otp-generate").await;
+    let verify = Emulated::start(&client, "zap-otp-verify").await;
+    let resend = Emulated::start(&client, "zap-otp-resend").await;
+    let request = Event::recorded("zap-otp-generate", "email");
+    let stranger = request.clone().header("authorization", "Bearer nobody");
+    assert_eq!(generate.call(&stranger).await.0, 401);
+    assert_eq!(generate.call(&request).await.1["data"], "OTP Generated");
+    assert_eq!(resend.call(&Event::recorded("zap-otp-resend", "email")).await.0, 429);
+    let present = |identity: &str, otp: &str| {
+        let body = json!({ "otp": otp, "identity": identity });
+        Event::recorded("zap-otp-verify", "email").json(&body)
+    };
+    assert_eq!(verify.call(&present("ada", "000000")).await.0, 400);
+    let code = client.last_code("ada@example.com").await;
+    assert_eq!(verify.call(&present("ada", &code)).await.1["data"], "OTP verified");
+    assert_eq!(verify.call(&present("ada@example.com", &code)).await.0, 400, "used");
 }
 
 #[tokio::test]
