@@ -85,7 +85,6 @@ fn the_retries_have_an_end() {
     for _ in 0..5 {
         check(&world, &token, "0000000000");
     }
-    let (token, _) = (token, ());
     world.clock.advance(Duration::from_secs(30));
     assert_eq!(error(&retry(&world, &token)), (403, "auth_blocked"), "ten failures in a row");
 }
