@@ -1,19 +1,26 @@
 //! `passcode app`: makes, shows, changes and removes apps, on the local stack or a deployed one.
 
+mod secret;
+mod settings;
+mod shown;
+mod test_address;
+
 use crate::{
     place::Place,
     told::{self, Told},
 };
 use clap::Subcommand;
-use data_encoding::BASE64URL_NOPAD;
 use passcode_domain::{
     App, AppId,
     app::SecretHash,
-    ports::{DeleteApps as _, Entropy as _, LoadApps as _, StoreApps as _, StoreError},
+    ports::{Clock as _, DeleteApps as _, LoadApps as _, StoreApps as _, StoreError},
 };
 use passcode_dynamodb::AppTable;
-use passcode_runtime::SystemEntropy;
-use serde_json::{Value, json};
+use passcode_runtime::SystemClock;
+use secret::{ADMIN_KEY, CLIENT_SECRET};
+use serde_json::json;
+use settings::changed;
+use shown::shown;
 use std::{error::Error, process::ExitCode};
 
 /// What to do, and where.
@@ -30,25 +37,27 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make an app, and show its client secret: this once, it is not stored.
+    /// Make an app, and show its client secret: this once, it is not stored. It has no admin key;
+    /// `passcode app rotate-admin-key` makes one.
+    #[command(after_help = CREATE_HELP)]
     Create {
         /// Its `clientId`: 1 to 64 letters, digits, `-`, `_` or `.`.
         id: AppId,
         /// The brand that its messages name.
         #[arg(long)]
         name: String,
-        /// Settings, as for `set`.
+        /// Settings, as for `passcode app set`.
         #[arg(value_name = "FIELD=VALUE")]
         settings: Vec<String>,
     },
-    /// Show an app's settings. Secrets are stored as hashes and not shown.
+    /// Show an app's settings. Secrets and keys are stored as hashes: only their number is shown.
     Show {
         /// Its `clientId`.
         id: AppId,
     },
-    /// Change settings: `host=shop.example`, `policy.max_attempts=3`, `blocked=true`,
-    /// `templates.short='sms = { $code }'`. An empty value takes a setting away. Warm functions
-    /// follow within a minute.
+    /// Change an app's settings. Either all of a command's changes hold or none does. Warm
+    /// functions follow within a minute.
+    #[command(after_help = SET_HELP)]
     Set {
         /// Its `clientId`.
         id: AppId,
@@ -56,11 +65,27 @@ enum Action {
         #[arg(value_name = "FIELD=VALUE", required = true)]
         settings: Vec<String>,
     },
+    /// Add, remove and list addresses that nothing is sent to and whose code is fixed, for
+    /// reviewers and automated tests. Warm functions follow within a minute.
+    #[command(subcommand, after_help = TEST_ADDRESS_HELP)]
+    TestAddress(test_address::Action),
     /// Make a new client secret, and show it. The one before works until the next rotation.
     RotateSecret {
         /// Its `clientId`.
         id: AppId,
         /// Let the secret before stop working, within a minute.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Make a new admin key, and show it. The one before works until the next rotation.
+    ///
+    /// Who has it administers the app's users and their codes (ZAP): it is presented as
+    /// `Authorization: Bearer KEY`, to a host whose first label is the app's `clientId`, or to any
+    /// other where the app is the deployment's default one.
+    RotateAdminKey {
+        /// Its `clientId`.
+        id: AppId,
+        /// Let the key before stop working, within a minute.
         #[arg(long)]
         now: bool,
     },
@@ -71,54 +96,70 @@ enum Action {
     },
 }
 
+const CREATE_HELP: &str = "\
+Example:
+  passcode app create shop --name Shop host=shop.example";
+
+const SET_HELP: &str = "\
+Settings:
+  name, host, locale        the brand in messages; the host that may fill in
+                            codes from them; their language (en, de, es, …)
+  blocked, conceal_blocks   refuse the app everything; let who is blocked for
+                            failures see success: true or false
+  policy.…                  code_length, code_seconds, max_attempts, max_sends,
+                            cool_down_seconds, max_failures, failure_seconds
+  sms.…                     sender_id, origination_number, max_price, entity_id,
+                            template_id
+  email.…                   from, configuration_set
+  issuer.…                  who signs its users' access tokens: url, audience,
+                            jwks_url, linked_identity_claim
+  browser.…                 origins, a list; cross_site_cookie, true or false
+  step_up.SCOPE.…           channel: sms or email; grant_mode: session-start,
+                            single-use, session-bound or profile-bound
+  templates.ID              a Fluent source with the app's own texts
+  test_addresses            see `passcode app test-address`
+
+Values:
+  A list is given with commas. What begins with { or [ is JSON, and takes the
+  place of all that was there; a scope or a template whose name has a `.` can
+  only be given in it. An empty value takes a setting away.
+
+Examples:
+  passcode app set shop policy.max_attempts=3 templates.t='sms = { $code }'
+  passcode app set shop issuer.url=https://id.example issuer.audience=api
+  passcode app set shop browser.origins=https://a.example,https://b.example
+  passcode app set shop step_up.pay.channel=sms step_up.pay.grant_mode=single-use
+  passcode app set shop \\
+    step_up='{\"pay.out\":{\"channel\":\"sms\",\"grant_mode\":\"single-use\"}}'
+  passcode app set shop blocked=true host=";
+
+const TEST_ADDRESS_HELP: &str = "\
+Example:
+  passcode app test-address add shop +14155550199 --code 123456 --until 2026-12-31";
+
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    told::run(act(&arguments.action, &arguments.place), arguments.json)
+    told::run(act(arguments, &arguments.place), arguments.json)
 }
 
-async fn act(action: &Action, place: &Place) -> Result<Told, Box<dyn Error>> {
+/// Does it at a place.
+pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
     let aws = place.aws()?;
-    let apps = AppTable::new(&aws, place.table(&aws, "AppTable").await?);
-    let failed = |error: StoreError| place.explain(&error);
-    let existing = async |id: &AppId| existing(&apps, id, place).await;
-    match action {
-        Action::Create { id, name, settings } => {
-            if apps.load_app(id).await.map_err(failed)?.is_some() {
-                return Err(format!("the app {} exists already", id.as_str()).into());
-            }
-            let secret = new_secret();
-            let mut app = App::new(id.clone(), name);
-            app.secrets = vec![SecretHash::of(&secret)];
-            let app = changed(&app, settings)?;
-            apps.store_app(&app).await.map_err(failed)?;
-            Ok(with_secret(id, &secret, "It will not be shown again."))
-        }
-        Action::Show { id } => Ok(shown(&existing(id).await?)),
-        Action::Set { id, settings } => {
-            let app = changed(&existing(id).await?, settings)?;
-            apps.store_app(&app).await.map_err(failed)?;
-            Ok(shown(&app))
-        }
+    let apps = Apps { apps: AppTable::new(&aws, place.table(&aws, "AppTable").await?), place };
+    let told = match &arguments.action {
+        Action::Create { id, name, settings } => apps.create(id, name, settings).await,
+        Action::Show { id } => apps.existing(id).await.map(|app| shown(&app, SystemClock.now())),
+        Action::Set { id, settings } => apps.set(id, settings).await,
+        Action::TestAddress(action) => apps.test_address(action).await,
         Action::RotateSecret { id, now } => {
-            let mut app = existing(id).await?;
-            let secret = new_secret();
-            app.secrets.insert(0, SecretHash::of(&secret));
-            app.secrets.truncate(if *now { 1 } else { 2 });
-            apps.store_app(&app).await.map_err(failed)?;
-            let note = match now {
-                true => "The one before stops working within a minute.",
-                false => "The one before works until the next rotation.",
-            };
-            Ok(with_secret(id, &secret, note))
+            apps.rotate(id, CLIENT_SECRET, *now, |app| &mut app.secrets).await
         }
-        Action::Delete { id } => {
-            existing(id).await?;
-            apps.delete_app(id).await.map_err(failed)?;
-            let text =
-                format!("{} is removed. Warm functions follow within a minute.", id.as_str());
-            Ok(Told::new(text, json!({ "deleted": id.as_str() })))
+        Action::RotateAdminKey { id, now } => {
+            apps.rotate(id, ADMIN_KEY, *now, |app| &mut app.admin_keys).await
         }
-    }
+        Action::Delete { id } => apps.delete(id).await,
+    };
+    Ok(told?)
 }
 
 /// An app that is there.
@@ -129,132 +170,68 @@ pub(crate) async fn existing(apps: &AppTable, id: &AppId, place: &Place) -> Resu
     }
 }
 
-fn new_secret() -> String {
-    BASE64URL_NOPAD.encode(&SystemEntropy.bytes::<32>())
+/// The apps of a place.
+struct Apps<'a> {
+    apps: AppTable,
+    place: &'a Place,
 }
 
-fn with_secret(id: &AppId, secret: &str, note: &str) -> Told {
-    let id = id.as_str();
-    Told::new(
-        format!("clientId      {id}\nclientSecret  {secret}\n\n{note}"),
-        json!({ "clientId": id, "clientSecret": secret }),
-    )
-}
-
-fn shown(app: &App) -> Told {
-    let mut settings = serde_json::to_value(app).unwrap_or_default();
-    for hashes in ["secrets", "admin_keys"] {
-        settings[hashes] = settings[hashes].as_array().map_or(0, Vec::len).into();
+impl Apps<'_> {
+    async fn existing(&self, id: &AppId) -> Result<App, String> {
+        existing(&self.apps, id, self.place).await
     }
-    Told::new(lines("", &settings).join("\n"), settings)
-}
 
-/// One line a setting that is there, with the path that `set` takes.
-fn lines(path: &str, value: &Value) -> Vec<String> {
-    let below = |name: &str| match path {
-        "" => name.to_owned(),
-        path => format!("{path}.{name}"),
-    };
-    match value {
-        Value::Object(fields) => {
-            fields.iter().flat_map(|(name, value)| lines(&below(name), value)).collect()
+    fn explain(&self, error: &StoreError) -> String {
+        self.place.explain(error)
+    }
+
+    async fn store(&self, app: &App) -> Result<(), String> {
+        self.apps.store_app(app).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Told, String> {
+        if self.apps.load_app(id).await.map_err(|error| self.explain(&error))?.is_some() {
+            return Err(format!("the app {} exists already", id.as_str()));
         }
-        Value::Null => Vec::new(),
-        Value::String(text) => vec![format!("{path:<26} {text}")],
-        other => vec![format!("{path:<26} {other}")],
+        let mut app = changed(&App::new(id.clone(), name), settings)?;
+        let secret = secret::rotate(&mut app.secrets, true);
+        self.store(&app).await?;
+        Ok(secret::told(id, CLIENT_SECRET, &secret, None))
     }
-}
 
-/// An app with settings changed, checked as a whole.
-fn changed(app: &App, settings: &[String]) -> Result<App, Box<dyn Error>> {
-    let mut document = serde_json::to_value(app)?;
-    for setting in settings {
-        let (path, value) =
-            setting.split_once('=').ok_or_else(|| format!("`{setting}` is not FIELD=VALUE"))?;
-        if ["id", "secrets", "admin_keys"].contains(&path.split('.').next().unwrap_or_default()) {
-            return Err(format!("`{path}` cannot be set").into());
+    async fn set(&self, id: &AppId, settings: &[String]) -> Result<Told, String> {
+        let app = changed(&self.existing(id).await?, settings)?;
+        self.store(&app).await?;
+        Ok(shown(&app, SystemClock.now()))
+    }
+
+    async fn test_address(&self, action: &test_address::Action) -> Result<Told, String> {
+        let (mut app, now) = (self.existing(action.app()).await?, SystemClock.now());
+        if action.change(&mut app, now)? {
+            self.store(&app).await?;
         }
-        let pointer = format!("/{}", path.replace('.', "/"));
-        let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
-        let fields = document.pointer_mut(parent).and_then(Value::as_object_mut);
-        let fields = fields.ok_or_else(|| format!("`{path}` is no setting"))?;
-        match value {
-            "" => drop(fields.remove(name)),
-            text => drop(fields.insert(name.to_owned(), parsed(text, fields.get(name)))),
-        }
-    }
-    let app: App =
-        serde_json::from_value(document).map_err(|error| format!("settings: {error}"))?;
-    app.validate()?;
-    // A name that means nothing is gone after the round trip.
-    let kept = serde_json::to_value(&app)?;
-    let is_kept = |path: &str| kept.pointer(&format!("/{}", path.replace('.', "/"))).is_some();
-    let mut paths = settings.iter().filter_map(|setting| setting.split_once('='));
-    match paths.find(|(path, value)| !value.is_empty() && !is_kept(path)) {
-        Some((unknown, _)) => Err(format!("`{unknown}` is no setting").into()),
-        None => Ok(app),
-    }
-}
-
-/// A value in the type of the one before: numbers and switches are read, texts are taken as they are.
-fn parsed(text: &str, before: Option<&Value>) -> Value {
-    match before {
-        Some(Value::Number(_) | Value::Bool(_)) => {
-            serde_json::from_str(text).unwrap_or_else(|_| text.into())
-        }
-        _ => text.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn app() -> App {
-        App::new("shop".parse().expect("an id"), "Shop")
+        Ok(test_address::listed(&app, now))
     }
 
-    fn set(settings: &[&str]) -> Result<App, String> {
-        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
-        changed(&app(), &settings).map_err(|error| error.to_string())
+    async fn rotate(
+        &self,
+        id: &AppId,
+        name: &str,
+        at_once: bool,
+        hashes: fn(&mut App) -> &mut Vec<SecretHash>,
+    ) -> Result<Told, String> {
+        let mut app = self.existing(id).await?;
+        let hashes = hashes(&mut app);
+        let before = (!hashes.is_empty()).then_some(at_once);
+        let secret = secret::rotate(hashes, at_once);
+        self.store(&app).await?;
+        Ok(secret::told(id, name, &secret, before))
     }
 
-    #[test]
-    fn settings_that_are_none_or_break_a_rule_are_refused_with_the_reason() {
-        for (setting, reason) in [
-            ("host", "`host` is not FIELD=VALUE"),
-            ("id=eve", "`id` cannot be set"),
-            ("secrets.0=x", "`secrets.0` cannot be set"),
-            ("colour=red", "unknown field `colour`"),
-            ("no.such=1", "`no.such` is no setting"),
-            ("policy.max_atempts=9", "`policy.max_atempts` is no setting"),
-            ("policy.max_attempts=many", "invalid type"),
-            ("policy.max_attempts=0", "max_attempts must be 1 to 10"),
-            ("templates.t=sms = hello", "must hold"),
-            ("name=", "missing field `name`"),
-        ] {
-            let error = set(&[setting]).expect_err(setting);
-            assert!(error.contains(reason), "{setting}: {error}");
-        }
-    }
-
-    #[test]
-    fn settings_are_changed_and_taken_away() {
-        let changes =
-            ["host=shop.example", "policy.max_attempts=3", "blocked=true", "sms.sender_id=123"];
-        let app = set(&changes).expect("it is valid");
-        assert_eq!(app.host.as_deref(), Some("shop.example"));
-        assert_eq!((app.policy.max_attempts, app.blocked), (3, true));
-        assert_eq!(app.sms.sender_id.as_deref(), Some("123"), "a text stays a text");
-        let app = changed(&app, &["host=".to_owned()]).expect("it is valid");
-        assert_eq!(app.host, None);
-    }
-
-    #[test]
-    fn no_hash_is_shown() {
-        let app = App { secrets: vec![SecretHash::of("secret")], ..app() };
-        let told = shown(&app);
-        assert!(told.text.contains("secrets                    1"), "{}", told.text);
-        assert_eq!(told.json["secrets"], 1);
+    async fn delete(&self, id: &AppId) -> Result<Told, String> {
+        self.existing(id).await?;
+        self.apps.delete_app(id).await.map_err(|error| self.explain(&error))?;
+        let text = format!("{} is removed. Warm functions follow within a minute.", id.as_str());
+        Ok(Told::new(text, json!({ "deleted": id.as_str() })))
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -283,19 +283,22 @@ impl App {
         let urls =
             self.issuer.iter().flat_map(|issuer| [Some(&issuer.url), issuer.jwks_url.as_ref()]);
         if !urls.flatten().all(|url| is_trusted_url(url)) {
-            return Err("an issuer's URL must begin with https://");
+            return Err("issuer.url and issuer.jwks_url must begin with https://");
+        }
+        if self.issuer.as_ref().is_some_and(|issuer| issuer.audience.is_empty()) {
+            return Err("issuer.audience must not be empty");
         }
         if !self.browser.origins.iter().all(|origin| is_origin(origin)) {
-            return Err("an origin is a scheme and a host, as in https://shop.example");
+            return Err("browser.origins must each be a scheme and a host, as in https://shop.example");
         }
         if !self.step_up.keys().all(|scope| is_scope(scope)) {
-            return Err("a scope is 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
+            return Err("step_up: a scope is 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
         }
         if self.step_up.values().any(|step| step.channel == Channel::Caller) {
-            return Err("a step-up's channel must be sms or email");
+            return Err("step_up: a channel must be sms or email");
         }
         if !self.test_addresses.iter().all(TestAddress::is_valid) {
-            return Err("a test address is a phone number in E.164 form or an e-mail address");
+            return Err("test_addresses must each be a phone number in E.164 form or an e-mail address");
         }
         Ok(())
     }
@@ -334,10 +337,17 @@ fn is_among(presented: &str, hashes: &[SecretHash]) -> bool {
 /// Whether what a URL leads to is who it says: TLS vouches for it, or it is this machine.
 #[must_use]
 pub fn is_trusted_url(url: &str) -> bool {
-    let is_local =
-        ["http://127.0.0.1:", "http://localhost:"].iter().any(|own| url.starts_with(own));
+    let own = ["http://127.0.0.1:", "http://localhost:"];
+    let is_local = own.iter().any(|own| url.strip_prefix(own).is_some_and(begins_with_port));
     let is_text = url.bytes().all(|b| b.is_ascii_graphic());
     is_text && (is_local || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()))
+}
+
+/// Whether the rest of a URL is a port and a path. What else may stand behind a colon is a password,
+/// and the host comes after it.
+fn begins_with_port(rest: &str) -> bool {
+    let port = rest.split('/').next().unwrap_or_default();
+    !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_origin(text: &str) -> bool {
@@ -398,6 +408,25 @@ mod tests {
     }
 
     #[test]
+    fn only_tls_and_this_machine_vouch_for_a_url() {
+        for (url, is_trusted) in [
+            ("", false),
+            ("https://", false),
+            ("http://issuer.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://localhost:pass@evil.example", false),
+            ("http://127.0.0.1:@evil.example/", false),
+            ("http://127.0.0.1:/", false),
+            ("https://issuer.example/a b", false),
+            ("http://localhost:9000", true),
+            ("http://127.0.0.1:9000/_local", true),
+            ("https://issuer.example/path", true),
+        ] {
+            assert_eq!(is_trusted_url(url), is_trusted, "{url}");
+        }
+    }
+
+    #[test]
     fn only_the_apps_own_secrets_are_accepted() {
         let mut app = app();
         assert!(!app.accepts_secret(""));
@@ -424,7 +453,7 @@ mod tests {
 
     #[test]
     fn settings_that_break_a_message_are_refused() {
-        let edits: [fn(&mut App); 11] = [
+        let edits: [fn(&mut App); 12] = [
             |app| app.name = String::new(),
             |app| app.name = "x".repeat(31),
             |app| app.host = Some("no host".into()),
@@ -434,6 +463,10 @@ mod tests {
             },
             |app| app.policy.max_attempts = 0,
             |app| app.issuer = Some(issuer("http://issuer.example")),
+            |app| {
+                let audience = String::new();
+                app.issuer = Some(Issuer { audience, ..issuer("https://issuer.example") });
+            },
             |app| app.browser.origins = vec!["*".into()],
             |app| app.browser.origins = vec!["https://shop.example/".into()],
             |app| {

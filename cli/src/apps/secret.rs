@@ -1,0 +1,65 @@
+//! Client secrets and admin keys: made here, shown once, and stored as hashes.
+
+use crate::told::Told;
+use data_encoding::BASE64URL_NOPAD;
+use passcode_domain::{AppId, app::SecretHash, ports::Entropy as _};
+use passcode_runtime::SystemEntropy;
+use serde_json::json;
+
+/// What a secret is called where it is presented.
+pub(super) const CLIENT_SECRET: &str = "clientSecret";
+
+/// The same for a key.
+pub(super) const ADMIN_KEY: &str = "adminKey";
+
+/// Puts a new secret in front of those that work. The one before works along with it, unless it
+/// shall end at once.
+pub(super) fn rotate(hashes: &mut Vec<SecretHash>, at_once: bool) -> String {
+    let secret = BASE64URL_NOPAD.encode(&SystemEntropy.bytes::<32>());
+    hashes.insert(0, SecretHash::of(&secret));
+    hashes.truncate(if at_once { 1 } else { 2 });
+    secret
+}
+
+/// A new secret, and what becomes of the one before, where there was one.
+pub(super) fn told(id: &AppId, name: &str, secret: &str, before: Option<bool>) -> Told {
+    let id = id.as_str();
+    let note = match before {
+        None => "",
+        Some(false) => " The one before works until the next rotation.",
+        Some(true) => " The one before stops working within a minute.",
+    };
+    Told::new(
+        format!("clientId      {id}\n{name:<13} {secret}\n\nIt will not be shown again.{note}"),
+        json!({ "clientId": id, name: secret }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_before_works_until_the_next_rotation_or_ends_at_once() {
+        let mut hashes = Vec::new();
+        let [first, second, third] = [false; 3].map(|at_once| rotate(&mut hashes, at_once));
+        assert_eq!(hashes, [SecretHash::of(&third), SecretHash::of(&second)]);
+        assert_ne!(first, second);
+        assert_eq!(first.len(), 43, "256 bits");
+        let last = rotate(&mut hashes, true);
+        assert_eq!(hashes, [SecretHash::of(&last)]);
+    }
+
+    #[test]
+    fn what_becomes_of_the_one_before_is_said() {
+        let id = "shop".parse().expect("an id");
+        for (before, end) in
+            [(None, "shown again."), (Some(false), "next rotation."), (Some(true), "a minute.")]
+        {
+            let told = told(&id, ADMIN_KEY, "s3cret", before);
+            assert!(told.text.ends_with(end), "{}", told.text);
+            assert!(told.text.contains("\nadminKey      s3cret\n"), "{}", told.text);
+            assert_eq!(told.json, json!({ "clientId": "shop", "adminKey": "s3cret" }));
+        }
+    }
+}
