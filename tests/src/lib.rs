@@ -2,5 +2,6 @@
 //! the OpenAPI document they are held against, and a running stack with a client for it.
 
 pub mod document;
+pub mod emulator;
 pub mod event;
 pub mod stack;

@@ -1,5 +1,6 @@
 //! A stack in memory, and a client that remembers every byte it was answered.
 
+use crate::emulator;
 use passcode::{
     local::{Message, Stack},
     template,
@@ -17,7 +18,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts a stack on three free ports.
+    /// Starts a stack on three free ports; its functions are the built ones under the emulator,
+    /// where there is one.
     ///
     /// # Panics
     ///
@@ -30,7 +32,11 @@ impl Client {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             lines.extend_from_slice(&observed.line);
         });
-        let stack = Stack::in_memory(&template.expect("template.yaml is good"), observer).await;
+        let template = template.expect("template.yaml is good");
+        let stack = match emulator::serve_by() {
+            Some(serve_by) => Stack::in_memory_with(&template, observer, &serve_by).await,
+            None => Stack::in_memory(&template, observer).await,
+        };
         Self {
             stack: stack.expect("the stack starts"),
             http: reqwest::Client::new(),

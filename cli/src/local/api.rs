@@ -2,9 +2,9 @@
 //! under `/_local/`, what exists only on this machine.
 
 use super::{
-    Observer, Stack, docs,
+    Observer, ServeBy, Stack, docs,
     event::{self, Context},
-    functions::{self, Handler},
+    functions::Handler,
     inbox::{self, Inbox},
     issuer,
 };
@@ -23,6 +23,7 @@ use axum::{
 };
 use data_encoding::HEXLOWER;
 use passcode_domain::ports::{Clock as _, Entropy as _};
+use passcode_http::{Answer, Record};
 use passcode_runtime::{SystemEntropy, observe};
 use serde::Deserialize;
 use serde_json::json;
@@ -35,12 +36,13 @@ pub(super) fn routes(
     stack: &Stack,
     inbox: Inbox,
     observer: &Observer,
+    serve_by: &ServeBy,
 ) -> Result<Router, Box<dyn Error>> {
     let mut router = Router::new();
     for function in &stack.template.functions {
         let serve = Arc::new(Serve {
             function: function.name.clone(),
-            handler: functions::build(stack, &function.name)?,
+            handler: serve_by(stack, &function.name)?,
             clock: stack.clock.clone(),
             observer: observer.clone(),
         });
@@ -133,16 +135,24 @@ impl Serve {
             source_ip: peer.map_or("127.0.0.1".into(), |ConnectInfo(peer)| peer.ip().to_string()),
             now: now.as_millis(),
         };
-        let Ok(request) = event::request(&context, &method, &uri, &headers, &body) else {
-            return message(StatusCode::BAD_REQUEST, "Bad Request");
-        };
-        let observed = observe(&self.function, &request_id, now, (self.handler)(request)).await;
+        let event = event::event(&context, &method, &uri, &headers, &body);
+        let handling = async { (self.handler)(event).await.unwrap_or_else(|_| bad_event()) };
+        let observed = observe(&self.function, &request_id, now, handling).await;
         (self.observer)(route, &observed);
         let mut response = Response::new(Body::from(observed.answer.body));
         *response.status_mut() = observed.answer.status;
         *response.headers_mut() = observed.answer.headers;
         response
     }
+}
+
+/// What API Gateway answers to what it cannot make an event of.
+fn bad_event() -> Answer {
+    Answer::json(
+        StatusCode::BAD_REQUEST,
+        &json!({ "message": "Bad Request" }),
+        Record::of("refused"),
+    )
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,6 @@ use axum::{
     http::{HeaderMap, Method, Uri, header},
 };
 use data_encoding::BASE64;
-use passcode_http::Request;
 use serde_json::{Map, Value, json};
 
 /// What API Gateway knows of a request beside its own bytes.
@@ -23,18 +22,7 @@ pub(super) struct Context<'a> {
 }
 
 /// The event of a request, as a function receives it.
-pub(super) fn request(
-    context: &Context<'_>,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<Request, serde_json::Error> {
-    let event = event(context, method, uri, headers, body);
-    passcode_http::event::request(event)
-}
-
-fn event(
+pub(super) fn event(
     context: &Context<'_>,
     method: &Method,
     uri: &Uri,

@@ -3,11 +3,15 @@
 use super::{LocalClock, Stack};
 use passcode_http::{Answer, Request};
 use passcode_runtime::{BadSetting, Settings};
+use serde_json::Value;
 use std::{future::Future, pin::Pin, sync::Arc};
 
-/// What serves a function's requests.
-pub(super) type Handler =
-    Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+/// What serves a function's events. An event that is no request is an error.
+pub type Handler = Arc<
+    dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Answer, serde_json::Error>> + Send>>
+        + Send
+        + Sync,
+>;
 
 type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
@@ -136,7 +140,7 @@ const FUNCTIONS: [(&str, Build); 20] = [
 ];
 
 /// The handler of a function of the template.
-pub(super) fn build(stack: &Stack, name: &str) -> Result<Handler, String> {
+pub(super) fn in_process(stack: &Stack, name: &str) -> Result<Handler, String> {
     let known = FUNCTIONS.iter().find(|(function, _)| *function == name);
     let (_, build) = known.ok_or_else(|| format!("template.yaml: no crate is named {name}"))?;
     build(&stack.settings(name), stack.clock.clone())
@@ -149,5 +153,11 @@ where
     F: Future<Output = Answer> + Send + 'static,
 {
     let deps = Arc::new(deps);
-    Arc::new(move |request| Box::pin(handle(deps.clone(), request)))
+    Arc::new(move |event| match passcode_http::event::request(event) {
+        Ok(request) => {
+            let handling = handle(deps.clone(), request);
+            Box::pin(async move { Ok(handling.await) })
+        }
+        Err(error) => Box::pin(std::future::ready(Err(error))),
+    })
 }

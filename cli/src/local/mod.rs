@@ -15,6 +15,7 @@ mod sink;
 mod tables;
 
 pub use clock::LocalClock;
+pub use functions::Handler;
 pub use inbox::Message;
 
 use crate::template::{self, Template};
@@ -47,6 +48,9 @@ pub struct Options {
 /// Where a request's observation goes.
 pub type Observer = Arc<dyn Fn(&str, &Observed) + Send + Sync>;
 
+/// What serves a function's events: on a running stack, by the function's name.
+pub type ServeBy = dyn Fn(&Stack, &str) -> Result<Handler, String>;
+
 /// Runs the stack until it is interrupted.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -56,8 +60,14 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         let home = (!options.memory).then_some(folder);
         let listeners = bind(options.port).await?;
         let observer = if options.json { banner::json_line() } else { banner::short_line() };
-        let stack =
-            Stack::start(&template::read(&path)?, listeners, home.as_deref(), observer).await?;
+        let stack = Stack::start(
+            &template::read(&path)?,
+            listeners,
+            home.as_deref(),
+            observer,
+            &functions::in_process,
+        )
+        .await?;
         banner::print(&stack, home.as_deref());
         tokio::signal::ctrl_c().await?;
         println!("\nStopped.");
@@ -110,9 +120,18 @@ impl Stack {
         template: &Template,
         observer: Observer,
     ) -> Result<Self, Box<dyn Error>> {
+        Self::in_memory_with(template, observer, &functions::in_process).await
+    }
+
+    /// The same, with functions that run elsewhere.
+    pub async fn in_memory_with(
+        template: &Template,
+        observer: Observer,
+        serve_by: &ServeBy,
+    ) -> Result<Self, Box<dyn Error>> {
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listeners = [free().await?, free().await?, free().await?];
-        Self::start(template, listeners, None, observer).await
+        Self::start(template, listeners, None, observer, serve_by).await
     }
 
     async fn start(
@@ -120,6 +139,7 @@ impl Stack {
         [api, dynamodb, sink]: [TcpListener; 3],
         home: Option<&Path>,
         observer: Observer,
+        serve_by: &ServeBy,
     ) -> Result<Self, Box<dyn Error>> {
         let url = |listener: &TcpListener| {
             listener.local_addr().map(|address| format!("http://{address}"))
@@ -134,7 +154,7 @@ impl Stack {
         };
         let database = tables::open(home, template)?;
         let inbox = Inbox::new(stack.clock.clone());
-        let routes = api::routes(&stack, inbox.clone(), &observer)?;
+        let routes = api::routes(&stack, inbox.clone(), &observer, serve_by)?;
         let sink_routes = sink::routes(inbox, LocalSecret::load(home)?);
         stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
         stack.serve(sink, sink_routes);

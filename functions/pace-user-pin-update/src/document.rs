@@ -21,7 +21,7 @@ pub(crate) struct PinUpdate {
 pub(crate) struct PinUpdateData {
     /// Always `pin`.
     #[serde(rename = "type")]
-    #[schema(value_type = String, required, example = "pin")]
+    #[schema(value_type = String, required, example = "pin", pattern = "^pin$")]
     kind: Option<Text>,
     /// What it is changed with.
     #[schema(value_type = PinUpdateAttributes, required)]
@@ -32,10 +32,10 @@ pub(crate) struct PinUpdateData {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct PinUpdateAttributes {
     /// The new PIN: four digits, at least three of them different, and no series.
-    #[schema(value_type = String, required, example = "2806")]
+    #[schema(value_type = String, required, example = "2806", pattern = "^[0-9]{4}$")]
     pin: Option<Text>,
     /// A code of the user's. It is used up.
-    #[schema(value_type = String, required, example = "526271")]
+    #[schema(value_type = String, required, example = "526271", pattern = r"\S")]
     otp: Option<Text>,
 }
 

@@ -213,6 +213,14 @@ impl Addresses {
         &self.primary
     }
 
+    /// Where messages go first: a user's registered address, and everybody else's own.
+    pub(crate) fn first_sent_to(&self) -> &Address {
+        match (&self.primary, &self.other) {
+            (Address::User(_), Some(registered)) => registered,
+            (primary, _) => primary,
+        }
+    }
+
     /// Whether a code on this channel proves what the challenge asks. A registered mailbox proves
     /// its user; to hold somebody's mailbox is no proof about a phone.
     #[must_use]

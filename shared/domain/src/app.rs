@@ -289,7 +289,9 @@ impl App {
             return Err("issuer.audience must not be empty");
         }
         if !self.browser.origins.iter().all(|origin| is_origin(origin)) {
-            return Err("browser.origins must each be a scheme and a host, as in https://shop.example");
+            return Err(
+                "browser.origins must each be a scheme and a host, as in https://shop.example",
+            );
         }
         if !self.step_up.keys().all(|scope| is_scope(scope)) {
             return Err("step_up: a scope is 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
@@ -298,7 +300,9 @@ impl App {
             return Err("step_up: a channel must be sms or email");
         }
         if !self.test_addresses.iter().all(TestAddress::is_valid) {
-            return Err("test_addresses must each be a phone number in E.164 form or an e-mail address");
+            return Err(
+                "test_addresses must each be a phone number in E.164 form or an e-mail address",
+            );
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Open {
         let subject = SubjectKey::of_address(keyring, &app.id, addresses.primary());
         Self {
             id: ChallengeId::new(subject, entropy.bytes()),
-            test: app.test_address(addresses.primary()).cloned(),
+            test: app.test_address(addresses.first_sent_to()).cloned(),
             addresses,
             lookup: Lookup::Id,
             template: None,
