@@ -37,8 +37,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make an app, and show its client secret: this once, it is not stored. It has no admin key;
-    /// `passcode app rotate-admin-key` makes one.
+    /// Make an app, and show its client secret: this once, it is not stored.
     #[command(after_help = CREATE_HELP)]
     Create {
         /// Its `clientId`: 1 to 64 letters, digits, `-`, `_` or `.`.
@@ -55,8 +54,7 @@ enum Action {
         /// Its `clientId`.
         id: AppId,
     },
-    /// Change an app's settings. Either all of a command's changes hold or none does. Warm
-    /// functions follow within a minute.
+    /// Change an app's settings. Warm functions follow within a minute.
     #[command(after_help = SET_HELP)]
     Set {
         /// Its `clientId`.
@@ -65,8 +63,7 @@ enum Action {
         #[arg(value_name = "FIELD=VALUE", required = true)]
         settings: Vec<String>,
     },
-    /// Add, remove and list addresses that nothing is sent to and whose code is fixed, for
-    /// reviewers and automated tests. Warm functions follow within a minute.
+    /// Add, remove and list test addresses: nothing is sent to them, and their code is fixed.
     #[command(subcommand, after_help = TEST_ADDRESS_HELP)]
     TestAddress(test_address::Action),
     /// Make a new client secret, and show it. The one before works until the next rotation.
@@ -78,10 +75,7 @@ enum Action {
         now: bool,
     },
     /// Make a new admin key, and show it. The one before works until the next rotation.
-    ///
-    /// Who has it administers the app's users and their codes (ZAP): it is presented as
-    /// `Authorization: Bearer KEY`, to a host whose first label is the app's `clientId`, or to any
-    /// other where the app is the deployment's default one.
+    #[command(after_help = ADMIN_KEY_HELP)]
     RotateAdminKey {
         /// Its `clientId`.
         id: AppId,
@@ -97,6 +91,8 @@ enum Action {
 }
 
 const CREATE_HELP: &str = "\
+An app has no admin key at first; `passcode app rotate-admin-key` makes one.
+
 Example:
   passcode app create shop --name Shop host=shop.example";
 
@@ -104,38 +100,49 @@ const SET_HELP: &str = "\
 Settings:
   name, host, locale        the brand in messages; the host that may fill in
                             codes from them; their language (en, de, es, …)
-  blocked, conceal_blocks   refuse the app everything; let who is blocked for
-                            failures see success: true or false
+  blocked                   true: the app's server is refused everything, and
+                            nothing is sent
+  conceal_blocks            true: who is blocked sees success, and gets nothing
   policy.…                  code_length, code_seconds, max_attempts, max_sends,
                             cool_down_seconds, max_failures, failure_seconds
   sms.…                     sender_id, origination_number, max_price, entity_id,
                             template_id
   email.…                   from, configuration_set
-  issuer.…                  who signs its users' access tokens: url, audience,
-                            jwks_url, linked_identity_claim
+  issuer.…                  who signs the access tokens of its users: url,
+                            audience, jwks_url, linked_identity_claim
   browser.…                 origins, a list; cross_site_cookie, true or false
   step_up.SCOPE.…           channel: sms or email; grant_mode: session-start,
                             single-use, session-bound or profile-bound
-  templates.ID              a Fluent source with the app's own texts
+  templates.ID              a Fluent source that overrides the built-in texts
   test_addresses            see `passcode app test-address`
 
 Values:
   A list is given with commas. What begins with { or [ is JSON, and takes the
   place of all that was there; a scope or a template whose name has a `.` can
-  only be given in it. An empty value takes a setting away.
+  only be given so. An empty value takes a setting away. Either all changes of
+  a command hold or, where one is refused, none does.
 
 Examples:
   passcode app set shop policy.max_attempts=3 templates.t='sms = { $code }'
   passcode app set shop issuer.url=https://id.example issuer.audience=api
   passcode app set shop browser.origins=https://a.example,https://b.example
-  passcode app set shop step_up.pay.channel=sms step_up.pay.grant_mode=single-use
   passcode app set shop \\
-    step_up='{\"pay.out\":{\"channel\":\"sms\",\"grant_mode\":\"single-use\"}}'
-  passcode app set shop blocked=true host=";
+    step_up.pay='{\"channel\":\"sms\",\"grant_mode\":\"single-use\"}'
+  passcode app set shop step_up.pay.channel=email blocked=true host=";
 
 const TEST_ADDRESS_HELP: &str = "\
+They are for reviewers and automated tests. Codes live as long as ever and are
+spent like others, but no call has to wait for the one before. Warm functions
+follow within a minute.
+
 Example:
-  passcode app test-address add shop +14155550199 --code 123456 --until 2026-12-31";
+  passcode app test-address add shop +14155550199 --code 123456 \\
+    --until 2026-12-31";
+
+const ADMIN_KEY_HELP: &str = "\
+Whoever has it has codes sent and verified for the app's users (ZAP). It is
+presented as `Authorization: Bearer KEY`, to a host whose first label is the
+app's `clientId`; the deployment's default app has all other hosts as well.";
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {

@@ -6,17 +6,21 @@ use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, max_term_width = 80)]
+#[command(version, arg_required_else_help = true, max_term_width = 80, after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const HELP: &str = "\
+Begin with `passcode local`: it says where everything is, and what to try.
+`app`, `user` and `keys` act on that stack, or with --stack on a deployed one.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the whole stack on this machine: API, DynamoDB, and an inbox for its messages.
     Local(local::Options),
-    /// Make, show, change and remove apps.
+    /// Make, show, change and remove apps; rotate their secrets and keys.
     App(apps::Arguments),
     /// Make, show, import and remove users; set their PINs and passwords.
     User(users::Arguments),

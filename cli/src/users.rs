@@ -95,7 +95,7 @@ Columns of CSV, and fields of JSON (texts, all of them):
   pin            a PIN in clear, to be hashed
   password       a password in clear, to be hashed
   pin_hash       a PIN's Argon2id hash, as a PHC string ($argon2id$v=19$m=…)
-  password_hash  a password's; a hash holds commas, so in CSV it needs \"\" around it
+  password_hash  a password's; it holds commas, so CSV needs \"\" around it
 
 A user who is there already is changed in what the line names, and keeps the rest; an empty value \
 names nothing. So a file can be imported again.

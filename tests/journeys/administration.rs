@@ -1,21 +1,23 @@
-//! What an administrator does: users and keys, by the commands' own words, on a running stack.
+//! What an administrator does: apps, users and keys, by the commands' own words, on a running stack.
 
 use clap::Parser;
-use passcode::{keys, place::Place, told::Told, users};
+use passcode::{apps, keys, place::Place, told::Told, users};
 use passcode_domain::{
     ports::LoadUsers as _,
     user::{HashedSecret, User},
 };
 use passcode_dynamodb::UserTable;
 use passcode_runtime::aws;
+use passcode_testkit::World;
 use passcode_tests::stack::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 const PHONE: &str = "+14155550100";
 
 #[derive(Parser)]
 enum Line {
+    App(apps::Arguments),
     User(users::Arguments),
     Keys(keys::Arguments),
 }
@@ -27,6 +29,7 @@ async fn told(client: &Client, line: &str, secret: &str) -> Result<Told, String>
     let place = Place::of(&client.stack);
     let ask = |_: &str| Ok(secret.to_owned());
     let told = match &line {
+        Line::App(arguments) => apps::act(arguments, &place).await,
         Line::User(arguments) => users::act(arguments, &place, &ask).await,
         Line::Keys(arguments) => keys::act(arguments, &place).await,
     };
@@ -190,4 +193,141 @@ async fn two_rotations_end_a_code() {
     passcode(&client, "keys rotate").await;
     passcode(&client, "keys rotate").await;
     assert_eq!(client.verify(&id, &code).await.0, 400);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_to_an_app_is_refused_with_the_reason() {
+    let client = Client::start().await;
+    let until = "--until 2999-12-31";
+    for (line, reason) in [
+        ("app create demo --name Demo", "the app demo exists already"),
+        ("app create a/b --name Demo", "an app id is 1 to 64 letters"),
+        ("app create shop --name Shop colour=red", "`colour`: no such setting"),
+        ("app create shop --name Shop issuer.url=https://id.example", "missing field `audience`"),
+        ("app show shop", "no app is named shop; `passcode app create` makes one"),
+        ("app set shop blocked=true", "no app is named shop"),
+        ("app set demo host=shop.example browser.origins=*", "browser.origins must each be"),
+        ("app rotate-secret shop", "no app is named shop"),
+        ("app rotate-admin-key shop --now", "no app is named shop"),
+        ("app test-address list shop", "no app is named shop"),
+        (&format!("app test-address add shop a@b.example --code 1234 {until}"), "is named shop"),
+        (&format!("app test-address add demo 4155550199 --code 1234 {until}"), "valid phone"),
+        (&format!("app test-address add demo a@b.example --code 123 {until}"), "4 to 10 digits"),
+        (&format!("app test-address add demo a@b.example {until}"), "--code <DIGITS>"),
+        ("app test-address add demo a@b.example --code 1234", "--until <YYYY-MM-DD>"),
+        ("app test-address add demo a@b.example --code 1234 --until soon", "as in 2026-12-31"),
+        ("app test-address add demo a@b.example --code 1234 --until 2020-01-31", "is over"),
+        ("app test-address remove demo a@b.example", "demo has no test address a@b.example"),
+        ("app delete shop", "no app is named shop"),
+    ] {
+        let error = told(&client, line, "").await.expect_err(line);
+        assert!(error.contains(reason), "{line}: {error}");
+    }
+    let demo = passcode(&client, "app show demo").await;
+    assert_eq!(
+        (&demo.json["host"], &demo.json["test_addresses"]),
+        (&json!("example.com"), &json!([]))
+    );
+}
+
+/// Makes an app, and an admin key of it.
+async fn shop(client: &Client) -> String {
+    let made = passcode(client, "app create shop --name Shop host=shop.example").await;
+    assert!(made.json["clientSecret"].is_string(), "{made:?}");
+    assert_eq!(passcode(client, "app show shop").await.json["admin_keys"], 0);
+    new_key(client, "").await
+}
+
+async fn new_key(client: &Client, flag: &str) -> String {
+    let told = passcode(client, &format!("app rotate-admin-key shop {flag}")).await;
+    let key = told.json["adminKey"].as_str().expect("a key").to_owned();
+    assert!(told.text.contains(&key));
+    let shown = passcode(client, "app show shop").await;
+    assert!(!format!("{shown:?}").contains(&key), "once");
+    key
+}
+
+/// Calls one of ZAP's endpoints at a host.
+async fn zap(client: &Client, host: &str, key: &str, path: &str, body: &Value) -> (u16, Value) {
+    let request = client.request("POST", path, false).header("host", host).bearer_auth(key);
+    client.send(request.json(body)).await
+}
+
+#[tokio::test]
+async fn an_admin_key_opens_the_hosts_that_name_its_app_and_no_others() {
+    let client = Client::start().await;
+    let first = shop(&client).await;
+    let second = new_key(&client, "").await;
+    let body = json!({ "userId": "42", "phoneNumber": PHONE });
+    for (host, key, status) in [
+        ("demo.passcode.example", first.as_str(), 401),
+        ("nobody.passcode.example", &first, 401),
+        ("127.0.0.1", &first, 401),
+        ("shop.passcode.example", "demo-admin", 401),
+        ("shop.passcode.example", "", 401),
+        ("shop.passcode.example", &first, 200),
+        ("shop.passcode.example", &second, 429),
+        ("nobody.passcode.example", "demo-admin", 200),
+    ] {
+        let (found, body) = zap(&client, host, key, "/v1/otp", &body).await;
+        assert_eq!(found, status, "{host} {body}");
+    }
+    // A function that has not read the app yet has nothing to forget.
+    let third = new_key(&client, "--now").await;
+    let body = json!({ "identity": PHONE, "otp": client.last_code(PHONE).await });
+    for (key, status) in [(&first, 401), (&second, 401), (&third, 400)] {
+        let host = "shop.passcode.example";
+        assert_eq!(zap(&client, host, key, "/v1/otp/verify", &body).await.0, status);
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_is_made_and_set_up_serves_its_own_browsers() {
+    let client = Client::start().await;
+    shop(&client).await;
+    let issuer = "issuer.url=https://id.example issuer.audience=api";
+    let origins = "browser.origins=https://a.example,https://b.example";
+    let set = passcode(&client, &format!("app set shop {issuer} {origins}")).await;
+    assert_eq!(set.json["issuer"], json!({ "url": "https://id.example", "audience": "api" }));
+    assert_eq!(passcode(&client, "app show shop").await.json, set.json);
+    let body = json!({ "identifier": { "type": "phone_number", "value": PHONE } });
+    for (host, origin, is_served) in [
+        ("shop.passcode.example", "https://c.example", false),
+        ("demo.passcode.example", "https://a.example", false),
+        ("shop.passcode.example", "https://a.example", true),
+        ("shop.passcode.example", "https://b.example", true),
+    ] {
+        let request = client.request("POST", "/v1/session/otp", false).header("host", host);
+        let answer = request.header("origin", origin).json(&body).send().await.expect("an answer");
+        let allowed = answer.headers().get("access-control-allow-origin");
+        assert_eq!(allowed.is_some(), is_served, "{host} {origin} {}", answer.status());
+    }
+}
+
+#[tokio::test]
+async fn nothing_reaches_a_test_address_and_its_code_verifies() {
+    let client = Client::start().await;
+    let key = shop(&client).await;
+    for line in ["+1(415)555-0199 --code 999999", "+14155550199 --code 424242"] {
+        let line = format!("app test-address add shop {line} --until 2999-12-31");
+        let told = passcode(&client, &line).await;
+        let stored = told.json["test_addresses"].as_array().expect("a list");
+        assert_eq!((stored.len(), &stored[0]["address"]), (1, &json!("+14155550199")));
+        assert!(told.text.ends_with("until 2999-12-31"), "{}", told.text);
+    }
+    let (host, phone) = ("shop.passcode.example", "+14155550199");
+    let body = json!({ "userId": "42", "phoneNumber": phone });
+    assert_eq!(zap(&client, host, &key, "/v1/otp", &body).await.0, 200);
+    assert!(client.messages(phone).await.is_empty());
+    for (otp, status) in [("999999", 400), (&World::wrong("424242"), 400), ("424242", 200)] {
+        let body = json!({ "identity": phone, "otp": otp });
+        assert_eq!(zap(&client, host, &key, "/v1/otp/verify", &body).await.0, status, "{otp}");
+    }
+    // To another app it is an address like any other.
+    let id = client.create(json!({ "phoneNumber": "4155550199", "countryCode": "1" })).await;
+    assert_eq!(client.initiate(&id, "SMS").await.0, 200);
+    assert_eq!(client.messages(phone).await.len(), 1);
+    let removed = passcode(&client, &format!("app test-address remove shop {phone}")).await;
+    assert_eq!(removed.text, "shop has no test addresses");
+    assert_eq!(passcode(&client, "app test-address list shop").await.json, removed.json);
 }
