@@ -43,9 +43,9 @@ enum Action {
     /// Make a new key the current one, and the one before the previous. Codes that are out keep
     /// working; warm functions follow within five minutes.
     ///
-    /// Do not rotate twice within 15 minutes. A code works as long as its key is the current or the
-    /// previous one; codes live for up to 10 minutes, and a warm function goes on making them with
-    /// the key before for up to 5. Codes of older keys are refused as expired.
+    /// Do not rotate twice within 20 minutes. Codes and tokens work as long as their key is the current
+    /// or the previous one; they live for up to 15 minutes, and a warm function goes on making them
+    /// with the key before for up to 5. Those of older keys are refused as expired.
     ///
     /// Ids of challenges and credentials do not change: they hang on the root, which stays.
     Rotate,
@@ -83,7 +83,7 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn E
 
 const ROTATED: &str = "\
 Codes that are out keep working. Warm functions follow within five minutes.
-Wait 15 minutes before rotating again: it ends the codes of the key that is now the previous one.";
+Wait 20 minutes before rotating again: it ends the codes of the key that is now the previous one.";
 
 fn shown(keyring: &Keyring) -> Told {
     let (current, previous) = (keyring.current_id(), keyring.previous_id());

@@ -62,7 +62,7 @@ fn every_field_has_its_own_error() {
     let world = World::default();
     for (body, field, value, code) in [
         (&body, "phoneNumber", json!("12"), "7102"),
-        (&body, "phoneNumber", json!(""), "7102"),
+        (&body, "phoneNumber", json!(""), "7106"),
         (&body, "phoneNumber", json!("9".repeat(300)), "7102"),
         (&body, "phoneNumber", json!(4_155_550_100u64), "7102"),
         (&body, "phoneNumber", json!(["4155550100"]), "7102"),
@@ -70,7 +70,7 @@ fn every_field_has_its_own_error() {
         (&body, "countryCode", json!("999"), "7102"),
         (&body, "countryCode", json!(1), "7102"),
         (&email, "email", json!("ada"), "7104"),
-        (&email, "email", json!(""), "7104"),
+        (&email, "email", json!(""), "7106"),
         (&email, "email", json!(long_email), "7104"),
         (&email, "email", json!({}), "7104"),
         (&email, "email", Value::Null, "7106"),

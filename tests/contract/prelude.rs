@@ -141,11 +141,15 @@ pub(crate) fn minds_origins(event: &Event, preflight: &Event, call: impl Fn(&Eve
 }
 
 /// An app that is nowhere, and a store that does not answer.
-pub(crate) fn needs_an_app(world: &World, event: &Event, call: impl Fn(&Event) -> Reply) {
+pub(crate) fn needs_an_app(world: &World, events: [&Event; 2], call: impl Fn(&Event) -> Reply) {
     world.apps.set_down(true);
-    let reply = call(event);
-    assert_eq!((error(&reply), reply.retry_after.as_deref()), ((500, "internal"), Some("1")));
+    for event in events {
+        let reply = call(event);
+        assert_eq!((error(&reply), reply.retry_after.as_deref()), ((500, "internal"), Some("1")));
+    }
     world.apps.set_down(false);
     block_on(passcode_domain::ports::DeleteApps::delete_app(&world.apps, &world.app.id)).unwrap();
-    assert_eq!(error(&call(event)), (400, "bad_request"), "no app is known by this host");
+    for event in events {
+        assert_eq!(error(&call(event)), (400, "bad_request"), "no app is known by this host");
+    }
 }

@@ -31,7 +31,8 @@ fn present_step(world: &World, token: &str, body: &Value) -> Reply {
 fn pages_of_other_sites_are_refused() {
     let world = World::default();
     minds_origins(&recorded("header"), &recorded("preflight"), |e| call_check(&world, e));
-    needs_an_app(&world, &recorded("header"), |e| call_check(&world, e));
+    let events = [&recorded("header"), &recorded("preflight")];
+    needs_an_app(&world, events, |e| call_check(&world, e));
 }
 
 #[test]

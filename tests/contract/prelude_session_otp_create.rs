@@ -40,7 +40,8 @@ fn lock(world: &World) {
 fn pages_of_other_sites_are_refused() {
     let world = World::default();
     minds_origins(&recorded("email"), &recorded("preflight"), |e| call_create(&world, e));
-    needs_an_app(&world, &recorded("phone"), |event| call_create(&world, event));
+    let events = [&recorded("phone"), &recorded("preflight")];
+    needs_an_app(&world, events, |event| call_create(&world, event));
 }
 
 #[test]

@@ -27,7 +27,8 @@ fn check(world: &World, token: &str, code: &str) -> u16 {
 fn pages_of_other_sites_are_refused() {
     let world = World::default();
     minds_origins(&recorded("header"), &recorded("preflight"), |e| call_retry(&world, e));
-    needs_an_app(&world, &recorded("header"), |e| call_retry(&world, e));
+    let events = [&recorded("header"), &recorded("preflight")];
+    needs_an_app(&world, events, |e| call_retry(&world, e));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn pages_of_other_sites_and_strangers_are_refused() {
     }
     let forged = recorded().header("authorization", "Bearer forged");
     assert_eq!(error(&call(&world, &forged)), (401, "unauthorized"));
-    needs_an_app(&world, &recorded(), |event| call(&world, event));
+    needs_an_app(&world, [&recorded(), &preflight], |event| call(&world, event));
 }
 
 #[test]

@@ -136,3 +136,25 @@ async fn an_order_goes_the_same_way() {
     assert_eq!(verify(&World::wrong(&code)).await["isOTPVerified"], false);
     assert_eq!(verify(&code).await, json!({ "isOTPVerified": true }));
 }
+
+#[tokio::test]
+async fn a_client_that_fills_in_every_field_and_leaves_the_plus_out_is_understood() {
+    let client = Client::start().await;
+    let order = json!({
+        "orderId": "", "phoneNumber": "14155550100", "email": "", "channel": "", "hash": "",
+        "templateId": "", "otpLength": 6, "expiry": 120,
+    });
+    let (status, sent) = client.post("/auth/otp/v1/send", order).await;
+    assert_eq!(status, 200, "{sent}");
+    let code = client.last_code(PHONE).await;
+    let body = json!({ "orderId": sent["orderId"], "otp": code, "email": "",
+        "phoneNumber": "14155550100" });
+    let verified = client.post("/auth/otp/v1/verify", body).await;
+    assert_eq!(verified, (200, json!({ "isOTPVerified": true })));
+    let mail = json!({ "email": "ada@example.com", "phoneNumber": "", "channel": "EMAIL" });
+    assert_eq!(client.post("/auth/otp/v1/send", mail).await.0, 200);
+    assert_eq!(client.messages("ada@example.com").await.len(), 1);
+    client
+        .create(json!({ "email": "ada@example.com", "phoneNumber": "", "countryCode": "" }))
+        .await;
+}

@@ -34,8 +34,11 @@ pub(super) const PIN: &str = "1793";
 /// The demo user's password.
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 
-/// The origin of a demo page that may call.
-const PAGE: &str = "http://localhost:3000";
+/// The origins of demo pages that may call: that of the recorded events, and one to try things on.
+const PAGES: [&str; 2] = ["https://shop.example", "http://localhost:3000"];
+
+/// The templates that the contracts' own examples name.
+const TEMPLATES: [&str; 2] = ["your-template-id", "lcfg_01jqebhswje1ka1z7ahr9rfsgt"];
 
 /// Makes what is not there yet.
 pub(super) async fn create(stack: &Stack) -> Result<(), Box<dyn Error>> {
@@ -55,14 +58,17 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
             ..EmailSender::default()
         },
         issuer: Some(issuer(stack)),
-        browser: Browser { origins: vec![PAGE.to_owned()], ..Browser::default() },
+        browser: browser(stack),
+        templates: TEMPLATES
+            .map(|id| (id.to_owned(), "sms = { $brand }: { $code }".to_owned()))
+            .into(),
         step_up: step_up(),
         ..App::new(CLIENT_ID.parse()?, "Demo")
     };
-    // On another port the issuer has another name.
+    // On another port the issuer has another name, and so has the documentation's page.
     let app = match apps.load_app(&app.id).await? {
         Some(known) if known.issuer == app.issuer => return Ok(()),
-        Some(known) => App { issuer: app.issuer, ..(*known).clone() },
+        Some(known) => App { issuer: app.issuer, browser: app.browser, ..(*known).clone() },
         None => app,
     };
     Ok(apps.store_app(&app).await?)
@@ -75,6 +81,13 @@ fn issuer(stack: &Stack) -> Issuer {
         jwks_url: None,
         linked_identity_claim: None,
     }
+}
+
+/// Pages of the stack's own, under either of its names, may call as well.
+fn browser(stack: &Stack) -> Browser {
+    let own = [stack.api.clone(), stack.api.replace("127.0.0.1", "localhost")];
+    let origins = PAGES.into_iter().map(str::to_owned).chain(own).collect();
+    Browser { origins, ..Browser::default() }
 }
 
 fn step_up() -> BTreeMap<String, StepUp> {

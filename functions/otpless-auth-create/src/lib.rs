@@ -15,7 +15,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::otpless::{self, ErrorBody, Refusal, addresses, request_id},
-    whole,
+    filled, whole,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -41,12 +41,15 @@ pub struct Deps<A, L, K, C, E> {
 pub struct CreateRequest {
     /// The phone number without its country code. Required without `email`.
     #[schema(example = "9876543210")]
+    #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The country dial code. Required with `phoneNumber`.
     #[schema(example = "91")]
+    #[serde(default, deserialize_with = "filled")]
     country_code: Option<String>,
     /// The e-mail address. Required without `phoneNumber`.
     #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// Seconds that the auth request lives.
     #[schema(minimum = 60, maximum = 86400, default = 900, example = 300)]
@@ -54,6 +57,7 @@ pub struct CreateRequest {
     expiry: Option<u32>,
     /// The app's template for the messages of this auth request.
     #[schema(example = "your-template-id")]
+    #[serde(default, deserialize_with = "filled")]
     tid: Option<String>,
 }
 

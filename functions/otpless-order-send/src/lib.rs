@@ -19,9 +19,9 @@ use passcode_http::{
     Answer, Record, Request,
     contract::{
         otpless::{self, ErrorBody, Refusal, addresses},
-        otpless_order::{OrderRef, OrderResponse, order_id},
+        otpless_order::{self, OrderRef, OrderResponse, order_id},
     },
-    whole,
+    filled, whole,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -51,15 +51,19 @@ pub struct Deps<A, L, K, C, E, S, M> {
 pub struct OrderSendRequest {
     /// The phone number with its country code. Without `email`.
     #[schema(example = "+14155550100")]
+    #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The e-mail address. Without `phoneNumber`.
     #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// The caller's own name for this send: at most 64 characters. Sent again, it is the same send.
     #[schema(example = "order-42", pattern = "^[!-~]{1,64}$")]
+    #[serde(default, deserialize_with = "filled")]
     order_id: Option<String>,
-    /// `SMS` or `ALL`; an e-mail address is reached by e-mail whatever stands here.
-    #[schema(default = "SMS", example = "SMS", pattern = "^(SMS|ALL)$")]
+    /// `SMS`, `EMAIL` or `ALL`; an e-mail address alone is reached by e-mail whatever stands here.
+    #[schema(default = "SMS", example = "SMS", pattern = "^(SMS|EMAIL|ALL)?$")]
+    #[serde(default, deserialize_with = "filled")]
     channel: Option<String>,
     /// Digits of the code: 4 or 6.
     #[schema(value_type = Option<u8>, minimum = 4, maximum = 6, multiple_of = 2, default = 6, example = 6)]
@@ -71,8 +75,10 @@ pub struct OrderSendRequest {
     expiry: Option<u32>,
     /// What the Android app is recognised by: 11 characters at the end of the text message.
     #[schema(example = "FA+9qCX9VSu", pattern = "^[A-Za-z0-9+/]{11}$")]
+    #[serde(default, deserialize_with = "filled")]
     hash: Option<String>,
     /// The app's template for the message.
+    #[serde(default, deserialize_with = "filled")]
     template_id: Option<String>,
 }
 
@@ -159,14 +165,15 @@ struct Order {
 }
 
 fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
-    let is_phone = body.phone_number.is_some();
-    match body.channel.as_deref() {
-        None | Some("SMS" | "ALL") => {}
-        Some(_) if is_phone => return Err(Refusal::PhoneChannel),
-        Some(_) => return Err(Refusal::EmailChannel),
-    }
+    let has_both = body.phone_number.is_some() && body.email.is_some();
+    let is_phone = match (body.channel.as_deref(), body.phone_number.is_some()) {
+        (None | Some("SMS" | "ALL"), is_phone) => is_phone,
+        (Some("EMAIL"), is_phone) if has_both || !is_phone => false,
+        (Some(_), true) => return Err(Refusal::PhoneChannel),
+        (Some(_), false) => return Err(Refusal::EmailChannel),
+    };
     let first = if is_phone { Channel::Sms } else { Channel::Email };
-    let phone = otpless::international(body.phone_number);
+    let phone = otpless_order::international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), first)?;
     let length = otpless::otp_length(body.otp_length)?;
     let expiry = otpless::send_expiry(body.expiry)?;

@@ -15,8 +15,9 @@ use passcode_http::{
     Answer, Record, Request,
     contract::{
         otpless::{self, ErrorBody, RETRY, Refusal, addresses},
-        otpless_order::OrderRef,
+        otpless_order::{self, OrderRef},
     },
+    filled,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
@@ -47,9 +48,11 @@ pub struct OrderVerifyRequest {
     otp: Option<String>,
     /// The phone number that the code was sent to. Without `email`.
     #[schema(example = "+14155550100")]
+    #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The e-mail address that the code was sent to. Without `phoneNumber`.
     #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
 }
 
@@ -128,7 +131,7 @@ fn parse(
 ) -> Result<(OrderRef, String, SubjectKey), Refusal> {
     let order = OrderRef::parse(&body.order_id)?;
     let otp = body.otp.filter(|otp| !otp.trim().is_empty()).ok_or(Refusal::EmptyOtp)?;
-    let phone = otpless::international(body.phone_number);
+    let phone = otpless_order::international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
     Ok((order, otp, SubjectKey::of_address(keyring, &app.id, addresses.primary())))
 }

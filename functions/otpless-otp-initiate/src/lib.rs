@@ -21,7 +21,7 @@ use passcode_http::{
         self, ErrorBody, Refusal, addresses, authenticate, brings_credentials, parse_request_id,
         request_id,
     },
-    whole,
+    filled, whole,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -57,9 +57,11 @@ pub struct InitiateRequest {
     request_id: Option<String>,
     /// The phone number with its country code. Without `requestId`.
     #[schema(example = "+14155550100")]
+    #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The e-mail address. Without `requestId`.
     #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address.
     #[schema(value_type = Vec<InitiateChannel>, required, example = json!(["SMS"]), min_items = 1)]
@@ -77,6 +79,7 @@ pub struct InitiateRequest {
     metadata: Option<BTreeMap<String, String>>,
     /// The language of the message (BCP 47); the app's where absent.
     #[schema(example = "de")]
+    #[serde(default, deserialize_with = "filled")]
     locale: Option<String>,
 }
 

@@ -86,6 +86,8 @@ pub fn header_text<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 /// it names none (RFC 9110 §12.5.1).
 #[must_use]
 pub fn preferred<'a>(request: &Request, offered: &'a [MediaType<'a>]) -> &'a MediaType<'a> {
-    let accept = header_text(request, "accept").and_then(|text| text.parse::<Accept>().ok());
+    // In one case: the parser tells `utf-8` from the `UTF-8` that is offered, and nothing else does.
+    let accept = header_text(request, "accept").map(str::to_ascii_uppercase);
+    let accept = accept.and_then(|text| text.parse::<Accept>().ok());
     accept.and_then(|accept| accept.negotiate(offered)).unwrap_or(&offered[0])
 }

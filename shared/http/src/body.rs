@@ -156,6 +156,12 @@ async fn form<T: DeserializeOwned>(content_type: &str, bytes: &[u8]) -> Result<T
     serde_path_to_error::deserialize(MapDeserializer::new(fields.into_iter())).map_err(explain)
 }
 
+/// Reads a text, or none where it is empty, for `#[serde(default, deserialize_with)]`: clients that
+/// fill in every field write an empty text for those they have nothing for.
+pub fn filled<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(reader)?.filter(|text| !text.is_empty()))
+}
+
 /// Reads a whole number, or none, for `#[serde(default, deserialize_with)]`. To JSON, `60.0` and `6e1`
 /// are the number 60.
 pub fn whole<'de, D, N>(reader: D) -> Result<Option<N>, D::Error>

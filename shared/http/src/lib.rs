@@ -8,6 +8,6 @@ pub mod event;
 mod record;
 
 pub use answer::{Answer, header_text, preferred};
-pub use body::{BodyError, MAX_BODY, Media, body, whole};
+pub use body::{BodyError, MAX_BODY, Media, body, filled, whole};
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use record::Record;

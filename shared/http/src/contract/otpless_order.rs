@@ -1,8 +1,8 @@
 //! OTPless, the older generation: requests known by an `orderId`, the caller's own or one of ours.
 
-use super::otpless::Refusal;
+use super::otpless::{self, Refusal};
 use passcode_domain::{
-    AppId, ChallengeId, Keyring, Timestamp,
+    AppId, ChallengeId, Keyring, PhoneNumber, Timestamp,
     order::{self, OrderId},
     ports::{LoadLedgers, StoreError},
 };
@@ -51,6 +51,14 @@ impl OrderRef {
             Self::Own(order) => order::find(ledgers, keyring, app, order, now).await,
         }
     }
+}
+
+/// A phone number with its country code. This generation's clients leave the `+` out.
+pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Refusal>> {
+    let is_bare = |phone: &str| phone.starts_with(|first: char| first.is_ascii_digit());
+    otpless::international(
+        phone.map(|phone| if is_bare(&phone) { format!("+{phone}") } else { phone }),
+    )
 }
 
 /// An id as the older generation prints it.

@@ -419,18 +419,12 @@ pub async fn send_all<R, F: Future<Output = Told>>(
     send: impl Fn(R) -> F,
 ) -> Answer {
     let told = join_all(recipients.into_iter().map(send)).await;
-    let ids: Vec<_> = told.iter().filter_map(|told| told.result.as_ref().ok()).collect();
+    let ids: Vec<_> = told.iter().filter_map(|told| told.result.as_ref().ok().copied()).collect();
     if ids.len() < told.len() {
         return not_all(told);
     }
-    let ids: Vec<_> = ids.into_iter().map(|id| otpless::request_id(*id)).collect();
     let record = told.into_iter().next().map(|told| told.record).unwrap_or_default();
-    let answer = success(data, record);
-    // An id is made of letters and digits.
-    match HeaderValue::from_str(&ids.join(", ")) {
-        Ok(ids) => answer.header(CHALLENGE_ID, ids),
-        Err(_) => answer,
-    }
+    with_ids(success(data, record), &ids)
 }
 
 /// The answer where a message did not go out: the gravest status, and what came of each message, so
@@ -444,6 +438,18 @@ fn not_all(told: Vec<Told>) -> Answer {
         Err(refusal) => refusal.text(),
     };
     let texts: Vec<_> = told.iter().map(text).collect();
+    let sent: Vec<_> = told.iter().filter_map(|told| told.result.as_ref().ok().copied()).collect();
     let record = told.into_iter().find(|told| told.result.is_err()).map(|told| told.record);
-    refuse(status, texts.join("; ").into(), wait, record.unwrap_or_default())
+    let answer = refuse(status, texts.join("; ").into(), wait, record.unwrap_or_default());
+    if sent.is_empty() { answer } else { with_ids(answer, &sent) }
+}
+
+/// Names the challenges whose codes went out.
+fn with_ids(answer: Answer, ids: &[ChallengeId]) -> Answer {
+    let ids: Vec<_> = ids.iter().map(|id| otpless::request_id(*id)).collect();
+    // An id is made of letters and digits.
+    match HeaderValue::from_str(&ids.join(", ")) {
+        Ok(ids) => answer.header(CHALLENGE_ID, ids),
+        Err(_) => answer,
+    }
 }

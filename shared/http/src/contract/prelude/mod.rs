@@ -12,7 +12,7 @@ pub use token::{VERIFICATION_HEADER, issue, present};
 pub use visitor::{Visitor, admit};
 
 use crate::{Answer, BodyError, Record};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use passcode_domain::{
     Keyring,
     ports::{Cause, LoadKeyring, StoreError},
@@ -31,11 +31,17 @@ const RETRY: Duration = Duration::from_secs(1);
 #[schema(as = PreludeError)]
 pub struct ErrorBody {
     /// What is wrong.
-    #[schema(example = "bad_request")]
+    #[schema(
+        example = "bad_request",
+        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|not_configured|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|rate_limited|internal)$"
+    )]
     code: &'static str,
     /// Its class.
     #[serde(rename = "type")]
-    #[schema(example = "bad_request")]
+    #[schema(
+        example = "bad_request",
+        pattern = "^(bad_request|unauthorized|forbidden|conflict|rate_limited|internal)$"
+    )]
     class: &'static str,
     /// What to do about it, in words for people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +125,13 @@ impl Refusal {
         };
         let body = ErrorBody { code, class, message };
         let answer = Answer::json(status, &body, Record { outcome, ..record });
+        let answer = match self {
+            // RFC 9110 §11.6.1.
+            Self::Unauthorized => {
+                answer.header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            _ => answer,
+        };
         match wait {
             Some(wait) => answer.retry_after(wait),
             None => answer,

@@ -26,10 +26,15 @@ fn with_preflight(mut item: PathItem) -> PathItem {
     let post = item.post.as_ref().and_then(|post| post.operation_id.as_deref());
     let id = format!("{}-preflight", post.unwrap_or_default());
     let allowed = ResponseBuilder::new().description("The page may call").build();
-    let error = Content::new(Some(Ref::from_schema_name("PreludeError")));
-    let refused = ResponseBuilder::new().description("`origin_not_allowed`");
-    let refused = refused.content("application/json", error).build();
-    let responses = ResponsesBuilder::new().response("204", allowed).response("403", refused);
+    let error = |description: &str| {
+        let body = Content::new(Some(Ref::from_schema_name("PreludeError")));
+        ResponseBuilder::new().description(description).content("application/json", body).build()
+    };
+    let responses = ResponsesBuilder::new()
+        .response("204", allowed)
+        .response("400", error("`bad_request`: no app is known by this host"))
+        .response("403", error("`origin_not_allowed`"))
+        .response("500", error("`internal`: try again"));
     let preflight = OperationBuilder::new()
         .operation_id(Some(id))
         .tag("Prelude")

@@ -38,7 +38,8 @@ pub fn present(
     app: &App,
     keyring: &Keyring,
 ) -> Result<VerificationToken, Refusal> {
-    let text = match header_text(request, VERIFICATION_HEADER) {
+    let header = header_text(request, VERIFICATION_HEADER).filter(|text| !text.is_empty());
+    let text = match header {
         Some(text) => text.to_owned(),
         None => in_cookie(request, app).ok_or(Refusal::InvalidVerificationToken)?,
     };

@@ -12,8 +12,9 @@ const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 const METHODS: HeaderValue = HeaderValue::from_static("POST");
 
-const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, x-verification-token");
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "accept, authorization, content-type, dpop, user-agent, x-verification-token",
+);
 
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static("x-verification-token, retry-after");
 
@@ -39,7 +40,8 @@ pub async fn admit(
     let record = Record::default().app(&app.id);
     let origin = request.headers().get(header::ORIGIN).cloned();
     if origin.as_ref().is_some_and(|origin| !is_allowed(&app, request, origin)) {
-        return Err(Refusal::OriginNotAllowed.answer(record));
+        let vary = HeaderValue::from_static("origin");
+        return Err(Refusal::OriginNotAllowed.answer(record).header(header::VARY, vary));
     }
     let visitor = Visitor { app, origin };
     if request.method() == Method::OPTIONS {
