@@ -266,11 +266,12 @@ fn code_without_hashing(world: &World) -> String {
     use passcode_domain::{
         Addresses,
         challenge::Lookup,
-        issue::{Issued, issue},
+        issue::{Issued, Shown, issue},
     };
     let addresses = Addresses::new(Address::User(ada().id), None);
     let open = world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity);
-    match block_on(issue(world.ports(), world.keys(), &world.app, &open, true)).unwrap() {
+    let shown = Shown { pin: Some(true), password: None };
+    match block_on(issue(world.ports(), world.keys(), &world.app, &open, shown)).unwrap() {
         Issued::Issued { code, .. } => code.reveal().to_owned(),
         refused => panic!("{refused:?}"),
     }

@@ -78,13 +78,17 @@ fn add(router: Router, route: &Route, serve: Arc<Serve>) -> Result<Router, Box<d
 /// Pages of other sites must not read the inbox: a name that leads here must be one of this
 /// machine's own, so that a site cannot make its own name lead here.
 async fn guard(request: Request, next: Next) -> Response {
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
-    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
-    let is_ours = matches!(name, Some("localhost" | "127.0.0.1"));
-    if request.uri().path().starts_with("/_local") && !is_ours {
+    if request.uri().path().starts_with("/_local") && !names_this_machine(request.headers()) {
         return message(StatusCode::FORBIDDEN, "Forbidden");
     }
     next.run(request).await
+}
+
+/// Whether a request was made to this machine under a name of its own.
+pub(super) fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get("host").and_then(|host| host.to_str().ok());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    matches!(name, Some("localhost" | "127.0.0.1"))
 }
 
 /// An answer of API Gateway's own.

@@ -73,7 +73,7 @@ impl Issuer {
             "iat": now,
             "exp": now.saturating_add(life),
         });
-        match self.signer().sign(&claims) {
+        match self.signer().sign("at+jwt", &claims) {
             Ok(token) => Json(json!({
                 "access_token": token,
                 "token_type": "Bearer",

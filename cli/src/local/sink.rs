@@ -2,13 +2,16 @@
 //! Secrets Manager. It speaks the services' wire protocols, so the real SDK adapters are what runs.
 
 use super::{
+    api::names_this_machine,
     inbox::{Inbox, Message},
     secret::LocalSecret,
 };
 use axum::{
     Json, Router,
     body::Bytes,
+    extract::Request,
     http::{HeaderMap, StatusCode, Uri, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use data_encoding::HEXLOWER;
@@ -27,6 +30,16 @@ pub(super) fn routes(inbox: Inbox, secret: LocalSecret) -> Router {
     let sink = Sink { inbox, secret };
     Router::new()
         .fallback(move |uri, headers, body| async move { sink.answer(&uri, &headers, &body) })
+        .layer(middleware::from_fn(no_pages))
+}
+
+/// Pages, of whatever site, have no business here: what is asked for with an origin, or under a name
+/// that is not this machine's, comes from one.
+async fn no_pages(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) || !names_this_machine(request.headers()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    next.run(request).await
 }
 
 impl Sink {

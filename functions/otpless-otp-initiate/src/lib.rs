@@ -189,7 +189,12 @@ fn parse(
         return Err(Refusal::CredentialsEmpty);
     }
     let is_email = body.phone_number.is_none() && body.email.is_some();
-    let channels = channels(body.channels.as_deref().unwrap_or_default(), is_email)?;
+    let mut channels = channels(body.channels.as_deref().unwrap_or_default(), is_email)?;
+    // Guesses are counted where the request's address is. Only a server knows that another address,
+    // where they are not, is the same person's.
+    if app.is_none() {
+        channels.truncate(1);
+    }
     let length = otpless::otp_length(body.otp_length)?;
     let expiry = otpless::send_expiry(body.expiry)?;
     // Only a server may ask for codes that are easier to guess than the app's policy has them.

@@ -138,14 +138,14 @@ where
     let app = &caller.app;
     let user = deps.users.load_user(&app.id, &caller.user).await;
     let user = user.map_err(|error| caller.fail(&error))?;
-    let is_proven = presented.proves(user.as_ref(), HashedSecret::matches);
+    let shown = presented.compared(user.as_ref(), HashedSecret::matches);
     let addresses = Addresses::new(Address::User(caller.user.clone()), None);
     let life = Duration::from_secs(app.policy.code_seconds.into());
     let open = Open::new(app, &keyring, &deps.entropy, addresses, life);
     let open = open.found_by(Lookup::Identity);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let record = caller.record.clone().channel(Channel::Caller);
-    let issued = issue::issue(ports, &keyring, app, &open, is_proven).await;
+    let issued = issue::issue(ports, &keyring, app, &open, shown).await;
     Ok(match issued.map_err(|failure| caller.fail(&failure))? {
         Issued::Issued { id, code, expires_at } => hand_over(id, &code, expires_at, record),
         Issued::Incorrect => {

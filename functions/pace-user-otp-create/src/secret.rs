@@ -1,6 +1,9 @@
 //! What a caller presents to be given a code: the user's password, the user's PIN, or both.
 
-use passcode_domain::user::{HashedSecret, User};
+use passcode_domain::{
+    issue::Shown,
+    user::{HashedSecret, User},
+};
 use passcode_http::contract::pace::Refusal;
 
 /// The longest secret that is hashed, in bytes.
@@ -30,21 +33,21 @@ impl Presented {
         }
     }
 
-    /// Whether one of them is the user's: the password first, then the PIN. Every secret costs one
+    /// Which of them are the user's: the password first, then the PIN. Every secret costs one
     /// comparison, whether there is anything to compare it with or not, and whatever came of the
     /// other, so that the time of an answer does not tell.
-    pub(crate) fn proves(
+    pub(crate) fn compared(
         &self,
         user: Option<&User>,
         matches: impl Fn(&HashedSecret, &str) -> bool,
-    ) -> bool {
+    ) -> Shown {
         let is = |secret: &Option<String>, own: Option<&HashedSecret>| {
             let decoy = HashedSecret::decoy();
-            secret.as_ref().is_some_and(|secret| matches(own.unwrap_or(&decoy), secret))
+            secret.as_ref().map(|secret| matches(own.unwrap_or(&decoy), secret))
         };
-        let by_password = is(&self.password, user.and_then(|user| user.password.as_ref()));
-        let by_pin = is(&self.pin, user.and_then(|user| user.pin.as_ref()));
-        by_password || by_pin
+        let password = is(&self.password, user.and_then(|user| user.password.as_ref()));
+        let pin = is(&self.pin, user.and_then(|user| user.pin.as_ref()));
+        Shown { password, pin }
     }
 }
 
@@ -72,7 +75,7 @@ mod tests {
             for user in &users {
                 for is_right in [false, true] {
                     let compared = Cell::new(0);
-                    presented.proves(user.as_ref(), |_, _| {
+                    presented.compared(user.as_ref(), |_, _| {
                         compared.set(compared.get() + 1);
                         is_right
                     });
@@ -92,7 +95,8 @@ mod tests {
         let proves = |password: &str, pin: &str| {
             let text = |secret: &str| Some(secret.to_owned());
             let presented = Presented::of(text(password), text(pin)).unwrap();
-            presented.proves(Some(&user), HashedSecret::matches)
+            let Shown { password, pin } = presented.compared(Some(&user), HashedSecret::matches);
+            password == Some(true) || pin == Some(true)
         };
         assert!(!proves("1793", "correct horse") && !proves("", "1794") && !proves("1793", ""));
         assert!(proves("correct horse", "0000") && proves("wrong", "1793"));

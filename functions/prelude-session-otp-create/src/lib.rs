@@ -7,6 +7,7 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, Timestamp,
+    challenge::Lookup,
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
@@ -199,8 +200,9 @@ fn parse(
     match (&body.identifier, &body.challenge_token) {
         (Some(identifier), None) => {
             let addresses = Addresses::new(address(identifier)?, None);
-            let open =
-                Open::new(app, keyring, entropy, addresses, LIFE).with_template(template.cloned());
+            let open = Open::new(app, keyring, entropy, addresses, LIFE)
+                .found_by(Lookup::Stranger)
+                .with_template(template.cloned());
             Ok(Plan::New(Box::new(open)))
         }
         (None, Some(token)) => {

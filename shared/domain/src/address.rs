@@ -213,6 +213,15 @@ impl Addresses {
         &self.primary
     }
 
+    /// Whether they reach the same phone, mailbox and user, however they are spelt.
+    #[must_use]
+    pub fn are_those_of(&self, others: &Self) -> bool {
+        let spelt = |address: &Address| (address.kind(), address.canonical());
+        let all =
+            |addresses: &Self| (spelt(&addresses.primary), addresses.other.as_ref().map(spelt));
+        all(self) == all(others)
+    }
+
     /// Where messages go first: a user's registered address, and everybody else's own.
     pub(crate) fn first_sent_to(&self) -> &Address {
         match (&self.primary, &self.other) {

@@ -162,6 +162,11 @@ impl TestAddress {
         PhoneNumber::parse(&self.address).is_ok_and(|phone| phone.as_str() == self.address)
             || EmailAddress::parse(&self.address).is_ok()
     }
+
+    /// A fixed code can be guessed at for as long as it stands, so it is not a short one.
+    fn has_good_code(&self) -> bool {
+        self.code.reveal().len() >= 6
+    }
 }
 
 /// A tenant: its credentials, policy, senders and templates.
@@ -304,6 +309,9 @@ impl App {
                 "test_addresses must each be a phone number in E.164 form or an e-mail address",
             );
         }
+        if !self.test_addresses.iter().all(TestAddress::has_good_code) {
+            return Err("test_addresses must each have a code of at least 6 digits");
+        }
         Ok(())
     }
 
@@ -341,10 +349,16 @@ fn is_among(presented: &str, hashes: &[SecretHash]) -> bool {
 /// Whether what a URL leads to is who it says: TLS vouches for it, or it is this machine.
 #[must_use]
 pub fn is_trusted_url(url: &str) -> bool {
-    let own = ["http://127.0.0.1:", "http://localhost:"];
-    let is_local = own.iter().any(|own| url.strip_prefix(own).is_some_and(begins_with_port));
     let is_text = url.bytes().all(|b| b.is_ascii_graphic());
-    is_text && (is_local || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()))
+    let is_secure = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+    is_text && (is_secure || is_local_url(url))
+}
+
+/// Whether a URL leads to this machine.
+#[must_use]
+pub fn is_local_url(url: &str) -> bool {
+    let own = ["http://127.0.0.1:", "http://localhost:"];
+    own.iter().any(|own| url.strip_prefix(own).is_some_and(begins_with_port))
 }
 
 /// Whether the rest of a URL is a port and a path. What else may stand behind a colon is a password,

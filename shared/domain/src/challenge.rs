@@ -59,6 +59,21 @@ pub enum Lookup {
     Address,
     /// By naming its subject: for the next send as for a verify.
     Identity,
+    /// By its id, which somebody holds who has shown nothing but the subject's address.
+    Stranger,
+}
+
+impl Lookup {
+    /// Whether challenges found in this way and in the other have their counts in common.
+    #[must_use]
+    pub const fn is_counted_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Id | Self::Address, Self::Id | Self::Address)
+            | (Self::Identity, Self::Identity)
+            | (Self::Stranger, Self::Stranger) => true,
+            (Self::Id | Self::Address | Self::Identity | Self::Stranger, _) => false,
+        }
+    }
 }
 
 /// Why nothing is sent for a challenge, though everything else happens as ever.
@@ -133,6 +148,12 @@ impl Challenge {
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at
+    }
+
+    /// Whether the right code has come.
+    #[must_use]
+    pub const fn is_verified(&self) -> bool {
+        matches!(self.state, State::Verified(..))
     }
 
     /// Whether its address is listed for tests.

@@ -2,7 +2,8 @@
 //! being sent. A wrong secret is counted before it is told, as a wrong code is.
 
 use crate::{
-    App, ChallengeId, Code, Keyring, Ledger, Timestamp,
+    App, ChallengeId, Code, Keyring, Ledger, Policy, Timestamp,
+    failures::Failures,
     open::{self, Open, Opened},
     ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
     send::{self, Report, Wish},
@@ -27,25 +28,38 @@ pub enum Issued {
     Exhausted(Timestamp),
 }
 
-/// Decides an issue. `is_proven` says whether the secret was right; it is looked at only while the
-/// user has failures left.
+/// Which secrets a caller has shown, and whether they were right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The password.
+    pub password: Option<bool>,
+    /// The PIN.
+    pub pin: Option<bool>,
+}
+
+/// Decides an issue. Every kind of secret has failures of its own, so that whoever knows one cannot
+/// guess at the other for ever; a secret is looked at only while its kind has failures left.
 #[must_use]
 pub fn decide(
     mut ledger: Ledger,
     keyring: &Keyring,
     command: &Open,
-    is_proven: bool,
+    shown: Shown,
     now: Timestamp,
 ) -> (Ledger, Issued) {
-    if let Some(until) = ledger.secret_failures.locked_until(&command.policy, now) {
-        return (ledger, Issued::Exhausted(until));
+    let judged = [
+        judge(&mut ledger.password_failures, shown.password, &command.policy, now),
+        judge(&mut ledger.pin_failures, shown.pin, &command.policy, now),
+    ];
+    if !judged.contains(&Judged::Right) {
+        let locked = judged.iter().filter_map(|judged| judged.locked_until()).min();
+        let issued = match (judged.contains(&Judged::Wrong), locked) {
+            (false, Some(until)) => Issued::Exhausted(until),
+            (true, _) | (false, None) => Issued::Incorrect,
+        };
+        return (ledger, issued);
     }
-    if !is_proven {
-        ledger.secret_failures.count(&command.policy, now);
-        return (ledger, Issued::Incorrect);
-    }
-    // Whoever knows the secret is handed right codes anyway, so wrong ones need not lock them out.
-    ledger.secret_failures.clear();
+    // Whoever knows a secret is handed right codes anyway, so wrong ones need not lock them out.
     ledger.identity_failures.clear();
     match open::decide(ledger.clone(), command, now) {
         (_, Opened::TooMany(room_at)) => (ledger, Issued::Exhausted(room_at)),
@@ -53,6 +67,45 @@ pub fn decide(
             Ok(issued) => issued,
             Err(until) => (ledger, Issued::Exhausted(until)),
         },
+    }
+}
+
+/// What one kind of secret comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    NotShown,
+    Right,
+    Wrong,
+    LockedUntil(Timestamp),
+}
+
+impl Judged {
+    const fn locked_until(self) -> Option<Timestamp> {
+        match self {
+            Self::LockedUntil(until) => Some(until),
+            Self::NotShown | Self::Right | Self::Wrong => None,
+        }
+    }
+}
+
+/// Counts a wrong secret, and forgets the wrong ones before a right one.
+fn judge(
+    failures: &mut Failures,
+    is_right: Option<bool>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Judged {
+    match (is_right, failures.locked_until(policy, now)) {
+        (None, _) => Judged::NotShown,
+        (Some(_), Some(until)) => Judged::LockedUntil(until),
+        (Some(true), None) => {
+            failures.clear();
+            Judged::Right
+        }
+        (Some(false), None) => {
+            failures.count(policy, now);
+            Judged::Wrong
+        }
     }
 }
 
@@ -77,7 +130,7 @@ pub async fn issue<L, C, E>(
     keyring: &Keyring,
     app: &App,
     command: &Open,
-    is_proven: bool,
+    shown: Shown,
 ) -> Result<Issued, Failure>
 where
     L: LoadLedgers + StoreLedgers,
@@ -87,7 +140,7 @@ where
     let subject = command.id.subject;
     let decide = |ledger: Option<Ledger>, now| {
         let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
-        let (ledger, issued) = decide(ledger, keyring, command, is_proven, now);
+        let (ledger, issued) = decide(ledger, keyring, command, shown, now);
         (Some(ledger), issued)
     };
     Ok(transact(ports, &subject, decide).await?.outcome)

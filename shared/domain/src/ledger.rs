@@ -2,17 +2,17 @@
 
 use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
-    challenge::{Lookup, State, Trace},
+    challenge::{Lookup, Silence, State, Trace},
     failures::Failures,
     order::Order,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A subject has at most this many challenges that wait for their codes.
+/// A subject has at most this many challenges of a kind that wait for their codes.
 pub const MAX_LIVE: usize = 8;
 
-/// A ledger holds at most this many challenges, ended ones included.
+/// A ledger holds at most this many challenges of a kind, ended ones included.
 pub const MAX_CHALLENGES: usize = 16;
 
 /// An ended challenge stays this long, so that its id is answered "expired" and not "not found".
@@ -33,9 +33,15 @@ pub struct Ledger {
     /// anybody, so these never count against the challenges above.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub identity_failures: Failures,
-    /// Wrong PINs and passwords of a user; only a right one clears them.
+    /// Wrong codes for challenges that strangers have opened, which count against those alone.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
-    pub secret_failures: Failures,
+    pub stranger_failures: Failures,
+    /// A user's wrong PINs; only a right one clears them.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub pin_failures: Failures,
+    /// A user's wrong passwords; only a right one clears them.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub password_failures: Failures,
     /// Where an order leads, in the item that an order has of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
@@ -50,7 +56,9 @@ impl Ledger {
             challenges: Vec::new(),
             failures: Failures::default(),
             identity_failures: Failures::default(),
-            secret_failures: Failures::default(),
+            stranger_failures: Failures::default(),
+            pin_failures: Failures::default(),
+            password_failures: Failures::default(),
             order: None,
         }
     }
@@ -76,17 +84,23 @@ impl Ledger {
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
         let challenges = self.challenges.iter().map(|challenge| challenge.expires_at + AFTERLIFE);
-        let kinds = [&self.failures, &self.identity_failures, &self.secret_failures];
+        let kinds = [
+            &self.failures,
+            &self.identity_failures,
+            &self.stranger_failures,
+            &self.pin_failures,
+            &self.password_failures,
+        ];
         let failures = kinds.into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
         challenges.chain(failures).chain(order).max().unwrap_or(Timestamp::from_millis(0))
     }
 
     /// When no failures stand in the way of a challenge any more, if some do. Nothing locks a
-    /// challenge that reaches nobody.
+    /// concealed challenge, which is there because of the lock.
     #[must_use]
     pub fn locked_until(&self, challenge: &Challenge, now: Timestamp) -> Option<Timestamp> {
-        if challenge.silence.is_some() {
+        if challenge.silence == Some(Silence::Concealed) {
             return None;
         }
         self.failures_of(challenge.lookup).locked_until(&challenge.policy, now)
@@ -98,6 +112,7 @@ impl Ledger {
         match lookup {
             Lookup::Id | Lookup::Address => &self.failures,
             Lookup::Identity => &self.identity_failures,
+            Lookup::Stranger => &self.stranger_failures,
         }
     }
 
@@ -105,6 +120,7 @@ impl Ledger {
         match lookup {
             Lookup::Id | Lookup::Address => &mut self.failures,
             Lookup::Identity => &mut self.identity_failures,
+            Lookup::Stranger => &mut self.stranger_failures,
         }
     }
 
@@ -124,30 +140,38 @@ impl Ledger {
         self.challenges.retain(|challenge| now < challenge.expires_at + AFTERLIFE);
         self.failures.prune(now);
         self.identity_failures.prune(now);
-        self.secret_failures.prune(now);
+        self.stranger_failures.prune(now);
+        self.pin_failures.prune(now);
+        self.password_failures.prune(now);
     }
 
-    /// Makes room for one more challenge. Among those that wait for their codes the oldest that
-    /// nothing was sent for gives way, and then the oldest that reached nobody; when all have been
-    /// sent, the moment room appears is the error. Of those that have ended, verified ones stay
-    /// longest: somebody may yet ask.
-    pub(crate) fn make_room(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+    /// Makes room for one more challenge among those that are found in the same way: nobody pushes
+    /// out, or shuts out, what others know in another way. Of those that wait for their codes the
+    /// oldest that nothing was sent for gives way, and then the oldest test; when all have been sent,
+    /// the moment room appears is the error. Of those that have ended, verified ones stay longest,
+    /// since somebody may yet ask; and one whose attempts are spent stays until its time is over, so
+    /// that its id cannot be opened anew.
+    pub(crate) fn make_room(&mut self, lookup: Lookup, now: Timestamp) -> Result<(), Timestamp> {
         self.prune(now);
-        let live = |c: &Challenge| c.is_live(now);
+        let own = |c: &Challenge| c.lookup.is_counted_with(lookup);
+        let live = |c: &Challenge| own(c) && c.is_live(now);
+        let ends = self.challenges.iter().filter(|c| own(c)).map(|c| c.expires_at).min();
         if self.challenges.iter().filter(|c| live(c)).count() >= MAX_LIVE {
-            let position = |gives_way: fn(&Challenge) -> bool| {
-                self.challenges.iter().position(|c| live(c) && gives_way(c))
-            };
-            let unsent = position(|c| c.sends.is_empty());
-            let oldest = unsent.or_else(|| position(|c| c.silence.is_some()));
             let ends = self.challenges.iter().filter(|c| live(c)).map(|c| c.expires_at).min();
+            let unsent = self.challenges.iter().position(|c| live(c) && c.sends.is_empty());
+            let oldest =
+                unsent.or_else(|| self.challenges.iter().position(|c| live(c) && c.is_test()));
             self.challenges.remove(oldest.ok_or(ends.unwrap_or(now))?);
         }
-        if self.challenges.len() >= MAX_CHALLENGES {
-            let verified = |c: &Challenge| matches!(c.state, State::Verified(..));
-            let given_up = self.challenges.iter().position(|c| !live(c) && !verified(c));
-            let ended = given_up.or_else(|| self.challenges.iter().position(|c| !live(c)));
-            ended.map(|oldest| self.challenges.remove(oldest));
+        if self.challenges.iter().filter(|c| own(c)).count() >= MAX_CHALLENGES {
+            let first = |ended: &dyn Fn(&Challenge) -> bool| {
+                self.challenges.iter().position(|c| own(c) && ended(c))
+            };
+            let oldest = first(&|c| c.has_expired(now) && !c.is_verified())
+                .or_else(|| first(&|c| c.state == State::Cancelled))
+                .or_else(|| first(&Challenge::is_verified))
+                .or_else(|| first(&|c| live(c) && c.sends.is_empty()));
+            self.challenges.remove(oldest.ok_or(ends.unwrap_or(now))?);
         }
         Ok(())
     }

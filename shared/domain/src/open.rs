@@ -96,8 +96,9 @@ impl Open {
     /// Whether a challenge asks the same of the same addresses, and is found in the same way.
     pub(crate) fn is_like(&self, challenge: &Challenge) -> bool {
         challenge.lookup == self.lookup
-            && challenge.addresses == self.addresses
+            && challenge.addresses.are_those_of(&self.addresses)
             && challenge.template == self.template
+            && (challenge.silence == Some(Silence::Concealed)) == self.is_concealed
     }
 
     fn silence(&self, now: Timestamp) -> Option<Silence> {
@@ -133,7 +134,7 @@ pub fn decide(mut ledger: Ledger, command: &Open, now: Timestamp) -> (Ledger, Op
     if ledger.find(command.id).is_some() {
         return (ledger, Opened::Opened);
     }
-    match ledger.make_room(now) {
+    match ledger.make_room(command.lookup, now) {
         Ok(()) => {
             if let Address::User(_) = command.addresses.primary() {
                 give_up_open(&mut ledger, now);

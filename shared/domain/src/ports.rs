@@ -143,7 +143,7 @@ pub struct Bearer {
     pub user: UserId,
     /// What the token allows.
     pub scopes: BTreeSet<String>,
-    /// The names of all its claims.
+    /// The names of its claims that say something: neither null nor false nor empty.
     pub claims: BTreeSet<String>,
 }
 

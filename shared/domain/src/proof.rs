@@ -51,6 +51,18 @@ impl Step {
     }
 }
 
+impl Step {
+    /// The `typ` of a token whose next step this is. What is yet to be proven never looks like a proof
+    /// (RFC 8725 §3.11).
+    #[must_use]
+    pub const fn token_type(self) -> &'static str {
+        match self {
+            Self::VerifySms | Self::VerifyEmail => "challenge+jwt",
+            Self::Completed => "proof+jwt",
+        }
+    }
+}
+
 /// What a proof is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

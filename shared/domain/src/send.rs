@@ -269,7 +269,15 @@ fn decide(
             match ledger {
                 Some(ledger) if is_own(&ledger) => {
                     let (ledger, claim) = claim_from_primary(ledger, keyring, id, wish, now);
-                    (Some(ledger), claim)
+                    match claim {
+                        Err(Refusal::Exhausted(Some(_))) if conceals(app) => {
+                            let ledger = concealed(ledger, id);
+                            let (ledger, claim) =
+                                claim_from_primary(ledger, keyring, id, wish, now);
+                            (Some(ledger), claim)
+                        }
+                        claim => (Some(ledger), claim),
+                    }
                 }
                 // Another app's ledger is no ledger, and its name is not told.
                 _ => (None, Err(Refusal::NotFound)),
@@ -294,7 +302,9 @@ fn decide(
             (Some(ledger), claim)
         }
         Target::Again(id, app) => match ledger {
-            Some(ledger) if ledger.find(id).is_some() && !was_sent(&ledger, id) => {
+            Some(ledger)
+                if ledger.app == app.id && ledger.find(id).is_some() && !was_sent(&ledger, id) =>
+            {
                 (Some(ledger), Err(Refusal::NeverSent))
             }
             ledger => decide(ledger, keyring, Target::Existing(id, Some(app)), wish, now),
@@ -331,6 +341,18 @@ fn open_and_claim(
         attempted => attempted,
     };
     (if claim.is_ok() { after } else { before }, claim)
+}
+
+fn conceals(app: Option<&Arc<App>>) -> bool {
+    app.is_some_and(|app| app.conceal_blocks)
+}
+
+/// From now on the challenge reaches nobody: its subject is locked, and its caller shall not see it.
+fn concealed(mut ledger: Ledger, id: ChallengeId) -> Ledger {
+    if let Some(challenge) = ledger.find_mut(id) {
+        challenge.silence = Some(Silence::Concealed);
+    }
+    ledger
 }
 
 fn was_sent(ledger: &Ledger, id: ChallengeId) -> bool {

@@ -66,7 +66,8 @@ pub fn decide(
             if let Some(challenge) = ledger.find_mut(id) {
                 challenge.attempts += 1;
                 let (lookup, policy) = (challenge.lookup, challenge.policy.clone());
-                if challenge.silence.is_none() {
+                // Guesses at what is concealed shall not make the lock last longer.
+                if challenge.silence != Some(Silence::Concealed) {
                     ledger.failures_of_mut(lookup).count(&policy, now);
                 }
             }
@@ -240,5 +241,6 @@ where
 fn lacks_key(keyring: &Keyring, settled: &Settled<Judged>) -> bool {
     let found = settled.ledger.as_ref().zip(settled.outcome.1);
     let send = found.and_then(|(ledger, id)| ledger.find(id)?.last_send());
-    send.is_some_and(|send| keyring.code_key(&send.key).is_none())
+    let is_unjudged = settled.outcome.0 == Outcome::Expired;
+    is_unjudged && send.is_some_and(|send| keyring.code_key(&send.key).is_none())
 }

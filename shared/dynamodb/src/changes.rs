@@ -3,15 +3,19 @@
 use crate::{client, failed, ledgers, users};
 use aws_sdk_dynamodb::{
     Client,
-    error::{BuildError, SdkError},
+    error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Put, TransactWriteItem, builders::PutBuilder},
+    types::{
+        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, builders::PutBuilder,
+    },
 };
 use aws_types::SdkConfig;
 use passcode_domain::{
     Ledger, SubjectKey,
     change_pin::Change,
     ports::{ChangeUsers, StoreError},
+    user::User,
 };
 
 /// The tables of ledgers and of users.
@@ -44,14 +48,25 @@ impl UserChanges {
             .set_expression_attribute_values(values))
     }
 
-    fn user(&self, change: &Change) -> Result<PutBuilder, StoreError> {
-        let before = serde_json::to_string(&change.before)
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
+    fn user(&self, change: &Change, before: String) -> Result<PutBuilder, StoreError> {
         Ok(Put::builder()
             .table_name(&self.users)
             .set_item(Some(users::item(&change.after)?))
             .condition_expression(format!("{} = :before", users::DOCUMENT))
-            .expression_attribute_values(":before", AttributeValue::S(before)))
+            .expression_attribute_values(":before", AttributeValue::S(before))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
+    }
+
+    async fn write(&self, puts: [Result<PutBuilder, StoreError>; 2]) -> Result<(), Refusal> {
+        let mut writes = Vec::new();
+        for put in puts {
+            let put = put?.build().map_err(|error| StoreError::Unavailable(error.into()))?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
+        // The client gives every try of one call the same request token, so a retry of what was
+        // written is a success.
+        let request = self.client.transact_write_items().set_transact_items(Some(writes));
+        request.send().await.map(drop).map_err(|error| Refusal::of(&error))
     }
 }
 
@@ -63,27 +78,75 @@ impl ChangeUsers for UserChanges {
         seen: u64,
         change: &Change,
     ) -> Result<u64, StoreError> {
-        let puts = [self.ledger(key, ledger, seen)?, self.user(change)?];
-        let writes = puts.map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()));
-        let writes: Result<Vec<_>, BuildError> = writes.into_iter().collect();
-        let writes = writes.map_err(|error| StoreError::Unavailable(error.into()))?;
-        // The client gives every try of one call the same request token, so a retry of what was
-        // written is a success.
-        match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
-            Ok(_) => Ok(seen + 1),
-            Err(error) if is_conflict(&error) => Err(StoreError::Conflict),
-            Err(error) => Err(failed(&error)),
+        let ours = serde_json::to_string(&change.before)
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let write = |before| [self.ledger(key, ledger, seen), self.user(change, before)];
+        match self.write(write(ours)).await {
+            Err(Refusal::SpeltOtherwise(stored)) if is_spelling_of(&stored, &change.before) => {
+                self.write(write(stored)).await.map_err(StoreError::from)?;
+            }
+            written => written.map_err(StoreError::from)?,
+        }
+        Ok(seen + 1)
+    }
+}
+
+/// Why nothing was written.
+enum Refusal {
+    /// The ledger has changed, or somebody else was writing at the same moment.
+    Conflict,
+    /// The user's stored document is this one.
+    SpeltOtherwise(String),
+    /// Something else.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Conflict | Refusal::SpeltOtherwise(_) => Self::Conflict,
+            Refusal::Failed(error) => error,
         }
     }
 }
 
-fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-        error.as_service_error()
-    else {
-        return false;
-    };
-    let conflicts = ["ConditionalCheckFailed", "TransactionConflict"];
-    let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    codes.any(|code| conflicts.contains(&code))
+/// Whether a stored document is the user that was loaded, in whatever order and spacing: it may have
+/// been written by hand, or by another version of this.
+fn is_spelling_of(stored: &str, user: &User) -> bool {
+    serde_json::from_str::<User>(stored).is_ok_and(|stored| stored == *user)
+}
+
+impl Refusal {
+    /// Reads the reasons, which come in the order of the writes: ledger, user.
+    fn of(error: &SdkError<TransactWriteItemsError>) -> Self {
+        let reasons = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                cancelled.cancellation_reasons()
+            }
+            _ => return Self::Failed(failed(error)),
+        };
+        let is = |reason: &CancellationReason, code| reason.code() == Some(code);
+        match reasons {
+            [ledger, user]
+                if is(user, "ConditionalCheckFailed") && !is(ledger, "ConditionalCheckFailed") =>
+            {
+                let stored = user.item().and_then(|item| item.get(users::DOCUMENT)?.as_s().ok());
+                stored.map_or(Self::Conflict, |stored| Self::SpeltOtherwise(stored.clone()))
+            }
+            reasons
+                if reasons.iter().any(|reason| {
+                    is(reason, "ConditionalCheckFailed") || is(reason, "TransactionConflict")
+                }) =>
+            {
+                Self::Conflict
+            }
+            _ => Self::Failed(failed(error)),
+        }
+    }
 }

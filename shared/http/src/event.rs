@@ -4,6 +4,7 @@ use data_encoding::BASE64;
 use http::Uri;
 use lambda_http::Request;
 use serde_json::Value;
+use url::Url;
 
 /// Reads an event. What API Gateway itself would never send is mended first, because
 /// `lambda_http` ends in a panic on it: a body that is called base64 and is not becomes empty, and
@@ -28,5 +29,7 @@ pub fn request(mut event: Value) -> Result<Request, serde_json::Error> {
 }
 
 fn is_domain(name: &str) -> bool {
-    format!("https://{name}/").parse::<Uri>().is_ok_and(|uri| uri.authority().is_some())
+    let url = format!("https://{name}/");
+    let is_uri = url.parse::<Uri>().is_ok_and(|uri| uri.authority().is_some());
+    is_uri && Url::parse(&url).is_ok()
 }

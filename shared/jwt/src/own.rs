@@ -34,10 +34,15 @@ impl<'a> Signer<'a> {
         Self { kid, seed }
     }
 
-    /// Signs claims.
-    pub fn sign(&self, claims: &impl Serialize) -> Result<String, jsonwebtoken::errors::Error> {
+    /// Signs claims, as a token of some type (RFC 8725 §3.11).
+    pub fn sign(
+        &self,
+        typ: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         crypto::install();
-        let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let (kid, typ) = (Some(self.kid.to_owned()), Some(typ.to_owned()));
+        let header = Header { kid, typ, ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(self.seed))
     }
 
@@ -76,7 +81,7 @@ pub fn sign(
     token: &ChallengeToken,
 ) -> Result<String, jsonwebtoken::errors::Error> {
     let missing = || jsonwebtoken::errors::Error::from(ErrorKind::InvalidEddsaKey);
-    signers(keyring).next().ok_or_else(missing)?.sign(token)
+    signers(keyring).next().ok_or_else(missing)?.sign(token.current_step.token_type(), token)
 }
 
 /// Reads a challenge token that the current key or the previous one has signed. Whether it is in
@@ -91,7 +96,9 @@ pub fn read(keyring: &Keyring, text: &str) -> Result<ChallengeToken, Untrusted> 
     validation.validate_exp = false;
     validation.validate_aud = false;
     let decoded = jsonwebtoken::decode(text, &DecodingKey::from_ed_der(&point), &validation);
-    decoded.map(|decoded| decoded.claims).map_err(|_| Untrusted)
+    let token: ChallengeToken = decoded.map(|decoded| decoded.claims).map_err(|_| Untrusted)?;
+    let is_typed = header.typ.as_deref() == Some(token.current_step.token_type());
+    is_typed.then_some(token).ok_or(Untrusted)
 }
 
 /// The public keys of the keyring: the current one and the one before.

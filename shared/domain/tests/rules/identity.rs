@@ -2,10 +2,11 @@
 //! somebody may never do to them.
 
 use passcode_domain::{
-    Address, Addresses, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
+    Address, Addresses, ChallengeId, Channel, EmailAddress, Keyring, Ledger, PresentedCode,
+    SubjectKey, Timestamp,
     challenge::Lookup,
     change_pin::{self, Change},
-    issue::{self, Issued},
+    issue::{self, Issued, Shown},
     open::Open,
     ports::{Clock as _, LoadUsers as _, StoreUsers as _},
     send::{self, Couriers, Refusal, Sent},
@@ -127,9 +128,14 @@ fn opening(world: &World) -> Open {
     world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity)
 }
 
-fn ask(world: &World, is_proven: bool) -> Issued {
+/// Asks with a PIN, right or wrong.
+fn ask(world: &World, is_right: bool) -> Issued {
+    ask_with(world, Shown { pin: Some(is_right), password: None })
+}
+
+fn ask_with(world: &World, shown: Shown) -> Issued {
     let opening = opening(world);
-    let issuing = issue::issue(world.ports(), world.keys(), &world.app, &opening, is_proven);
+    let issuing = issue::issue(world.ports(), world.keys(), &world.app, &opening, shown);
     block_on(issuing).unwrap()
 }
 
@@ -149,6 +155,111 @@ fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
     assert!(matches!(ask(&world, true), Issued::Exhausted(_)));
     world.clock.advance(Duration::from_secs(86_400));
     code_of(ask(&world, true));
+}
+
+#[test]
+fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
+    let world = World::default();
+    let shown = |password, pin| Shown { password, pin };
+    let mut answered = 0;
+    for _ in 0..20 {
+        answered += u32::from(ask_with(&world, shown(Some(false), None)) == Issued::Incorrect);
+        code_of(ask_with(&world, shown(None, Some(true))));
+    }
+    assert_eq!(answered, 10);
+    code_of(ask_with(&world, shown(Some(false), Some(true))));
+    assert!(matches!(ask_with(&world, shown(Some(true), None)), Issued::Exhausted(_)));
+    let world = World::default();
+    for _ in 0..10 {
+        assert_eq!(ask_with(&world, shown(Some(false), Some(false))), Issued::Incorrect);
+    }
+    for one in [shown(Some(true), None), shown(None, Some(true)), shown(Some(true), Some(true))] {
+        assert!(
+            matches!(ask_with(&world, one), Issued::Exhausted(_)),
+            "two guesses are two failures"
+        );
+    }
+}
+
+// Strangers.
+
+/// A stranger, who knows no more than the number, has a code sent there.
+fn by_a_stranger(world: &World) -> Option<(ChallengeId, String)> {
+    let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+    let opening = opening.found_by(Lookup::Stranger);
+    let couriers = Couriers { sms: &world.sms, email: &world.email };
+    let target = send::Target::Ordered(&opening, &world.app);
+    let wish = World::wish(Channel::Sms);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    match block_on(sending).unwrap().sent {
+        Sent::Sent(id, _) => Some((id, world.last_code())),
+        _ => None,
+    }
+}
+
+#[test]
+fn no_stranger_locks_shuts_out_or_pushes_out_what_others_know_by_an_id() {
+    let world = World::default();
+    let (sent, code) = world.open_and_send();
+    let unsent = world.open();
+    let mut guesses = 0;
+    for _ in 0..100 {
+        if let Some((id, code)) = by_a_stranger(&world) {
+            for _ in 0..5 {
+                let outcome = block_on(world.verify(id, &World::wrong(&code))).unwrap();
+                guesses += u32::from(outcome == Outcome::Incorrect);
+            }
+        }
+    }
+    assert_eq!(guesses, 10, "and strangers have no more than ten themselves");
+    assert!(matches!(block_on(world.verify(sent, &code)).unwrap(), Outcome::Verified(_)));
+    let again = block_on(world.send(unsent, &World::wish(Channel::Sms))).unwrap().sent;
+    assert!(matches!(again, Sent::Sent(..)));
+    let (_, code) = generate(&world);
+    assert!(matches!(name(&world, phone(&world), &code), Outcome::Verified(_)));
+}
+
+#[test]
+fn a_challenge_without_attempts_left_stays_until_its_time_is_over() {
+    let world = World::default();
+    let opening = world.opening(World::phone().into(), Duration::from_hours(24));
+    let open = |opening: &Open| {
+        let couriers = Couriers { sms: &world.sms, email: &world.email };
+        let target = send::Target::Ordered(opening, &world.app);
+        let wish = World::wish(Channel::Sms);
+        let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+        block_on(sending).unwrap().sent
+    };
+    assert!(matches!(open(&opening), Sent::Sent(..)));
+    let code = world.last_code();
+    for _ in 0..5 {
+        block_on(world.verify(opening.id, &World::wrong(&code))).unwrap();
+    }
+    for _ in 0..40 {
+        world.clock.advance(Duration::from_mins(16));
+        let (id, code) = world.open_and_send();
+        block_on(world.verify(id, &code)).unwrap();
+    }
+    assert!(matches!(open(&opening), Sent::Refused(Refusal::AlreadySent)), "not opened anew");
+    assert_eq!(block_on(world.verify(opening.id, &code)).unwrap(), Outcome::Exhausted);
+}
+
+#[test]
+fn another_spelling_is_the_same_address() {
+    let world = World::default();
+    let direct = |spelt: &str| {
+        let address = EmailAddress::parse(spelt).unwrap();
+        let opening = world.opening(address.into(), HOUR).found_by(Lookup::Address);
+        let couriers = Couriers { sms: &world.sms, email: &world.email };
+        let target = send::Target::New(&opening, &world.app);
+        let wish = World::wish(Channel::Email);
+        let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+        block_on(sending).unwrap().sent
+    };
+    assert!(matches!(direct("ada@example.com"), Sent::Sent(..)));
+    for spelt in ["Ada@example.com", "ADA@EXAMPLE.COM"] {
+        assert!(matches!(direct(spelt), Sent::Refused(Refusal::CoolingDown(_))), "{spelt}");
+    }
 }
 
 #[test]
@@ -189,7 +300,8 @@ fn a_user_has_one_code_at_a_time_and_uses_it_once() {
 #[test]
 fn of_many_wrong_secrets_at_once_no_more_are_answered_than_there_are_failures() {
     let outcomes = |ledger: &Ledger, keyring: &Keyring, world: &World, now: Timestamp| {
-        issue::decide(ledger.clone(), keyring, &opening(world), false, now)
+        let shown = Shown { pin: Some(false), password: None };
+        issue::decide(ledger.clone(), keyring, &opening(world), shown, now)
     };
     let world = World::default();
     let mut ledger = Ledger::new(world.app.id.clone());
