@@ -1,6 +1,6 @@
 //! `POST /auth/v1/create`.
 
-use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row, with};
+use crate::shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row, with};
 use otpless_auth_create::{Deps, handle};
 use passcode_domain::{App, Channel, ports::StoreApps as _, status::Status};
 use passcode_testkit::{
@@ -23,11 +23,11 @@ fn deps(world: &World) -> Fakes {
     }
 }
 
-fn call(world: &World, event: &Event) -> Reply {
+pub(crate) fn call(world: &World, event: &Event) -> Reply {
     reply(event, handle(&deps(world), event.request()))
 }
 
-fn phone() -> Event {
+pub(crate) fn phone() -> Event {
     Event::recorded("otpless-auth-create", "phone")
 }
 
@@ -185,4 +185,9 @@ fn id_of(reply: &Reply) -> passcode_domain::ChallengeId {
 fn status(world: &World, id: passcode_domain::ChallengeId) -> Status {
     use passcode_domain::{ports::Clock as _, status::status};
     block_on(status(&world.ledgers, &world.app.id, id, world.clock.now())).unwrap()
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    minds_keys(|| (World::default(), phone()), call);
 }

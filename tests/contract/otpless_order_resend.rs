@@ -2,7 +2,7 @@
 
 use crate::{
     otpless_order_send as order_send,
-    shared::{check_shape, refuses_bodies, refuses_strangers, row},
+    shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row},
 };
 use otpless_order_resend::{Deps, handle};
 use passcode_domain::{App, ports::StoreApps as _};
@@ -79,4 +79,15 @@ fn a_courier_that_refuses_is_a_503_that_costs_nothing() {
     world.sms.answer([Verdict::Refuse]);
     assert_eq!(call(&world, &recorded()).status, 503);
     assert_eq!(call(&world, &recorded()).status, 200);
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    let sent = || {
+        let world = World::default();
+        order_send::call(&world, &order_send::recorded());
+        world.clock.advance(Duration::from_secs(30));
+        (world, recorded())
+    };
+    minds_keys(sent, call);
 }

@@ -1,6 +1,6 @@
 //! `POST /auth/otp/v1/send`.
 
-use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row, with};
+use crate::shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row, with};
 use otpless_order_send::{Deps, handle};
 use passcode_testkit::{Fault, Verdict, World, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
@@ -138,4 +138,11 @@ fn a_locked_subject_is_told_when_to_come_back() {
     }
     let reply = call(&world, &recorded());
     assert_eq!((row(&reply), reply.retry_after.as_deref()), ((429, "7022"), Some("86400")));
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    let nameless = json!({ "phoneNumber": "+14155550100" });
+    minds_keys(|| (World::default(), recorded().json(&nameless)), call);
+    minds_keys(|| (World::default(), recorded()), call);
 }

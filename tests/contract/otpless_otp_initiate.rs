@@ -1,6 +1,8 @@
 //! `POST /auth/v1/initiate/otp`.
 
-use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row, with};
+use crate::shared::{
+    check_shape, messages, minds_keys, refuses_bodies, refuses_strangers, row, with,
+};
 use otpless_otp_initiate::{Deps, handle};
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
 use passcode_http::contract::otpless::{parse_request_id, request_id};
@@ -12,9 +14,10 @@ use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-type Fakes = Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
+pub(crate) type Fakes =
+    Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
 
-fn deps(world: &World) -> Fakes {
+pub(crate) fn deps(world: &World) -> Fakes {
     Deps {
         apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
@@ -26,20 +29,16 @@ fn deps(world: &World) -> Fakes {
     }
 }
 
-fn call(world: &World, event: &Event) -> Reply {
+pub(crate) fn call(world: &World, event: &Event) -> Reply {
     reply(event, handle(&deps(world), event.request()))
 }
 
-fn recorded(case: &str) -> Event {
+pub(crate) fn recorded(case: &str) -> Event {
     Event::recorded("otpless-otp-initiate", case)
 }
 
-fn for_request(id: ChallengeId) -> Event {
+pub(crate) fn for_request(id: ChallengeId) -> Event {
     recorded("request").challenge(&request_id(id))
-}
-
-fn messages(world: &World) -> usize {
-    world.sms.taken().len() + world.email.taken().len()
 }
 
 #[test]
@@ -300,4 +299,15 @@ fn with_both_addresses_the_channels_are_tried_in_order() {
         assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);
         assert_eq!((world.sms.taken().len(), world.email.taken().len()), expected, "{channels}");
     }
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    minds_keys(|| (World::default(), recorded("phone")), call);
+    let held = || {
+        let world = World::default();
+        let id = world.open();
+        (world, for_request(id))
+    };
+    minds_keys(held, call);
 }

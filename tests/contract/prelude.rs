@@ -17,14 +17,14 @@ use prelude_session_otp_check as check;
 use prelude_session_otp_create as create;
 use prelude_session_otp_retry as retry;
 
-type Create =
+pub(crate) type Create =
     create::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
 type Retry =
     retry::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
 type Check = check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
 
-pub(crate) fn call_create(world: &World, event: &Event) -> Reply {
-    let deps = Create {
+pub(crate) fn create_deps(world: &World) -> Create {
+    Create {
         apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
@@ -33,8 +33,11 @@ pub(crate) fn call_create(world: &World, event: &Event) -> Reply {
         sms: world.sms.clone(),
         email: world.email.clone(),
         default_app: "demo".parse().ok(),
-    };
-    reply(event, create::handle(&deps, event.request()))
+    }
+}
+
+pub(crate) fn call_create(world: &World, event: &Event) -> Reply {
+    reply(event, create::handle(&create_deps(world), event.request()))
 }
 
 pub(crate) fn call_retry(world: &World, event: &Event) -> Reply {

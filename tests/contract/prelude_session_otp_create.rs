@@ -4,7 +4,7 @@ use crate::{
     prelude::{
         asked, call_create, challenge_token, error, minds_origins, needs_an_app, stepping_up,
     },
-    shared::with,
+    shared::{minds_keys, with},
 };
 use passcode_domain::{
     App,
@@ -225,4 +225,15 @@ fn a_login_config_is_a_template() {
     });
     assert_eq!(call_create(&world, &recorded("phone").json(&body)).status, 204);
     assert!(world.sms.taken()[0].1.text.starts_with("Say "));
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    minds_keys(|| (World::default(), recorded("phone")), call_create);
+    let step = || {
+        let world = World::default();
+        let (_, token) = stepping_up(&world);
+        (world, recorded("step-up").json(&json!({ "challenge_token": token })))
+    };
+    minds_keys(step, call_create);
 }

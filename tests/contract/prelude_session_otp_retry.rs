@@ -3,6 +3,7 @@
 use crate::prelude::{
     asked, call_check, call_retry, error, minds_origins, needs_an_app, unknown, verification_token,
 };
+use crate::shared::minds_keys;
 use passcode_domain::{App, verification_token::Flow};
 use passcode_testkit::{FakeKeyring, Fault, Verdict, World, demo_app};
 use passcode_tests::event::{Event, Reply};
@@ -124,4 +125,15 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
     let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
     assert_eq!(error(&retry(&no_keys, &token)), (500, "internal"));
     assert_eq!(retry(&world, &token).status, 204);
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    let asked = || {
+        let world = World::default();
+        let (token, _) = asked(&world);
+        world.clock.advance(Duration::from_secs(30));
+        (world, recorded("header").header("x-verification-token", token.as_str()))
+    };
+    minds_keys(asked, call_retry);
 }

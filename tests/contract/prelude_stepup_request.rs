@@ -2,7 +2,7 @@
 
 use crate::{
     prelude::{error, minds_origins, needs_an_app},
-    shared::with,
+    shared::{minds_keys, with},
 };
 use passcode_domain::{
     App,
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 type Fakes =
     Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
 
-fn call(world: &World, event: &Event) -> Reply {
+pub(crate) fn call(world: &World, event: &Event) -> Reply {
     let deps = Fakes {
         apps: world.apps.clone(),
         users: world.users.clone(),
@@ -36,7 +36,7 @@ fn call(world: &World, event: &Event) -> Reply {
     reply(event, handle(&deps, event.request()))
 }
 
-fn recorded() -> Event {
+pub(crate) fn recorded() -> Event {
     Event::recorded("prelude-stepup-request", "request")
 }
 
@@ -152,4 +152,9 @@ fn open_challenges_have_an_end() {
     }
     let reply = call(&world, &recorded());
     assert_eq!((error(&reply), reply.retry_after.as_deref()), ((429, "rate_limited"), Some("900")));
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    minds_keys(|| (World::default(), recorded()), call);
 }

@@ -1,7 +1,10 @@
-//! What the OTPless functions have in common: who may call, and what a body may be.
+//! What the OTPless functions have in common: who may call, and what a body may be. And what every
+//! function that opens or sends does about an `Idempotency-Key`.
 
+use passcode_testkit::{Fault, World};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The row of the OTPless error table that a reply is.
 pub(crate) fn row(reply: &Reply) -> (u16, &str) {
@@ -75,4 +78,106 @@ pub(crate) fn with(mut body: Value, field: &str, value: &Value) -> Value {
         (None, _) => panic!("an object was expected"),
     }
     body
+}
+
+/// A key that an attentive client would make.
+pub(crate) const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
+
+/// The event, with an `Idempotency-Key`.
+pub(crate) fn keyed(event: &Event, key: &str) -> Event {
+    event.clone().header("idempotency-key", key)
+}
+
+/// How many messages went out.
+pub(crate) fn messages(world: &World) -> usize {
+    world.sms.taken().len() + world.email.taken().len()
+}
+
+/// A world in which an event is served, and the event.
+pub(crate) type Scene = (World, Event);
+
+/// What every function that opens or sends does about an `Idempotency-Key`.
+pub(crate) fn minds_keys(scene: impl Fn() -> Scene, call: impl Fn(&World, &Event) -> Reply) {
+    refuses_malformed_keys(&scene(), &call);
+    let costs = costs_of(&scene(), &call);
+    answers_again(&scene(), costs, &call);
+    waits_for_a_lost_answer(&scene(), costs, &call);
+    may_be_tried_again(&scene(), &call);
+}
+
+fn refuses_malformed_keys((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) {
+    world.ledgers.take_calls();
+    let sent = messages(world);
+    for key in ["", "\"\"", "a b", "\"a", &"k".repeat(256)] {
+        let reply = call(world, &keyed(event, key));
+        assert_eq!(reply.status, 400, "{key}");
+        assert!(reply.text.contains("Idempotency-Key"), "{reply:?}");
+    }
+    assert_eq!((world.ledgers.take_calls(), messages(world)), ((0, 0), sent));
+}
+
+/// The reads and writes that serving the event costs without a key.
+fn costs_of((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) -> (u64, u64) {
+    world.ledgers.take_calls();
+    assert!(call(world, event).status < 300);
+    world.ledgers.take_calls()
+}
+
+fn answers_again(
+    (world, event): &Scene,
+    costs: (u64, u64),
+    call: &impl Fn(&World, &Event) -> Reply,
+) {
+    world.ledgers.take_calls();
+    let first = call(world, &keyed(event, KEY));
+    assert!(first.status < 300, "{first:?}");
+    assert_eq!(world.ledgers.take_calls(), (costs.0 + 1, costs.1 + 2));
+    let sent = messages(world);
+
+    let again = call(world, &keyed(event, &format!("\"{KEY}\"")));
+    assert_eq!(again, Reply { outcome: "answered again", ..first.clone() });
+    assert_eq!((world.ledgers.take_calls(), messages(world)), ((1, 0), sent));
+
+    let other = format!(" {}", event.0["body"].as_str().unwrap_or_default());
+    let other = call(world, &keyed(event, KEY).body(other));
+    assert_eq!((other.status, other.outcome), (422, "refused"), "{other:?}");
+    assert_eq!((world.ledgers.take_calls(), messages(world)), ((1, 0), sent));
+
+    let stored = world.ledgers.dump();
+    assert!(!stored.contains(KEY) && (first.text.is_empty() || !stored.contains(&first.text)));
+    world.clock.advance(Duration::from_hours(24));
+    assert_ne!(call(world, &keyed(event, KEY)).outcome, "answered again", "the key is free");
+}
+
+/// The function ended before it could say what it had answered.
+fn waits_for_a_lost_answer(
+    (world, event): &Scene,
+    costs: (u64, u64),
+    call: &impl Fn(&World, &Event) -> Reply,
+) {
+    world.ledgers.fail_stores((0..=costs.1).map(|_| Fault::None));
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    assert!(call(world, &keyed(event, KEY)).status < 300, "the work is done all the same");
+    let (sent, slept) = (messages(world), world.clock.slept());
+    world.clock.advance(Duration::from_millis(29_999));
+    let early = call(world, &keyed(event, KEY));
+    assert_eq!((early.status, early.retry_after.as_deref()), (409, Some("1")), "{early:?}");
+    let waited = world.clock.slept().saturating_sub(slept);
+    assert!((Duration::from_secs(4)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
+    assert_eq!(messages(world), sent, "nothing is sent twice");
+    world.clock.advance(Duration::from_millis(1));
+    assert_ne!(call(world, &keyed(event, KEY)).status, 409, "no function is at it any more");
+}
+
+/// A failure outside leaves the key free, and nothing behind.
+fn may_be_tried_again((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) {
+    let sent = messages(world);
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    assert!(call(world, &keyed(event, KEY)).status >= 500, "the key cannot be claimed");
+    world.ledgers.fail_stores([Fault::None, Fault::Unavailable]);
+    assert!(call(world, &keyed(event, KEY)).status >= 500, "the work cannot be done");
+    assert_eq!(messages(world), sent);
+    let reply = call(world, &keyed(event, KEY));
+    assert!(reply.status < 300, "{reply:?}");
+    assert!(messages(world) <= sent + 1);
 }

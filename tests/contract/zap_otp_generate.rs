@@ -1,7 +1,7 @@
 //! `POST /v1/otp`, and `/v1/otp/`.
 
 use crate::{
-    shared::with,
+    shared::{minds_keys, with},
     zap_shared::{
         TOKEN, at_eve, bearing, check_names, check_shape, refuses_bodies, refuses_strangers, said,
         world_with_eve,
@@ -315,4 +315,9 @@ fn the_challenge_lives_an_hour_and_its_code_ten_minutes() {
     let code = world.last_code();
     assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::Expired);
     assert_ne!(ids(&answer(&world, &recorded("phone"))), [id]);
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    minds_keys(|| (World::default(), recorded("phone")), call);
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/otp/resend`.
 
 use crate::{
+    shared::minds_keys,
     zap_otp_generate::{generated, mailed_code, messages},
     zap_otp_verify::present,
     zap_shared::{
@@ -293,4 +294,15 @@ fn the_next_code_lives_ten_minutes_and_never_longer_than_its_otp() {
     let code = world.last_code();
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(present(&world, PHONE, &code).outcome, "expired");
+}
+
+#[test]
+fn the_same_request_under_a_key_is_done_once() {
+    let generated = || {
+        let world = World::default();
+        generated(&world, "phone");
+        world.clock.advance(Duration::from_secs(30));
+        (world, phone())
+    };
+    minds_keys(generated, call);
 }

@@ -56,9 +56,20 @@ async fn codes_secrets_and_addresses_appear_only_where_they_must() {
     let wrong = client.request("POST", "/auth/v1/create", false).header("clientId", "demo");
     client.send(wrong.header("clientSecret", "wrong-secret").body("ada@example.com")).await;
 
+    let orders = [("order-of-bob@example.com", "+14155550100"), ("order-2", "+14155550101")];
+    for (order, to) in orders {
+        let body = json!({ "phoneNumber": to, "orderId": order });
+        let send = client.request("POST", "/auth/otp/v1/send", true).json(&body);
+        let send = send.header("idempotency-key", "a-key-of-the-callers-own");
+        let (again, taken) = (send.try_clone().expect("a body of bytes"), order == "order-2");
+        assert_eq!(client.send(send).await.0, if taken { 422 } else { 200 });
+        assert_eq!(client.send(again).await.0, if taken { 422 } else { 200 });
+    }
+    codes.push(client.last_code("+14155550100").await);
+
     let stored = everything_stored(&client).await;
     let (heard, logged) = client.emitted();
-    assert_eq!(logged.lines().count(), 17, "one line a request: {logged}");
+    assert_eq!(logged.lines().count(), 21, "one line a request: {logged}");
     assert!(codes.iter().all(|code| code.len() == 10));
     for code in &codes {
         for (place, text) in [("tables", &stored), ("answers", &heard), ("logs", &logged)] {
@@ -68,7 +79,7 @@ async fn codes_secrets_and_addresses_appear_only_where_they_must() {
     for secret in ["demo-secret", "wrong-secret", "ada@example.com", "4155550100"] {
         assert!(!logged.contains(secret), "{secret} in the logs: {logged}");
     }
-    for secret in ["demo-secret", "demo-admin", "1793\"", "correct horse"] {
+    for secret in ["demo-secret", "demo-admin", "1793\"", "correct horse", "bob@", "a-key-of"] {
         assert!(!stored.contains(secret), "{secret} in the tables");
     }
     for line in logged.lines() {

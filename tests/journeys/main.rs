@@ -2,6 +2,7 @@
 
 mod administration;
 mod first_path;
+mod idempotency;
 mod leaks;
 mod local_stack;
 mod pace;

@@ -201,9 +201,9 @@ mod tests {
             ),
             (
                 "ada@example.COM",
-                "4242",
+                "424242",
                 "2027-01-31",
-                "ada@example.com          4242       until 2027-01-31",
+                "ada@example.com          424242     until 2027-01-31",
             ),
         ] {
             assert_eq!(added(&mut app, to, digits, until).expect("it is added"), expected);

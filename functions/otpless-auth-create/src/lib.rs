@@ -15,7 +15,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::otpless::{self, ErrorBody, Refusal, addresses, request_id},
-    filled, whole,
+    filled, whole, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -111,17 +111,20 @@ where
     let command = Open::new(&app, &keyring, &deps.entropy, addresses, life);
     let command = command.with_template(template);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match open::open(ports, &app, &command).await {
-        Ok(Opened::Opened) => {
-            let body = CreateResponse { request_id: request_id(command.id) };
-            let record = Record { outcome: "created", ..record };
-            Answer::json(StatusCode::OK, &body, record.challenge(command.id))
+    let work = async {
+        match open::open(ports, &app, &command).await {
+            Ok(Opened::Opened) => {
+                let body = CreateResponse { request_id: request_id(command.id) };
+                let record = Record { outcome: "created", ..record };
+                Answer::json(StatusCode::OK, &body, record.challenge(command.id))
+            }
+            Ok(Opened::TooMany(room_at)) => {
+                Refusal::Identity(Some(deps.clock.now().until(room_at))).answer(record)
+            }
+            Err(failure) => otpless::failed(&failure, record),
         }
-        Ok(Opened::TooMany(room_at)) => {
-            Refusal::Identity(Some(deps.clock.now().until(room_at))).answer(record)
-        }
-        Err(failure) => otpless::failed(&failure, record),
-    }
+    };
+    otpless::idempotent(&request, Some(&app), None).run(&keyring, ports, work).await
 }
 
 type Parsed = (passcode_domain::Addresses, Duration, Option<String>);
@@ -159,5 +162,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency(Api::openapi(), "ErrorBody")
 }

@@ -17,6 +17,7 @@ use passcode_http::{
         otpless::{self, ErrorBody, RETRY, Refusal},
         otpless_order::{OrderRef, OrderResponse},
     },
+    with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -92,23 +93,26 @@ where
         Ok(order) => order,
         Err(refusal) => return refusal.answer(record),
     };
-    let id = match order.resolve(&deps.ledgers, &keyring, &app.id, deps.clock.now()).await {
-        Ok(Some(id)) => id,
-        Ok(None) => return Refusal::NotFound.answer(record),
-        Err(error) => return otpless::unavailable(RETRY, record.error(&error)),
-    };
-    let record = record.challenge(id);
-    // By the channel, in the length and for the time of the order's first message.
-    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    let target = Target::Again(id, &app);
-    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-        Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |_, record| {
-            Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }, record)
-        }),
-        Err(failure) => otpless::failed(&failure, record),
-    }
+    let work = async {
+        let id = match order.resolve(&deps.ledgers, &keyring, &app.id, deps.clock.now()).await {
+            Ok(Some(id)) => id,
+            Ok(None) => return Refusal::NotFound.answer(record),
+            Err(error) => return otpless::unavailable(RETRY, record.error(&error)),
+        };
+        let record = record.challenge(id);
+        // By the channel, in the length and for the time of the order's first message.
+        let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+        let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+        let target = Target::Again(id, &app);
+        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+            Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |_, record| {
+                Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }, record)
+            }),
+            Err(failure) => otpless::failed(&failure, record),
+        }
+    };
+    otpless::idempotent(&request, Some(&app), None).run(&keyring, ports, work).await
 }
 
 #[derive(OpenApi)]
@@ -118,5 +122,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency(Api::openapi(), "ErrorBody")
 }

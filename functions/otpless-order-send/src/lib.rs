@@ -21,7 +21,7 @@ use passcode_http::{
         otpless::{self, ErrorBody, Refusal, addresses},
         otpless_order::{self, OrderRef, OrderResponse, order_id},
     },
-    filled, whole,
+    filled, whole, with_idempotency,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -126,30 +126,35 @@ where
         Err(refusal) => return refusal.answer(record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let open = Open::new(&app, &keyring, &deps.entropy, order.addresses, order.life);
-    let open = open.with_template(order.template).with_app_hash(order.app_hash);
-    let open = match &order.name {
-        None => open,
-        Some(name) => match order::place(ports, &keyring, &app, name, open.id, order.life).await {
-            Ok(id) if id.subject() == open.id.subject() => open.with_id(id),
-            Ok(_) => return other_address().answer(record),
-            Err(failure) => return otpless::failed(&failure, record),
-        },
+    let work = async {
+        let open = Open::new(&app, &keyring, &deps.entropy, order.addresses, order.life);
+        let open = open.with_template(order.template).with_app_hash(order.app_hash);
+        let open = match &order.name {
+            None => open,
+            Some(name) => {
+                match order::place(ports, &keyring, &app, name, open.id, order.life).await {
+                    Ok(id) if id.subject() == open.id.subject() => open.with_id(id),
+                    Ok(_) => return other_address().answer(record),
+                    Err(failure) => return otpless::failed(&failure, record),
+                }
+            }
+        };
+        let order_id = order.given_id.unwrap_or_else(|| order_id(open.id));
+        let told = |record| Answer::json(StatusCode::OK, &OrderResponse { order_id }, record);
+        let record = record.challenge(open.id);
+        let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+        let target = Target::Ordered(&open, &app);
+        match send::send(ports, &keyring, &deps.apps, couriers, target, &order.wish).await {
+            Ok(Delivery { sent: Sent::Refused(Refused::AlreadySent), .. }) => {
+                told(Record { outcome: "already sent", ..record })
+            }
+            Ok(delivery) => {
+                otpless::deliver(delivery, record, deps.clock.now(), |_, record| told(record))
+            }
+            Err(failure) => otpless::failed(&failure, record),
+        }
     };
-    let order_id = order.given_id.unwrap_or_else(|| order_id(open.id));
-    let told = |record| Answer::json(StatusCode::OK, &OrderResponse { order_id }, record);
-    let record = record.challenge(open.id);
-    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    let target = Target::Ordered(&open, &app);
-    match send::send(ports, &keyring, &deps.apps, couriers, target, &order.wish).await {
-        Ok(Delivery { sent: Sent::Refused(Refused::AlreadySent), .. }) => {
-            told(Record { outcome: "already sent", ..record })
-        }
-        Ok(delivery) => {
-            otpless::deliver(delivery, record, deps.clock.now(), |_, record| told(record))
-        }
-        Err(failure) => otpless::failed(&failure, record),
-    }
+    otpless::idempotent(&request, Some(&app), None).run(&keyring, ports, work).await
 }
 
 /// A send, as it is asked for.
@@ -236,5 +241,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency(Api::openapi(), "ErrorBody")
 }

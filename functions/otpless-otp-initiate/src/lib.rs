@@ -21,7 +21,7 @@ use passcode_http::{
         self, ErrorBody, Refusal, addresses, authenticate, brings_credentials, parse_request_id,
         request_id,
     },
-    filled, whole,
+    filled, whole, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -151,19 +151,24 @@ where
         Ok(parsed) => parsed,
         Err(refusal) => return refusal.answer(record),
     };
-    let (record, target) = match &plan {
-        Plan::Existing(id) => (record.challenge(*id), Target::Existing(*id, app.as_ref())),
-        Plan::New(open, app) => (record, Target::New(open, app)),
+    let (record, target, held) = match &plan {
+        Plan::Existing(id) => {
+            (record.challenge(*id), Target::Existing(*id, app.as_ref()), Some(id.to_string()))
+        }
+        Plan::New(open, app) => (record, Target::New(open, app), None),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-        Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |id, record| {
-            let body = InitiateResponse { request_id: request_id(id) };
-            Answer::json(StatusCode::OK, &body, record)
-        }),
-        Err(failure) => otpless::failed(&failure, record),
-    }
+    let work = async {
+        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+            Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |id, record| {
+                let body = InitiateResponse { request_id: request_id(id) };
+                Answer::json(StatusCode::OK, &body, record)
+            }),
+            Err(failure) => otpless::failed(&failure, record),
+        }
+    };
+    otpless::idempotent(&request, app.as_deref(), held.as_deref()).run(&keyring, ports, work).await
 }
 
 /// The calling app, if the caller brings credentials. A holder of a `requestId` needs none.
@@ -262,5 +267,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency(Api::openapi(), "ErrorBody")
 }

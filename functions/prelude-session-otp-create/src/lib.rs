@@ -19,6 +19,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Media, Record, Request, body,
     contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
+    with_idempotency,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -163,18 +164,28 @@ where
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     // The challenge knows its one address, and so its channel.
     let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
-    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-        Ok(delivery) => {
-            let lost = Lost {
-                missing: Refusal::InvalidChallengeToken,
-                expired: Refusal::ExpiredChallengeToken,
-            };
-            prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
-                prelude::issue(Answer::empty(StatusCode::NO_CONTENT, record), app, &keyring, &token)
-            })
+    let work = async {
+        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+            Ok(delivery) => {
+                let lost = Lost {
+                    missing: Refusal::InvalidChallengeToken,
+                    expired: Refusal::ExpiredChallengeToken,
+                };
+                prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
+                    prelude::issue(
+                        Answer::empty(StatusCode::NO_CONTENT, record),
+                        app,
+                        &keyring,
+                        &token,
+                    )
+                })
+            }
+            Err(failure) => prelude::failed(&failure, record),
         }
-        Err(failure) => prelude::failed(&failure, record),
-    }
+    };
+    prelude::idempotent(request, app, body.challenge_token.as_deref())
+        .run(&keyring, ports, work)
+        .await
 }
 
 enum Plan {
@@ -232,5 +243,6 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_browser_routes(Api::openapi(), Some("/v1/session/login/otp"))
+    let api = with_idempotency(Api::openapi(), "PreludeError");
+    with_browser_routes(api, Some("/v1/session/login/otp"))
 }

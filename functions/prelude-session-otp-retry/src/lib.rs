@@ -15,6 +15,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
+    with_idempotency,
 };
 use std::sync::Arc;
 use utoipa::OpenApi;
@@ -109,18 +110,26 @@ where
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
     let target = Target::Again(token.id, app);
-    match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-        Ok(delivery) => {
-            let lost = Lost {
-                missing: Refusal::InvalidVerificationToken,
-                expired: Refusal::InvalidVerificationToken,
-            };
-            prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
-                prelude::issue(Answer::empty(StatusCode::NO_CONTENT, record), app, &keyring, &token)
-            })
+    let work = async {
+        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+            Ok(delivery) => {
+                let lost = Lost {
+                    missing: Refusal::InvalidVerificationToken,
+                    expired: Refusal::InvalidVerificationToken,
+                };
+                prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
+                    prelude::issue(
+                        Answer::empty(StatusCode::NO_CONTENT, record),
+                        app,
+                        &keyring,
+                        &token,
+                    )
+                })
+            }
+            Err(failure) => prelude::failed(&failure, record),
         }
-        Err(failure) => prelude::failed(&failure, record),
-    }
+    };
+    prelude::idempotent(request, app, Some(&token.id.to_string())).run(&keyring, ports, work).await
 }
 
 #[derive(OpenApi)]
@@ -130,5 +139,6 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_browser_routes(Api::openapi(), Some("/v1/session/login/otp/retry"))
+    let api = with_idempotency(Api::openapi(), "PreludeError");
+    with_browser_routes(api, Some("/v1/session/login/otp/retry"))
 }

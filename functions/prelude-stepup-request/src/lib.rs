@@ -23,6 +23,7 @@ use passcode_http::{
         prelude::{self, ErrorBody, Refusal, with_browser_routes},
         tenant,
     },
+    with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -162,18 +163,22 @@ where
     let open = Open::new(app, &keyring, &deps.entropy, addresses, TOKEN_LIFE);
     let record = record.challenge(open.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let opened = open::open(ports, app, &open).await;
-    match opened.map_err(|failure| prelude::failed(&failure, record.clone()))? {
-        Opened::Opened => {
-            let (now, scope) = (deps.clock.now(), (body.scope.as_str(), step_up));
-            let token = ChallengeToken::for_step_up(&app.id, &bearer.user, open.id, scope, now);
-            Ok(signed(&keyring, &token, record))
+    let work = async {
+        match open::open(ports, app, &open).await {
+            Ok(Opened::Opened) => {
+                let (now, scope) = (deps.clock.now(), (body.scope.as_str(), step_up));
+                let token = ChallengeToken::for_step_up(&app.id, &bearer.user, open.id, scope, now);
+                signed(&keyring, &token, record)
+            }
+            Ok(Opened::TooMany(room_at)) => {
+                let wait = deps.clock.now().until(room_at);
+                Refusal::RateLimited(Some(wait)).answer(record)
+            }
+            Err(failure) => prelude::failed(&failure, record),
         }
-        Opened::TooMany(room_at) => {
-            let wait = deps.clock.now().until(room_at);
-            Err(Refusal::RateLimited(Some(wait)).answer(record))
-        }
-    }
+    };
+    let user = Some(bearer.user.as_str());
+    Ok(prelude::idempotent(request, app, user).run(&keyring, ports, work).await)
 }
 
 /// Who asks, by the app's issuer.
@@ -247,5 +252,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_browser_routes(Api::openapi(), None)
+    with_browser_routes(with_idempotency(Api::openapi(), "PreludeError"), None)
 }

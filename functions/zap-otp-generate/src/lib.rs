@@ -19,6 +19,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::zap::{self, ErrorBody, LIFE, Recipient, Refusal, SuccessBody, Told},
+    with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -112,7 +113,8 @@ where
         let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
         Told::of(field, sent, record.clone(), deps.clock.now())
     };
-    zap::send_all(recipients, "OTP Generated", generate).await
+    let work = zap::send_all(recipients, "OTP Generated", generate);
+    zap::idempotent(&request, app).run(keyring, ports, work).await
 }
 
 /// Whom the code goes to.
@@ -206,5 +208,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency(Api::openapi(), "ZapError")
 }

@@ -17,6 +17,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::zap::{self, ErrorBody, Recipient, Refusal, SuccessBody, Told},
+    with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -135,7 +136,8 @@ where
         }
         told
     };
-    zap::send_all(places, "OTP ReSent", resend).await
+    let work = zap::send_all(places, "OTP ReSent", resend);
+    zap::idempotent(&request, app).run(keyring, ports, work).await
 }
 
 /// A field, and the addresses at which its OTP may be open, in order.
@@ -176,5 +178,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency(Api::openapi(), "ZapError")
 }

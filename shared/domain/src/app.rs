@@ -26,6 +26,11 @@ impl AppId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What stands in an item that belongs to no app. It is not looked at.
+    pub(crate) fn nobody() -> Self {
+        Self("-".to_owned())
+    }
 }
 
 impl FromStr for AppId {

@@ -140,7 +140,17 @@ impl Keyring {
     /// two lists of parts run together.
     pub(crate) fn index_mac(&self, parts: &[&str]) -> [u8; 16] {
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
-        short_mac(&self.index, &parts)
+        self.index_mac_of(&parts)
+    }
+
+    /// The same, of bytes.
+    pub(crate) fn index_mac_of(&self, parts: &[&[u8]]) -> [u8; 16] {
+        short_mac(&self.index, parts)
+    }
+
+    /// A key of 256 bits for what the parts name, made in the same way.
+    pub(crate) fn index_key(&self, parts: &[&[u8]]) -> [u8; 32] {
+        full_mac(&self.index, parts)
     }
 
     /// The id of the key before the current one, under which codes may still be out.
@@ -166,15 +176,18 @@ impl Keyring {
 }
 
 fn short_mac(key: &Key, parts: &[&[u8]]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&full_mac(key, parts)[..16]);
+    half
+}
+
+fn full_mac(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = keyed(key);
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
     }
-    let full = mac.finalize().into_bytes();
-    let mut half = [0; 16];
-    half.copy_from_slice(&full[..16]);
-    half
+    mac.finalize().into_bytes().into()
 }
 
 impl fmt::Debug for Keyring {

@@ -4,6 +4,7 @@ use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
     challenge::{Lookup, Silence, State, Trace},
     failures::Failures,
+    idempotency::KeptRequest,
     order::Order,
 };
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct Ledger {
     /// Where an order leads, in the item that an order has of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// A request that came with a key, in the item that it has of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<KeptRequest>,
 }
 
 impl Ledger {
@@ -60,6 +64,7 @@ impl Ledger {
             pin_failures: Failures::default(),
             password_failures: Failures::default(),
             order: None,
+            request: None,
         }
     }
 
@@ -93,7 +98,9 @@ impl Ledger {
         ];
         let failures = kinds.into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
-        challenges.chain(failures).chain(order).max().unwrap_or(Timestamp::from_millis(0))
+        let request = self.request.iter().map(|request| request.until);
+        let all = challenges.chain(failures).chain(order).chain(request);
+        all.max().unwrap_or(Timestamp::from_millis(0))
     }
 
     /// When no failures stand in the way of a challenge any more, if some do. Nothing locks a

@@ -7,7 +7,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what a rule decides | [`open`], [`send`], [`issue`], [`verify`], [`change_pin`], [`status`], [`cancel`], [`order`] |
+//! | what a rule decides | [`open`], [`send`], [`issue`], [`verify`], [`change_pin`], [`status`], [`cancel`], [`order`], [`idempotency`] |
 //! | what is stored | [`ledger`], [`challenge`], [`failures`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what callers hold between two requests | [`verification_token`], [`proof`] |
@@ -23,6 +23,7 @@ pub mod change_pin;
 pub mod code;
 pub mod failures;
 pub mod id;
+pub mod idempotency;
 pub mod issue;
 pub mod keyring;
 pub mod ledger;

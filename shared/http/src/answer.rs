@@ -19,6 +19,8 @@ pub struct Answer {
     pub body: String,
     /// What the log says.
     pub record: Record,
+    /// Whether the body is told once and kept nowhere: a code is in it.
+    pub is_told_once: bool,
 }
 
 impl Answer {
@@ -28,7 +30,7 @@ impl Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status, headers, body, record }
+        Self { status, headers, body, record, is_told_once: false }
     }
 
     /// An answer in JSON. The contracts' bodies are plain structs, which always serialise.
@@ -45,6 +47,12 @@ impl Answer {
         let mut headers = answer.headers;
         headers.remove(header::CONTENT_TYPE);
         Self { headers, ..answer }
+    }
+
+    /// Keeps the body out of every store: the same request is not answered with it again.
+    #[must_use]
+    pub fn told_once(self) -> Self {
+        Self { is_told_once: true, ..self }
     }
 
     /// Adds a header.

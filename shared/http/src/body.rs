@@ -69,16 +69,21 @@ impl BodyError {
     }
 }
 
+/// The bytes of a body.
+pub(crate) fn bytes(body: &Body) -> &[u8] {
+    match body {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    }
+}
+
 /// Reads a request's body, in one of the media types that an endpoint takes.
 pub async fn body<T: DeserializeOwned>(
     request: &Request,
     allowed: &[Media],
 ) -> Result<T, BodyError> {
-    let bytes: &[u8] = match request.body() {
-        Body::Text(text) => text.as_bytes(),
-        Body::Binary(bytes) => bytes,
-        _ => &[],
-    };
+    let bytes = bytes(request.body());
     if bytes.len() > MAX_BODY {
         return Err(BodyError::TooLarge);
     }

@@ -6,6 +6,7 @@ use passcode_domain::{
     App, Ledger, SubjectKey,
     app::SecretHash,
     change_pin::Change,
+    idempotency::{self, KeptAnswer, Keyed, Stays, Turn},
     message::{Email, Sms},
     open,
     ports::{
@@ -13,6 +14,7 @@ use passcode_domain::{
         LoadKeyring, LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers,
         StoreUserError, StoreUsers,
     },
+    transact::Ports,
     user::{HashedSecret, User, UserId, Username},
 };
 use std::time::Duration;
@@ -58,6 +60,30 @@ pub async fn ledgers<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl En
 
     let other = store.load(&somebody(entropy)).await.expect("loads");
     assert_eq!(other.ledger, None, "subjects do not see each other");
+    kept_requests(store, entropy).await;
+}
+
+/// A request that came with a key is kept beside the ledgers, with its answer.
+async fn kept_requests<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl Entropy) {
+    let world = World::default();
+    let ports = Ports { ledgers: store, clock: &world.clock, entropy };
+    let credential = somebody(entropy).to_string();
+    let (app, credential) = (Some(&world.app.id), Some(credential.as_str()));
+    let key = "conformance".parse().expect("a key");
+    let keyed = Keyed { app, credential, route: "/", key: &key, body: b"{}" };
+    let begin = async |keyed| idempotency::begin(ports, world.keys(), keyed).await.expect("a turn");
+
+    let Turn::Go(claim) = begin(keyed).await else { panic!("nobody has asked before") };
+    assert!(matches!(begin(keyed).await, Turn::InFlight), "it is being served");
+    let header = ("set-cookie".to_owned(), "a=b; Path=/".to_owned());
+    let answer = KeptAnswer { status: 204, headers: vec![header], body: "\u{e9}".to_owned() };
+    let stays = Stays::Answer(answer.clone());
+    let settled = idempotency::settle(store, entropy, claim, stays, world.clock.now()).await;
+    settled.expect("stores");
+    let Turn::Again(again) = begin(keyed).await else { panic!("it was answered") };
+    assert!(again == answer, "every byte of an answer survives");
+    let other = Keyed { body: b"{ }", ..keyed };
+    assert!(matches!(begin(other).await, Turn::OtherBody), "the body is known by its MAC");
 }
 
 /// The promises of [`ChangeUsers`], beside a store of ledgers and one of users that it changes.

@@ -1,7 +1,7 @@
 //! OTPless: errors as `{message, errorCode, description}`, servers known by `clientId` and
 //! `clientSecret`, requests known by an `ARID_` id.
 
-use crate::{Answer, BodyError, Media, Record, Request, body, header_text};
+use crate::{Answer, BodyError, Idempotent, Media, Record, Refused, Request, body, header_text};
 use http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
@@ -101,6 +101,11 @@ pub enum Refusal {
     Blocked,
     /// 7022, a 429: too much for this identity; come back after the wait, if there is one.
     Identity(Option<Duration>),
+    /// 7101 as a 409: the same request under this key is being served; ask again after the wait, if
+    /// there is one.
+    InFlight(Option<Duration>),
+    /// 7101 as a 422: the key came with another body.
+    OtherBody,
 }
 
 impl Refusal {
@@ -181,6 +186,16 @@ impl Refusal {
             Self::Identity(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "7022", "Too many requests for this identity")
             }
+            Self::InFlight(_) => (
+                StatusCode::CONFLICT,
+                "7101",
+                "Request error: the same request under this Idempotency-Key is being served, or its answer is told once",
+            ),
+            Self::OtherBody => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "7101",
+                "Request error: this Idempotency-Key came with another body",
+            ),
         };
         (status, code, text.into())
     }
@@ -199,7 +214,7 @@ impl Refusal {
         let outcome = if record.outcome.is_empty() { "refused" } else { record.outcome };
         let answer = Answer::json(status, &body, Record { outcome, ..record });
         match self {
-            Self::Identity(Some(wait)) => answer.retry_after(*wait),
+            Self::Identity(Some(wait)) | Self::InFlight(Some(wait)) => answer.retry_after(*wait),
             _ => answer,
         }
     }
@@ -286,6 +301,27 @@ pub async fn accept<T: DeserializeOwned>(
     match body(request, &[Media::Json]).await {
         Ok(body) => Ok((app, record, body)),
         Err(error) => Err(Refusal::of_body(&error, by_field).answer(record)),
+    }
+}
+
+/// A request that may come with an `Idempotency-Key`: from an app's server, or else from whoever
+/// holds the id of a request.
+#[must_use]
+pub fn idempotent<'a>(
+    request: &'a Request,
+    app: Option<&'a App>,
+    held: Option<&'a str>,
+) -> Idempotent<'a> {
+    let secret = app.and_then(|_| header_text(request, "clientsecret"));
+    Idempotent { request, app: app.map(|app| &app.id), credential: secret.or(held), refuse }
+}
+
+fn refuse(refused: Refused, record: Record) -> Answer {
+    match refused {
+        Refused::Malformed(why) => Refusal::Parameters(why).answer(record),
+        Refused::Conflict(wait) => Refusal::InFlight(wait).answer(record),
+        Refused::OtherBody => Refusal::OtherBody.answer(record),
+        Refused::Failed(failure) => failed(&failure, record),
     }
 }
 

@@ -2,7 +2,7 @@
 //! found again by the identity they were sent to.
 
 use crate::{
-    Answer, Media, Record, Request, body,
+    Answer, Idempotent, Media, Record, Refused, Request, body,
     contract::{
         otpless::{self, RETRY},
         tenant,
@@ -79,6 +79,11 @@ pub enum Refusal {
     Otp,
     /// 400: no OTP waits where this field leads.
     NothingOpen(&'static str),
+    /// 409: the same request under this key is being served; ask again after the wait, if there is
+    /// one.
+    InFlight(Option<Duration>),
+    /// 422: the key came with another body.
+    OtherBody,
     /// 429: what this field names has had enough; come back after the wait.
     TooMany(&'static str, Duration),
     /// 500: the message that this field asks for did not go out, or nobody knows whether it did.
@@ -117,6 +122,8 @@ impl Refusal {
             Self::Request(_) | Self::Otp | Self::NothingOpen(_) => StatusCode::BAD_REQUEST,
             Self::Caller => StatusCode::UNAUTHORIZED,
             Self::Scope | Self::Blocked => StatusCode::FORBIDDEN,
+            Self::InFlight(_) => StatusCode::CONFLICT,
+            Self::OtherBody => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Undelivered(..) | Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -125,12 +132,14 @@ impl Refusal {
     const fn wait(&self) -> Option<Duration> {
         match self {
             Self::TooMany(_, wait) | Self::Undelivered(_, wait) | Self::Failed(wait) => Some(*wait),
+            Self::InFlight(wait) => *wait,
             Self::Caller
             | Self::Scope
             | Self::Blocked
             | Self::Request(_)
             | Self::Otp
-            | Self::NothingOpen(_) => None,
+            | Self::NothingOpen(_)
+            | Self::OtherBody => None,
         }
     }
 
@@ -144,6 +153,10 @@ impl Refusal {
             Self::NothingOpen(field) => {
                 format!("no OTP is open for `{field}`; generate one first").into()
             }
+            Self::InFlight(_) => {
+                "the same request under this `Idempotency-Key` is being served, or its answer is told once".into()
+            }
+            Self::OtherBody => "this `Idempotency-Key` came with another body".into(),
             Self::TooMany(field, _) => {
                 format!("too many requests for `{field}`; try again later").into()
             }
@@ -164,6 +177,8 @@ impl Refusal {
             | Self::Request(_)
             | Self::Otp
             | Self::NothingOpen(_)
+            | Self::InFlight(_)
+            | Self::OtherBody
             | Self::TooMany(..)
             | Self::Undelivered(..)
             | Self::Failed(_) => None,
@@ -286,6 +301,22 @@ async fn check_token(
     };
     let bearer = tokens.read_token(issuer, presented, now).await?;
     Ok((!bearer.scopes.contains(SCOPE)).then_some(Refusal::Scope))
+}
+
+/// An administrator's request that may come with an `Idempotency-Key`.
+#[must_use]
+pub fn idempotent<'a>(request: &'a Request, app: &'a App) -> Idempotent<'a> {
+    let credential = tenant::bearer_token(request);
+    Idempotent { request, app: Some(&app.id), credential, refuse: refuse_key }
+}
+
+fn refuse_key(refused: Refused, record: Record) -> Answer {
+    match refused {
+        Refused::Malformed(why) => Refusal::Request(why.into()).answer(record),
+        Refused::Conflict(wait) => Refusal::InFlight(wait).answer(record),
+        Refused::OtherBody => Refusal::OtherBody.answer(record),
+        Refused::Failed(failure) => failed(&failure, record),
+    }
 }
 
 /// Reads a field with an e-mail address.

@@ -164,7 +164,7 @@ fn public(kid: &str, seed: &[u8; 32]) -> Value {
 }
 
 fn signed(kid: &str, seed: &[u8; 32], claims: &Value) -> String {
-    Signer::new(kid, seed).sign(claims).unwrap()
+    Signer::new(kid, seed).sign("at+jwt", claims).unwrap()
 }
 
 fn token(claims: &Value) -> String {

@@ -11,10 +11,10 @@ pub use routes::with_browser_routes;
 pub use token::{VERIFICATION_HEADER, issue, present};
 pub use visitor::{Visitor, admit};
 
-use crate::{Answer, BodyError, Record};
+use crate::{Answer, BodyError, Idempotent, Record, Refused, Request};
 use http::{HeaderValue, StatusCode, header};
 use passcode_domain::{
-    Keyring,
+    App, Keyring,
     ports::{Cause, LoadKeyring, StoreError},
     proof::Disbelief,
     transact::Failure,
@@ -33,7 +33,7 @@ pub struct ErrorBody {
     /// What is wrong.
     #[schema(
         example = "bad_request",
-        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|not_configured|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|rate_limited|internal)$"
+        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|not_configured|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
     )]
     code: &'static str,
     /// Its class.
@@ -78,6 +78,10 @@ pub enum Refusal {
     AuthBlocked,
     /// Too much; it is possible again after the wait, if there is one.
     RateLimited(Option<Duration>),
+    /// The same request under this key is being served; ask again after the wait, if there is one.
+    InFlight(Option<Duration>),
+    /// The key came with another body.
+    OtherBody,
     /// Something outside has failed, and nothing was revealed; try again after the wait.
     Internal(Duration),
 }
@@ -98,6 +102,10 @@ impl Refusal {
             Self::ScopeNotAllowed => (FORBIDDEN, "scope_not_allowed"),
             Self::OriginNotAllowed => (FORBIDDEN, "origin_not_allowed"),
             Self::AuthBlocked => (FORBIDDEN, "auth_blocked"),
+            Self::InFlight(_) => ((StatusCode::CONFLICT, "conflict"), "idempotency_conflict"),
+            Self::OtherBody => {
+                ((StatusCode::UNPROCESSABLE_ENTITY, "bad_request"), "idempotency_key_reused")
+            }
             Self::TokenReused => ((StatusCode::CONFLICT, "conflict"), "token_reused"),
             Self::RateLimited(_) => {
                 ((StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "rate_limited")
@@ -113,7 +121,7 @@ impl Refusal {
         let (status, code, class) = self.row();
         let (message, wait) = match self {
             Self::BadRequest(message) => (Some(message.clone()), None),
-            Self::RateLimited(wait) => (None, *wait),
+            Self::RateLimited(wait) | Self::InFlight(wait) => (None, *wait),
             Self::Internal(wait) => (None, Some(*wait)),
             _ => (None, None),
         };
@@ -173,6 +181,25 @@ pub async fn vouched<T>(
         found => (keyring, found),
     };
     found.map(|found| (keyring, found)).map_err(|refusal| refusal.answer(record.clone()))
+}
+
+/// A request that may come with an `Idempotency-Key`, from whoever shows this credential, if any.
+#[must_use]
+pub fn idempotent<'a>(
+    request: &'a Request,
+    app: &'a App,
+    credential: Option<&'a str>,
+) -> Idempotent<'a> {
+    Idempotent { request, app: Some(&app.id), credential, refuse }
+}
+
+fn refuse(refused: Refused, record: Record) -> Answer {
+    match refused {
+        Refused::Malformed(why) => Refusal::BadRequest(why.into()).answer(record),
+        Refused::Conflict(wait) => Refusal::InFlight(wait).answer(record),
+        Refused::OtherBody => Refusal::OtherBody.answer(record),
+        Refused::Failed(failure) => failed(&failure, record),
+    }
 }
 
 /// The answer to a use-case that reached no outcome.

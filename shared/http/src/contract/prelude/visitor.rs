@@ -13,7 +13,7 @@ const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 const METHODS: HeaderValue = HeaderValue::from_static("POST");
 
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "accept, authorization, content-type, dpop, user-agent, x-verification-token",
+    "accept, authorization, content-type, dpop, idempotency-key, user-agent, x-verification-token",
 );
 
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static("x-verification-token, retry-after");

@@ -1,0 +1,214 @@
+//! `Idempotency-Key` (IETF httpapi draft): a request that comes with one is done once, and answered
+//! the same for a day. Answers that time alone may change, 429 and from 500 up, are not kept: the
+//! same request may be tried again. Without the header nothing here asks the store.
+
+use crate::{Answer, Record, Request, body::bytes, header_text};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use passcode_domain::{
+    AppId, Keyring,
+    idempotency::{self, IdempotencyKey, KeptAnswer, Keyed, Stays, Turn},
+    ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
+    transact::{Failure, Ports},
+};
+use std::{future::Future, pin::Pin, time::Duration};
+use utoipa::openapi::{
+    Content, Header, ObjectBuilder, OpenApi, Ref, Response, ResponseBuilder, Type,
+    path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+};
+
+/// The header.
+const HEADER: &str = "idempotency-key";
+
+/// When to ask again for an answer that another is still at work on.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a request with a key is not done. Each contract says it in its own words.
+#[derive(Debug)]
+pub enum Refused {
+    /// 400: the header holds no key, or none that is good enough.
+    Malformed(String),
+    /// 409: the same request is being done; ask again after the wait. Or, without a wait, it was
+    /// done, and its answer is told once.
+    Conflict(Option<Duration>),
+    /// 422: the key came with another body before.
+    OtherBody,
+    /// The store reached no outcome.
+    Failed(Failure),
+}
+
+/// A request that may come with a key.
+pub struct Idempotent<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// Its app, where the caller is one of an app.
+    pub app: Option<&'a AppId>,
+    /// What shows who calls, and has been believed; `None` where nothing does.
+    pub credential: Option<&'a str>,
+    /// How the contract refuses.
+    pub refuse: fn(Refused, Record) -> Answer,
+}
+
+impl Idempotent<'_> {
+    /// Does the work, or gives the answer that the same request was given before. With a key that
+    /// is one read more, and two writes where the work is done.
+    pub fn run<L, C, E, W>(
+        self,
+        keyring: &Keyring,
+        ports: Ports<'_, L, C, E>,
+        work: W,
+    ) -> impl Future<Output = Answer>
+    where
+        L: LoadLedgers + StoreLedgers,
+        C: Clock,
+        E: Entropy,
+        W: Future<Output = Answer>,
+    {
+        // On the heap, and before the first wait: what waits would hold it twice.
+        self.serve(keyring, ports, Box::pin(work))
+    }
+
+    async fn serve<L, C, E, W>(
+        self,
+        keyring: &Keyring,
+        ports: Ports<'_, L, C, E>,
+        work: Pin<Box<W>>,
+    ) -> Answer
+    where
+        L: LoadLedgers + StoreLedgers,
+        C: Clock,
+        E: Entropy,
+        W: Future<Output = Answer>,
+    {
+        if !self.request.headers().contains_key(HEADER) {
+            return work.await;
+        }
+        let turn = match self.begin(keyring, ports).await {
+            Ok(turn) => turn,
+            Err(refused) => return (self.refuse)(refused, self.record()),
+        };
+        let refused = match turn {
+            Turn::Go(claim) => {
+                let answer = work.await;
+                let (stays, now) = (stays(&answer), ports.clock.now());
+                let kept = idempotency::settle(ports.ledgers, ports.entropy, claim, stays, now);
+                // The work is done all the same, and its answer is the caller's.
+                return match kept.await {
+                    Ok(()) => answer,
+                    Err(error) => Answer { record: answer.record.clone().error(&error), ..answer },
+                };
+            }
+            Turn::Again(kept) => return again(kept, self.record()),
+            Turn::ToldOnce => Refused::Conflict(None),
+            Turn::InFlight => Refused::Conflict(Some(RETRY)),
+            Turn::OtherBody => Refused::OtherBody,
+        };
+        (self.refuse)(refused, self.record())
+    }
+
+    async fn begin<L, C, E>(
+        &self,
+        keyring: &Keyring,
+        ports: Ports<'_, L, C, E>,
+    ) -> Result<Turn, Refused>
+    where
+        L: LoadLedgers + StoreLedgers,
+        C: Clock,
+        E: Entropy,
+    {
+        let malformed =
+            |why: &dyn std::fmt::Display| Refused::Malformed(format!("`Idempotency-Key` {why}"));
+        let key = header_text(self.request, HEADER).unwrap_or_default();
+        let key: IdempotencyKey = key.parse().map_err(|why| malformed(&why))?;
+        let keyed = Keyed {
+            app: self.app,
+            credential: self.credential,
+            route: self.request.uri().path(),
+            key: &key,
+            body: bytes(self.request.body()),
+        };
+        if keyed.is_guessable() {
+            let why = "must have at least 16 characters, as a UUID has";
+            return Err(malformed(&why));
+        }
+        idempotency::begin(ports, keyring, keyed).await.map_err(Refused::Failed)
+    }
+
+    fn record(&self) -> Record {
+        self.app.map_or(Record::default(), |app| Record::default().app(app))
+    }
+}
+
+fn stays(answer: &Answer) -> Stays {
+    if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
+        return Stays::Nothing;
+    }
+    if answer.is_told_once {
+        return Stays::Fact;
+    }
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    Stays::Answer(KeptAnswer {
+        status: answer.status.as_u16(),
+        headers: answer.headers.iter().filter_map(header).collect(),
+        body: answer.body.clone(),
+    })
+}
+
+fn again(kept: KeptAnswer, record: Record) -> Answer {
+    let record = Record { outcome: "answered again", ..record };
+    // What is kept was an answer's own.
+    let status = StatusCode::from_u16(kept.status).unwrap_or_default();
+    let header = |(name, value): (String, String)| {
+        Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in kept.headers.into_iter().filter_map(header) {
+        headers.append(name, value);
+    }
+    Answer { headers, body: kept.body, ..Answer::empty(status, record) }
+}
+
+/// Adds to the operations of a contract what the header does to them; `error` is the schema of the
+/// contract's errors.
+#[must_use]
+pub fn with_idempotency(mut api: OpenApi, error: &str) -> OpenApi {
+    for item in api.paths.paths.values_mut() {
+        if let Some(post) = &mut item.post {
+            document(post, error);
+        }
+    }
+    api
+}
+
+fn document(operation: &mut Operation, error: &str) {
+    operation.parameters.get_or_insert_default().push(parameter().into());
+    let refused = |description: &str| {
+        let error = Content::new(Some(Ref::from_schema_name(error)));
+        ResponseBuilder::new().description(description).content("application/json", error)
+    };
+    let seconds = Header::new(ObjectBuilder::new().schema_type(Type::Integer).build());
+    let conflict = refused("The same request under this `Idempotency-Key` is being served")
+        .header("Retry-After", seconds)
+        .build();
+    let other = refused("This `Idempotency-Key` came with another body").build();
+    let mut add = |status: &str, response: Response| {
+        operation.responses.responses.insert(status.to_owned(), response.into());
+    };
+    add("409", conflict);
+    add("422", other);
+}
+
+fn parameter() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).build();
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "The caller's own name for this request, best a UUID: 1 to 255 visible characters, in \
+             quotes or without; at least 16 from a caller without credentials. For 24 hours the same \
+             request under it is answered the same, and done once.",
+        ))
+        .schema(Some(text))
+        .build()
+}
