@@ -95,6 +95,9 @@ fn what_is_missing_mistyped_or_too_long_is_refused_and_spends_nothing() {
         assert_eq!(error(&reply), (422, "invalid-request"), "{body}");
         assert_eq!(pointer(&reply), expected, "{body}");
     }
+    let characters = json!({ "pin": "é".repeat(1024), "password": "é".repeat(1024) });
+    let reply = call(&World::default(), &recorded().json(&characters));
+    assert_eq!(error(&reply), (422, "invalid-secret"), "characters count, not bytes");
     let twice = recorded().body(format!(r#"{{"pin":"{PIN}","pin":"{PIN}"}}"#));
     assert_eq!(error(&call(&world, &twice)), (422, "invalid-request"));
     assert_eq!(world.ledgers.take_calls(), (0, 0));

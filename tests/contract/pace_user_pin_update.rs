@@ -90,6 +90,8 @@ fn what_is_missing_or_mistyped_is_pointed_at_and_spends_nothing() {
         (json!({ "data": null }), "/data"),
         (json!({ "data": [] }), "/data"),
         (json!({ "data": "pin" }), "/data"),
+        (json!({ "data": ["pin", { "pin": NEW, "otp": "123456" }] }), "/data"),
+        (attributes(json!([NEW, "123456"])), "/data"),
         (json!({ "data": {} }), "/data/type"),
         (json!({ "data": { "type": 1 } }), "/data/type"),
         (json!({ "data": { "type": "pins", "attributes": {} } }), "/data/type"),

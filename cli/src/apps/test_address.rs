@@ -18,7 +18,7 @@ pub(super) enum Action {
         /// An e-mail address, or a phone number with `+` and country code.
         #[arg(value_parser = address)]
         address: Address,
-        /// The code that verifies: 4 to 10 digits.
+        /// The code that verifies: 6 to 10 digits.
         #[arg(long, value_name = "DIGITS", value_parser = code)]
         code: Code,
         /// The last day (UTC) on which it is a test address. The day after, it gets messages like

@@ -23,6 +23,7 @@ use passcode_http::{
         otpless::request_id,
         pace::{self, Caller, Endpoint, PaceErrors, Refusal},
     },
+    with_choice,
 };
 use secret::Presented;
 use serde::{Deserialize, Serialize};
@@ -176,5 +177,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_choice(Api::openapi(), "UserOtpRequest", &[("pin", &[]), ("password", &[])])
 }

@@ -6,7 +6,7 @@ use passcode_domain::{
 };
 use passcode_http::contract::pace::Refusal;
 
-/// The longest secret that is hashed, in bytes.
+/// The longest secret that is hashed, in characters.
 const MAX_LENGTH: usize = 1024;
 
 /// One secret or two.
@@ -21,8 +21,8 @@ impl Presented {
         let given = |secret: Option<String>| secret.filter(|secret| !secret.is_empty());
         let presented = Self { password: given(password), pin: given(pin) };
         for (secret, pointer) in [(&presented.password, "/password"), (&presented.pin, "/pin")] {
-            if secret.as_ref().is_some_and(|secret| secret.len() > MAX_LENGTH) {
-                return Err(Refusal::field(pointer, "The field is longer than 1024 bytes"));
+            if secret.as_ref().is_some_and(|secret| secret.chars().count() > MAX_LENGTH) {
+                return Err(Refusal::field(pointer, "The field is longer than 1024 characters"));
             }
         }
         match presented {

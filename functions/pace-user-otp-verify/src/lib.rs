@@ -41,7 +41,7 @@ pub struct Deps<A, T, L, K, C, E> {
 #[derive(Deserialize, ToSchema)]
 pub struct UserOtpVerification {
     /// The digits, as a text.
-    #[schema(value_type = String, required, example = "526271", pattern = r"\S")]
+    #[schema(value_type = String, required, example = "526271", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
     otp: Option<String>,
     /// The kinds of code that are good; every kind where absent or empty.
     types: Option<Vec<OtpType>>,

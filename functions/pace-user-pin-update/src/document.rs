@@ -1,7 +1,7 @@
 //! The documents of `/user/pin` (JSON:API, resource objects).
 
 use passcode_domain::UserId;
-use passcode_http::contract::pace::Refusal;
+use passcode_http::{contract::pace::Refusal, object};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::ToSchema;
 
@@ -13,6 +13,7 @@ const TYPE: &str = "pin";
 pub(crate) struct PinUpdate {
     /// The resource.
     #[schema(value_type = PinUpdateData, required)]
+    #[serde(default, deserialize_with = "object")]
     data: Option<PinUpdateData>,
 }
 
@@ -21,10 +22,11 @@ pub(crate) struct PinUpdate {
 pub(crate) struct PinUpdateData {
     /// Always `pin`.
     #[serde(rename = "type")]
-    #[schema(value_type = String, required, example = "pin", pattern = "^pin$")]
+    #[schema(value_type = PinType, required)]
     kind: Option<Text>,
     /// What it is changed with.
     #[schema(value_type = PinUpdateAttributes, required)]
+    #[serde(default, deserialize_with = "object")]
     attributes: Option<PinUpdateAttributes>,
 }
 
@@ -35,8 +37,16 @@ pub(crate) struct PinUpdateAttributes {
     #[schema(value_type = String, required, example = "2806", pattern = "^[0-9]{4}$")]
     pin: Option<Text>,
     /// A code of the user's. It is used up.
-    #[schema(value_type = String, required, example = "526271", pattern = r"\S")]
+    #[schema(value_type = String, required, example = "526271", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
     otp: Option<Text>,
+}
+
+/// The type of the resource.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PinType {
+    /// A PIN.
+    Pin,
 }
 
 /// A text, or what stands in its place.
@@ -87,8 +97,7 @@ pub(crate) struct PinDocument {
 pub(crate) struct PinData {
     /// Always `pin`.
     #[serde(rename = "type")]
-    #[schema(example = "pin")]
-    kind: &'static str,
+    kind: PinType,
     /// The user's id.
     #[schema(example = "63fcedad5ab92b52bfbf5125")]
     id: String,
@@ -97,6 +106,6 @@ pub(crate) struct PinData {
 impl PinDocument {
     /// The PIN of this user.
     pub(crate) fn of(user: &UserId) -> Self {
-        Self { data: PinData { kind: TYPE, id: user.as_str().to_owned() } }
+        Self { data: PinData { kind: PinType::Pin, id: user.as_str().to_owned() } }
     }
 }

@@ -41,7 +41,7 @@ pub struct Deps<A, L, K, C, E> {
 #[schema(as = PreludeCheckRequest)]
 pub struct CheckRequest {
     /// The digits.
-    #[schema(example = "123456")]
+    #[schema(example = "123456", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
     code: String,
     /// The challenge token that the code was asked for with, if it was.
     #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]
@@ -65,7 +65,8 @@ pub struct CheckResponse {
     tag = "Prelude",
     summary = "Check a code",
     params(
-        ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent"),
+        ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent",
+            pattern = "^[A-Z2-7]{51}[AQ]\\.[A-Z2-7]{27}[AQ]$"),
     ),
     request_body = CheckRequest,
     responses(

@@ -17,9 +17,9 @@ use passcode_domain::{
     verification_token::{Flow, VerificationToken},
 };
 use passcode_http::{
-    Answer, Media, Record, Request, body,
+    Answer, Media, Record, Request, Way, body,
     contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
-    with_idempotency,
+    object, with_choice, with_idempotency,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -53,6 +53,7 @@ pub struct Deps<A, L, K, C, E, S, M> {
 #[schema(as = PreludeCreateRequest)]
 pub struct CreateRequest {
     /// Who shall be verified. Without `challenge_token`.
+    #[serde(default, deserialize_with = "object")]
     identifier: Option<Identifier>,
     /// What `stepup/request` answered. Without `identifier`.
     #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...")]
@@ -68,24 +69,24 @@ pub struct CreateRequest {
 
 /// A phone number or an e-mail address.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct Identifier {
-    /// Which of the two.
-    #[serde(rename = "type")]
-    kind: Kind,
-    /// A phone number in E.164 form, or an e-mail address.
-    #[schema(example = "+14155550100", max_length = 320)]
-    value: String,
+#[serde(tag = "type", content = "value", rename_all = "snake_case")]
+#[schema(as = PreludeIdentifier)]
+pub enum Identifier {
+    /// In E.164 form.
+    PhoneNumber(Phone),
+    /// A bare address.
+    EmailAddress(Email),
 }
 
-/// What an identifier is.
+/// A phone number in E.164 form.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A phone number.
-    PhoneNumber,
-    /// An e-mail address.
-    EmailAddress,
-}
+#[schema(as = PreludePhone, example = "+14155550100", pattern = "^\\+[0-9 .()-]{1,32}$")]
+pub struct Phone(String);
+
+/// An e-mail address.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PreludeEmail, example = "ada@example.com", format = "email", max_length = 320)]
+pub struct Email(String);
 
 /// Serves one request.
 #[utoipa::path(
@@ -229,9 +230,9 @@ fn parse(
 }
 
 fn address(identifier: &Identifier) -> Result<Address, Refusal> {
-    let address = match identifier.kind {
-        Kind::PhoneNumber => PhoneNumber::parse(&identifier.value).map(Address::Phone),
-        Kind::EmailAddress => EmailAddress::parse(&identifier.value).map(Address::Email),
+    let address = match identifier {
+        Identifier::PhoneNumber(Phone(text)) => PhoneNumber::parse(text).map(Address::Phone),
+        Identifier::EmailAddress(Email(text)) => EmailAddress::parse(text).map(Address::Email),
     };
     address.map_err(|error| Refusal::BadRequest(format!("`identifier.value`: {error}").into()))
 }
@@ -243,6 +244,9 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let api = with_idempotency(Api::openapi(), "PreludeError");
+    let ways: [Way<'_>; 2] =
+        [("identifier", &["challenge_token"]), ("challenge_token", &["identifier"])];
+    let api = with_choice(Api::openapi(), "PreludeCreateRequest", &ways);
+    let api = with_idempotency(api, "PreludeError");
     with_browser_routes(api, Some("/v1/session/login/otp"))
 }

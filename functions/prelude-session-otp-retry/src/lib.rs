@@ -48,7 +48,8 @@ pub struct Deps<A, L, K, C, E, S, M> {
     tag = "Prelude",
     summary = "Send the next code",
     params(
-        ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent"),
+        ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent",
+            pattern = "^[A-Z2-7]{51}[AQ]\\.[A-Z2-7]{27}[AQ]$"),
     ),
     responses(
         (status = 204, description = "On its way, or so it shall seem (`conceal_blocks`)", headers(

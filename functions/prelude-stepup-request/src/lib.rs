@@ -27,7 +27,17 @@ use passcode_http::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::{
+    OpenApi, ToSchema,
+    openapi::{Object, ObjectBuilder, Type, schema::SchemaType},
+};
+
+/// How many of the caller's own texts there may be, the longest name of one, the longest text, and
+/// the text that may be longer. Lengths are in characters.
+const MAX_METADATA: usize = 5;
+const MAX_NAME: usize = 12;
+const MAX_METADATUM: usize = 32;
+const LONG_METADATA: (&str, usize) = ("identifier", 320);
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E> {
@@ -63,10 +73,24 @@ pub struct StepUpRequest {
     scope: String,
     /// The caller's own data: at most 5 texts of at most 32 characters, with names of at most 12;
     /// `identifier` may have 320. Nothing of it is kept.
+    #[schema(schema_with = metadata)]
     metadata: Option<BTreeMap<String, String>>,
     /// What the front-end SDK knows its signals by. Nothing of it is kept.
     #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
     dispatch_id: Option<String>,
+}
+
+fn metadata() -> Object {
+    let what = "The caller's own data: a few short texts by name. Nothing of it is kept.";
+    let text = |length| ObjectBuilder::new().schema_type(Type::String).max_length(Some(length));
+    ObjectBuilder::new()
+        .description(Some(what))
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .max_properties(Some(MAX_METADATA))
+        .property_names(Some(text(MAX_NAME)))
+        .property(LONG_METADATA.0, text(LONG_METADATA.1))
+        .additional_properties(Some(text(MAX_METADATUM)))
+        .build()
 }
 
 /// What comes of it.
@@ -214,10 +238,10 @@ fn check(body: &StepUpRequest, app: &App) -> Result<StepUp, Refusal> {
     }
     let metadata = body.metadata.iter().flatten();
     let fits = |(name, value): (&String, &String)| {
-        let longest = if name == "identifier" { 320 } else { 32 };
-        name.chars().count() <= 12 && value.chars().count() <= longest
+        let longest = if name == LONG_METADATA.0 { LONG_METADATA.1 } else { MAX_METADATUM };
+        name.chars().count() <= MAX_NAME && value.chars().count() <= longest
     };
-    if metadata.clone().count() > 5 || !metadata.clone().all(fits) {
+    if metadata.clone().count() > MAX_METADATA || !metadata.clone().all(fits) {
         return bad("`metadata` has too many or too long entries");
     }
     if app.step_up.is_empty() {

@@ -62,7 +62,7 @@ pub struct GenerateRequest {
     #[schema(example = "adminuser@zap.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The phone number, with `+` and its country code.
-    #[schema(example = "+2348011111111")]
+    #[schema(example = "+2348011111111", pattern = "^\\+[0-9 .()-]{1,32}$")]
     phone_number: Option<String>,
 }
 

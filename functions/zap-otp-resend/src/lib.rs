@@ -15,9 +15,9 @@ use passcode_domain::{
     user::Username,
 };
 use passcode_http::{
-    Answer, Record, Request,
+    Answer, Record, Request, Way,
     contract::zap::{self, ErrorBody, Recipient, Refusal, SuccessBody, Told},
-    with_idempotency,
+    with_choice, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -55,7 +55,7 @@ pub struct ResendRequest {
     #[schema(example = "adminuser@zap.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The phone number that the OTP was generated for.
-    #[schema(example = "+2348011111111")]
+    #[schema(example = "+2348011111111", pattern = "^\\+[0-9 .()-]{1,32}$")]
     phone_number: Option<String>,
     /// The user at whose registered address an OTP is open, e-mail first. Instead of the others.
     #[schema(example = "ada", pattern = "^[!-*,-?A-~][!-?A-~]*$", max_length = 64)]
@@ -178,5 +178,11 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_idempotency(Api::openapi(), "ZapError")
+    let ways: [Way<'_>; 3] = [
+        ("email", &["username"]),
+        ("phoneNumber", &["username"]),
+        ("username", &["email", "phoneNumber"]),
+    ];
+    let api = with_choice(Api::openapi(), "ZapResendRequest", &ways);
+    with_idempotency(api, "ZapError")
 }

@@ -48,7 +48,11 @@ pub struct VerifyRequest {
     otp: String,
     /// The e-mail address, the phone number with `+` and its country code, or the name of a user at
     /// whose registered address an OTP is open, e-mail first.
-    #[schema(example = "adminuser@zap.com", max_length = 320)]
+    #[schema(
+        example = "adminuser@zap.com",
+        pattern = "^([^@]+@[^@]+|\\+[0-9 .()-]{1,32}|[!-*,-?A-~][!-?A-~]{0,63})$",
+        max_length = 320
+    )]
     identity: String,
 }
 

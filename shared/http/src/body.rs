@@ -4,11 +4,14 @@ use crate::{Body, Request, header_text};
 use mediatype::MediaType;
 use multer::{Multipart, bytes::Bytes};
 use serde::{
-    Deserialize as _, Deserializer,
-    de::{DeserializeOwned, Error as _, value::MapDeserializer},
+    Deserialize, Deserializer,
+    de::{
+        DeserializeOwned, Error as _, MapAccess, Visitor,
+        value::{MapAccessDeserializer, MapDeserializer},
+    },
 };
 use serde_json::{Number, Value, error::Category};
-use std::str::FromStr;
+use std::{fmt, marker::PhantomData, str::FromStr};
 use thiserror::Error;
 
 /// The largest body that is looked at, in bytes.
@@ -113,7 +116,7 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     if std::str::from_utf8(bytes).is_err() {
         return Err(BodyError::Syntax("JSON"));
     }
-    // A struct could also be read from an array, field by field in order; no contract means that.
+    // A struct could also be read from an array: see `object`.
     if bytes.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
         return Err(BodyError::Syntax("JSON object"));
     }
@@ -181,4 +184,32 @@ where
         _ => number.to_string(),
     };
     text.parse().map(Some).map_err(|_| D::Error::custom("not a whole number in range"))
+}
+
+/// Reads an object, or none, for `#[serde(default, deserialize_with)]`. By itself, serde reads a
+/// struct from an array as well, field by field in order; no contract means that.
+pub fn object<'de, D, T>(reader: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+
+    reader.deserialize_any(Object(PhantomData))
 }

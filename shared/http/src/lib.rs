@@ -3,13 +3,15 @@
 
 mod answer;
 mod body;
+mod choice;
 pub mod contract;
 pub mod event;
 mod idempotency;
 mod record;
 
 pub use answer::{Answer, header_text, preferred};
-pub use body::{BodyError, MAX_BODY, Media, body, filled, whole};
+pub use body::{BodyError, MAX_BODY, Media, body, filled, object, whole};
+pub use choice::{Way, with_choice};
 pub use idempotency::{Idempotent, Refused, with_idempotency};
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use record::Record;

@@ -25,7 +25,14 @@ const MAX_APPS: usize = 1000;
 #[derive(Debug)]
 pub struct CachedApps<A> {
     apps: A,
-    known: Mutex<HashMap<AppId, (Instant, Option<Arc<App>>)>>,
+    known: Mutex<HashMap<AppId, Known>>,
+}
+
+/// What the table said when it was read: the app, or that there is none.
+#[derive(Clone, Debug)]
+struct Known {
+    read_at: Instant,
+    app: Option<Arc<App>>,
 }
 
 impl<A> CachedApps<A> {
@@ -34,12 +41,10 @@ impl<A> CachedApps<A> {
         Self { apps, known: Mutex::default() }
     }
 
-    /// What is remembered: the app, or that there is none.
-    fn recall(&self, id: &AppId) -> Option<Option<Arc<App>>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, app) = known.get(id)?;
-        let life = if app.is_some() { LIFE } else { MISS_LIFE };
-        (read_at.elapsed() < life).then(|| app.clone())
+    fn recall(&self, id: &AppId) -> Option<Known> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.clone();
+        let life = if known.app.is_some() { LIFE } else { MISS_LIFE };
+        (known.read_at.elapsed() < life).then_some(known)
     }
 
     fn remember(&self, id: &AppId, app: Option<&Arc<App>>) {
@@ -47,14 +52,14 @@ impl<A> CachedApps<A> {
         if known.len() >= MAX_APPS {
             known.clear();
         }
-        known.insert(id.clone(), (Instant::now(), app.cloned()));
+        known.insert(id.clone(), Known { read_at: Instant::now(), app: app.cloned() });
     }
 }
 
 impl<A: LoadApps + Send> LoadApps for CachedApps<A> {
     async fn load_app(&self, id: &AppId) -> Result<Option<Arc<App>>, StoreError> {
         if let Some(known) = self.recall(id) {
-            return Ok(known);
+            return Ok(known.app);
         }
         let loaded = self.apps.load_app(id).await?;
         self.remember(id, loaded.as_ref());
