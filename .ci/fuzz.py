@@ -17,7 +17,7 @@ API = os.environ["PASSCODE_API"]
 SERVER = {"clientId": "demo", "clientSecret": "demo-secret"}
 BEARER = {"Authorization": f"Bearer {os.environ['PASSCODE_TOKEN']}"}
 
-VERIFICATION_TOKEN = "X-Verification-Token"
+VERIFICATION_TOKEN, IDEMPOTENCY_KEY = "X-Verification-Token", "Idempotency-Key"
 
 # The demo user. Whoever changes the PIN notes it here.
 ADA = {"userId": "63fcedad5ab92b52bfbf5125", "username": "ada", "email": "ada@example.com",
@@ -28,6 +28,10 @@ ADA = {"userId": "63fcedad5ab92b52bfbf5125", "username": "ada", "email": "ada@ex
 REFUSED = [
     # Numbers and addresses that there are not, templates that the app has not.
     (r"otpless-", r'"errorCode":"(7102|7104|7158)"'),
+    # A key that came with another body, or that says too little of a caller without credentials.
+    (r"otpless-|zap-", r"this `?Idempotency-Key`? came with another body"),
+    (r"prelude-", r'"code":"idempotency_key_reused"'),
+    (r"otpless-otp-initiate", r"`Idempotency-Key` must have at least 16 characters"),
     # No address, a channel without its address, two things of which one is wanted.
     (r"otpless-", r'"errorCode":"(7103|7105|7106)"'),
     (r"otpless-otp-initiate", r"not both"),
@@ -63,6 +67,8 @@ HTTP = requests.Session()
 
 # Whether an operation that was called has ever been served.
 SERVED = collections.defaultdict(bool)
+
+NUMBERS = itertools.count()
 
 PEOPLE = (f"{number}@example.com" for number in itertools.count())
 
@@ -127,6 +133,8 @@ def to_somebody(case, number):
     case.body["email"] = next(PEOPLE)
     if "channels" in case.body:
         case.body["channels"] = ["EMAIL"]
+    if "orderId" in case.body:
+        case.body["orderId"] = f"order-{next(NUMBERS)}"
 
 
 def to_somebody_or_again(case, number):
@@ -268,6 +276,8 @@ def before_call(context, case, kwargs):
     if len(offered) > 1 and "Accept" not in case.headers:
         case.headers["Accept"] = offered[number // 4 % len(offered)]
     if number % 2 == 0 and case.meta.generation.mode.is_positive:
+        if IDEMPOTENCY_KEY in case.headers:
+            case.headers[IDEMPOTENCY_KEY] = f"{next(NUMBERS):016}"
         KNOWN.get(operation_of(case), about_a_request)(case, number // 2)
     wait(30)
 

@@ -14,7 +14,7 @@ use passcode_domain::{
 };
 use passcode_http::{
     Answer, Record, Request,
-    contract::otpless::{self, ErrorBody, Refusal, addresses, request_id},
+    contract::otpless::{self, EmailField, ErrorBody, Refusal, addresses, request_id},
     filled, whole, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub struct CreateRequest {
     #[serde(default, deserialize_with = "filled")]
     country_code: Option<String>,
     /// The e-mail address. Required without `phoneNumber`.
-    #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[schema(value_type = Option<EmailField>)]
     #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// Seconds that the auth request lives.

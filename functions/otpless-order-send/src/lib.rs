@@ -18,7 +18,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::{
-        otpless::{self, ErrorBody, Refusal, addresses},
+        otpless::{self, EmailField, ErrorBody, Refusal, addresses},
         otpless_order::{self, OrderRef, OrderResponse, order_id},
     },
     filled, whole, with_idempotency,
@@ -54,11 +54,11 @@ pub struct OrderSendRequest {
     #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The e-mail address. Without `phoneNumber`.
-    #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[schema(value_type = Option<EmailField>)]
     #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// The caller's own name for this send: at most 64 characters. Sent again, it is the same send.
-    #[schema(example = "order-42", pattern = "^[!-~]{1,64}$")]
+    #[schema(example = "order-42", pattern = "^[!-~]{0,64}$")]
     #[serde(default, deserialize_with = "filled")]
     order_id: Option<String>,
     /// `SMS`, `EMAIL` or `ALL`; an e-mail address alone is reached by e-mail whatever stands here.
@@ -74,7 +74,7 @@ pub struct OrderSendRequest {
     #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
     /// What the Android app is recognised by: 11 characters at the end of the text message.
-    #[schema(example = "FA+9qCX9VSu", pattern = "^[A-Za-z0-9+/]{11}$")]
+    #[schema(example = "FA+9qCX9VSu", pattern = "^([A-Za-z0-9+/]{11})?$")]
     #[serde(default, deserialize_with = "filled")]
     hash: Option<String>,
     /// The app's template for the message.

@@ -14,7 +14,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::{
-        otpless::{self, ErrorBody, RETRY, Refusal, addresses},
+        otpless::{self, EmailField, ErrorBody, RETRY, Refusal, addresses},
         otpless_order::{self, OrderRef},
     },
     filled,
@@ -51,7 +51,7 @@ pub struct OrderVerifyRequest {
     #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The e-mail address that the code was sent to. Without `phoneNumber`.
-    #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[schema(value_type = Option<EmailField>)]
     #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
 }

@@ -18,8 +18,8 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Media, Record, Request, body,
     contract::otpless::{
-        self, ErrorBody, Refusal, addresses, authenticate, brings_credentials, parse_request_id,
-        request_id,
+        self, EmailField, ErrorBody, Refusal, addresses, authenticate, brings_credentials,
+        parse_request_id, request_id,
     },
     filled, whole, with_idempotency,
 };
@@ -60,7 +60,7 @@ pub struct InitiateRequest {
     #[serde(default, deserialize_with = "filled")]
     phone_number: Option<String>,
     /// The e-mail address. Without `requestId`.
-    #[schema(example = "user@example.com", format = "email", max_length = 320)]
+    #[schema(value_type = Option<EmailField>)]
     #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address.

@@ -34,7 +34,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// Where nobody but the key says who calls, it has at least this many characters: whoever guesses
 /// it is told the answer.
-const MIN_ALONE: usize = 16;
+pub const MIN_ALONE: usize = 16;
 
 /// A caller's own key for a request: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq)]

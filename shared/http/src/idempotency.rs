@@ -182,7 +182,8 @@ pub fn with_idempotency(mut api: OpenApi, error: &str) -> OpenApi {
 }
 
 fn document(operation: &mut Operation, error: &str) {
-    operation.parameters.get_or_insert_default().push(parameter().into());
+    let least = if operation.security.is_some() { 1 } else { idempotency::MIN_ALONE };
+    operation.parameters.get_or_insert_default().push(parameter(least).into());
     let refused = |description: &str| {
         let error = Content::new(Some(Ref::from_schema_name(error)));
         ResponseBuilder::new().description(description).content("application/json", error)
@@ -199,8 +200,11 @@ fn document(operation: &mut Operation, error: &str) {
     add("422", other);
 }
 
-fn parameter() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).build();
+/// The header, of a key with at least so many characters.
+fn parameter(least: usize) -> Parameter {
+    let (bare, quoted) = ("[!#-~]", r#"([!#-\[\]-~]|\\["\\])"#);
+    let pattern = format!("^({bare}{{{least},255}}|\"{quoted}{{{least},255}}\")$");
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build();
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)

@@ -12,7 +12,10 @@ use passcode_domain::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, sync::Arc, time::Duration};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat, Type, schema::AnyOfBuilder},
+};
 
 /// How OTPless prints a challenge id.
 pub const ID_PREFIX: &str = "ARID_";
@@ -27,6 +30,25 @@ pub fn request_id(id: ChallengeId) -> String {
 pub fn parse_request_id(text: &str) -> Result<ChallengeId, Refusal> {
     let bare = text.strip_prefix(ID_PREFIX).ok_or(Refusal::RequestId)?;
     bare.parse().map_err(|_| Refusal::RequestId)
+}
+
+/// A field with an e-mail address, in the document: an empty text is none.
+#[derive(Debug)]
+pub struct EmailField;
+
+impl PartialSchema for EmailField {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let email = text().format(Some(SchemaFormat::Custom("email".into()))).max_length(Some(320));
+        let either = AnyOfBuilder::new().item(email).item(text().max_length(Some(0)));
+        RefOr::T(either.examples(["user@example.com"]).build().into())
+    }
+}
+
+impl ToSchema for EmailField {
+    fn name() -> Cow<'static, str> {
+        "OtplessEmail".into()
+    }
 }
 
 /// The body of every OTPless error. A 5xx has only `message`.
