@@ -153,7 +153,7 @@ fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
         assert_eq!(ask(&world, false), Issued::Incorrect);
     }
     assert!(matches!(ask(&world, true), Issued::Exhausted(_)));
-    world.clock.advance(Duration::from_secs(86_400));
+    world.clock.advance(Duration::from_hours(24));
     code_of(ask(&world, true));
 }
 
