@@ -61,6 +61,26 @@ fn every_field_has_its_own_error() {
 }
 
 #[test]
+fn an_empty_text_is_an_absent_one() {
+    let world = World::default();
+    let body = json!({
+        "phoneNumber": "+14155550100",
+        "email": "",
+        "orderId": "",
+        "channel": "",
+        "hash": "",
+        "templateId": "",
+    });
+    let reply = call(&world, &recorded().json(&body));
+    assert_eq!((reply.status, world.sms.taken().len()), (200, 1), "{reply:?}");
+    assert!(reply.json["orderId"].as_str().unwrap().starts_with("Otp_"));
+    let first =
+        json!({ "phoneNumber": "", "countryCode": "", "email": "ada@example.com", "tid": "" });
+    let event = Event::recorded("otpless-auth-create", "email").json(&first);
+    assert_eq!(crate::otpless_auth_create::call(&world, &event).status, 200);
+}
+
+#[test]
 fn an_order_of_another_address_is_refused() {
     let world = World::default();
     assert_eq!(call(&world, &recorded()).status, 200);
