@@ -121,8 +121,14 @@ pub enum Refusal {
     Credentials,
     /// 7019, a 401: the app is blocked.
     Blocked,
+    /// 7020, a 429: too much, for no reason of the rows below; come back after the wait.
+    General(Option<Duration>),
     /// 7022, a 429: too much for this identity; come back after the wait, if there is one.
     Identity(Option<Duration>),
+    /// 7023, a 429: too much from this IP address.
+    Ip(Option<Duration>),
+    /// 7024, a 429: too much for this app.
+    App(Option<Duration>),
     /// 7101 as a 409: the same request under this key is being served; ask again after the wait, if
     /// there is one.
     InFlight(Option<Duration>),
@@ -167,6 +173,7 @@ impl Refusal {
     fn row(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         const DENIED: StatusCode = StatusCode::UNAUTHORIZED;
+        const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
         let (status, code, text) = match self {
             Self::Parameters(what) => {
                 return (BAD, "7101", format!("Request error: {what}").into());
@@ -205,9 +212,10 @@ impl Refusal {
             }
             Self::Credentials => (DENIED, "7002", "Authorization error: Invalid credentials"),
             Self::Blocked => (DENIED, "7019", "Authorization error: This app is blocked"),
-            Self::Identity(_) => {
-                (StatusCode::TOO_MANY_REQUESTS, "7022", "Too many requests for this identity")
-            }
+            Self::General(_) => (TOO_MANY, "7020", "Too many requests"),
+            Self::Identity(_) => (TOO_MANY, "7022", "Too many requests for this identity"),
+            Self::Ip(_) => (TOO_MANY, "7023", "Too many requests from this IP"),
+            Self::App(_) => (TOO_MANY, "7024", "Too many requests for this application"),
             Self::InFlight(_) => (
                 StatusCode::CONFLICT,
                 "7101",
@@ -229,14 +237,20 @@ impl Refusal {
         let message = match self {
             Self::CredentialsEmpty | Self::Credentials => "Access blocked",
             Self::Blocked => "Merchant Blocked",
-            Self::Identity(_) => "Too Many Requests",
+            Self::General(_) | Self::Identity(_) | Self::Ip(_) | Self::App(_) => {
+                "Too Many Requests"
+            }
             _ => "Invalid Request",
         };
         let body = ErrorBody { message, error_code: Some(code), description: Some(description) };
         let outcome = if record.outcome.is_empty() { "refused" } else { record.outcome };
         let answer = Answer::json(status, &body, Record { outcome, ..record });
         match self {
-            Self::Identity(Some(wait)) | Self::InFlight(Some(wait)) => answer.retry_after(*wait),
+            Self::General(Some(wait))
+            | Self::Identity(Some(wait))
+            | Self::Ip(Some(wait))
+            | Self::App(Some(wait))
+            | Self::InFlight(Some(wait)) => answer.retry_after(*wait),
             _ => answer,
         }
     }
@@ -440,6 +454,27 @@ pub fn deliver(
         Sent::Undeliverable(cause) => unavailable(RETRY, record.cause(&cause)),
         Sent::Unknown(channel, cool_down, cause) => {
             unavailable(cool_down, record.channel(channel).cause(&cause))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_row_that_says_when_to_come_back() {
+        let wait = Some(Duration::from_secs(30));
+        for (refusal, code) in [
+            (Refusal::General(wait), "7020"),
+            (Refusal::Identity(wait), "7022"),
+            (Refusal::Ip(wait), "7023"),
+            (Refusal::App(wait), "7024"),
+        ] {
+            let answer = refusal.answer(Record::default());
+            assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(answer.headers["retry-after"], "30");
+            assert!(answer.body.contains(code) && answer.body.contains("Too Many Requests"));
         }
     }
 }
