@@ -8,4 +8,5 @@ mod local_stack;
 mod pace;
 mod pairs;
 mod prelude;
+mod refusals;
 mod zap;
