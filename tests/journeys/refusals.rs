@@ -145,12 +145,12 @@ async fn prelude_has_a_code_for_every_refusal() {
     assert_eq!(refused(with(post(check)).json(&right)).await, "token_reused");
 
     let step_up = "/v1/session/stepup/request";
-    let wish = json!({ "scope": "transfer" });
-    assert_eq!(refused(post(step_up).json(&wish)).await, "unauthorized");
+    let scope = json!({ "scope": "transfer" });
+    assert_eq!(refused(post(step_up).json(&scope)).await, "unauthorized");
     let bearer = bearer(&client, "openid").await;
     let ask = |body: Value| post(step_up).bearer_auth(&bearer).json(&body);
     assert_eq!(refused(ask(json!({ "scope": "admin" }))).await, "scope_not_allowed");
-    let (_, review) = client.send(ask(wish)).await;
+    let (_, review) = client.send(ask(scope)).await;
     let challenge = json!({ "challenge_token": review["challenge_token"] });
     assert_eq!(refused(at(post(create), "eve").json(&challenge)).await, "token_mismatch");
     client.stack.clock.advance(Duration::from_mins(16));
