@@ -102,7 +102,7 @@ where
         };
         let record = record.challenge(id);
         // By the channel, in the length and for the time of the order's first message.
-        let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+        let wish = Wish::default();
         let couriers = Couriers { sms: &deps.sms, email: &deps.email };
         let target = Target::Again(id, &app);
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {

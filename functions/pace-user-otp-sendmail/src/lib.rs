@@ -128,7 +128,7 @@ fn plan(
     entropy: &impl Entropy,
 ) -> (Open, Wish) {
     let channels = email.iter().map(|_| Channel::Email).collect();
-    let wish = Wish { channels, length: None, code_seconds: None, locale: None };
+    let wish = Wish { channels, ..Wish::default() };
     let is_reachable = email.is_some();
     let user = Address::User(caller.user.clone());
     let addresses = Addresses::new(user, email.map(Address::Email));

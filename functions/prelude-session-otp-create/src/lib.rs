@@ -164,7 +164,7 @@ where
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     // The challenge knows its one address, and so its channel.
-    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+    let wish = Wish::default();
     let work = async {
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
             Ok(delivery) => {
@@ -172,7 +172,7 @@ where
                     missing: Refusal::InvalidChallengeToken,
                     expired: Refusal::ExpiredChallengeToken,
                 };
-                prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
+                prelude::deliver(delivery, record, deps.clock.now(), lost, |record| {
                     prelude::issue(
                         Answer::empty(StatusCode::NO_CONTENT, record),
                         app,

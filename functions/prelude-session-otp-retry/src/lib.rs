@@ -109,7 +109,7 @@ where
     let record = record.challenge(token.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+    let wish = Wish::default();
     let target = Target::Again(token.id, app);
     let work = async {
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
@@ -118,7 +118,7 @@ where
                     missing: Refusal::InvalidVerificationToken,
                     expired: Refusal::InvalidVerificationToken,
                 };
-                prelude::deliver(delivery, record, deps.clock.now(), lost, |_, record| {
+                prelude::deliver(delivery, record, deps.clock.now(), lost, |record| {
                     prelude::issue(
                         Answer::empty(StatusCode::NO_CONTENT, record),
                         app,

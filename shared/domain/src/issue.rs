@@ -116,7 +116,7 @@ fn hand_over(
     id: ChallengeId,
     now: Timestamp,
 ) -> Result<(Ledger, Issued), Timestamp> {
-    let wish = Wish { channels: Vec::new(), length: None, code_seconds: None, locale: None };
+    let wish = Wish::default();
     let (ledger, claim) = send::claim(ledger, keyring, id, &wish, now);
     let claim = claim.map_err(|refusal| refusal.until().unwrap_or(now))?;
     let ledger = send::mark(ledger, id, claim.generation, Report::Accepted);

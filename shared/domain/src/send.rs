@@ -17,8 +17,8 @@ use std::{sync::Arc, time::Duration};
 /// sends is the end of it all the same.
 const MAX_TRIES_PER_SEND: u32 = 4;
 
-/// What a caller asks of a send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a caller asks of a send; a plain one leaves everything to the challenge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// The channels to try, in order; the first is the one of the address the challenge is about.
     pub channels: Vec<Channel>,

@@ -178,7 +178,7 @@ impl World {
     /// A wish for one message on a channel, everything else by the policy.
     #[must_use]
     pub fn wish(channel: Channel) -> Wish {
-        Wish { channels: vec![channel], length: None, code_seconds: None, locale: None }
+        Wish { channels: vec![channel], ..Wish::default() }
     }
 
     /// Sends a challenge's next code.

@@ -370,7 +370,7 @@ pub fn recipients(email: Option<&str>, phone: Option<&str>) -> Result<Vec<Recipi
 #[must_use]
 pub fn wish(address: &Address) -> Wish {
     let channels = vec![address.channel()];
-    Wish { channels, length: None, code_seconds: None, locale: None }
+    Wish { channels, ..Wish::default() }
 }
 
 /// What is to be told of one message.

@@ -3,7 +3,7 @@
 use super::{RETRY, Refusal};
 use crate::{Answer, Record};
 use passcode_domain::{
-    App, ChallengeId, Timestamp,
+    App, Timestamp,
     ports::Clock,
     send::{self, Delivery, Sent},
 };
@@ -42,7 +42,7 @@ pub fn deliver(
     record: Record,
     now: Timestamp,
     lost: Lost,
-    sent: impl FnOnce(Option<ChallengeId>, Record) -> Answer,
+    sent: impl FnOnce(Record) -> Answer,
 ) -> Answer {
     let record = match &delivery.app {
         Some(app) => record.app(app),
@@ -58,7 +58,7 @@ pub fn deliver(
         Sent::Concealed(id, channel) => (id, channel, "concealed"),
         Sent::Unknown(channel, _, cause) => {
             let record = Record { outcome: "unknown", ..record };
-            return sent(None, record.channel(channel).cause(&cause));
+            return sent(record.channel(channel).cause(&cause));
         }
         Sent::Refused(refused) => return refusal(refused, lost, now).answer(record),
         Sent::AppBlocked => return Refusal::AuthBlocked.answer(record),
@@ -66,7 +66,7 @@ pub fn deliver(
             return Refusal::Internal(RETRY).answer(record.cause(&cause));
         }
     };
-    sent(Some(id), Record { outcome, ..record.challenge(id).channel(channel) })
+    sent(Record { outcome, ..record.challenge(id).channel(channel) })
 }
 
 /// Waits until the time that a request takes tells nothing, for an app that conceals its blocks.
