@@ -20,7 +20,9 @@ use passcode_domain::{
     user::User,
     verify::{self, Outcome},
 };
-use passcode_dynamodb::{AppTable, CALL_TIMEOUT, ChallengeTable, UserChanges, UserTable};
+use passcode_dynamodb::{
+    AppTable, CALL_TIMEOUT, ChallengeTable, CountedLedgers, UserChanges, UserTable,
+};
 use passcode_runtime::{SystemClock, SystemEntropy};
 use passcode_testkit::{
     FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance,
@@ -45,6 +47,10 @@ fn user_table(url: &str) -> UserTable {
     UserTable::new(&aws_at(url), "UserTable".to_owned())
 }
 
+fn counted(url: &str) -> CountedLedgers {
+    CountedLedgers::new(&aws_at(url), "ChallengeTable".to_owned(), "ThrottleTable".to_owned())
+}
+
 fn challenge_table(url: &str) -> ChallengeTable {
     ChallengeTable::new(&aws_at(url), "ChallengeTable".to_owned())
 }
@@ -52,6 +58,7 @@ fn challenge_table(url: &str) -> ChallengeTable {
 #[tokio::test]
 async fn the_fakes_keep_the_promises() {
     conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
+    conformance::throttle(&FakeLedgers::default(), &FakeEntropy::default()).await;
     conformance::apps(&FakeApps::default()).await;
     conformance::users(&FakeUsers::default()).await;
     let both = FakeChanges::default();
@@ -108,6 +115,7 @@ async fn settings_that_break_a_promise_are_refused_however_they_were_stored() {
 async fn the_embedded_dynamodb_keeps_the_promises() {
     let stack = embedded().await;
     conformance::ledgers(&challenge_table(&stack.dynamodb), &SystemEntropy).await;
+    conformance::throttle(&counted(&stack.dynamodb), &SystemEntropy).await;
     let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
     conformance::apps(&apps).await;
     conformance::users(&user_table(&stack.dynamodb)).await;
@@ -141,7 +149,7 @@ async fn a_store_that_never_answers_holds_a_request_for_a_bounded_time() {
 }
 
 /// Opens and sends a challenge with the real store, and returns it with its code.
-async fn sent(world: &World, table: &ChallengeTable) -> (ChallengeId, String) {
+async fn sent(world: &World, table: &CountedLedgers) -> (ChallengeId, String) {
     let ports = Ports { ledgers: table, clock: &SystemClock, entropy: &SystemEntropy };
     let opening = passcode_domain::open::Open::new(
         &world.app,
@@ -165,7 +173,7 @@ async fn storm(
     url: &str,
     tasks: usize,
 ) -> Vec<Result<Outcome, passcode_domain::transact::Failure>> {
-    let table = challenge_table(url);
+    let table = counted(url);
     // An app of its own: the failures of one storm must not lock the subject of the next.
     let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
     let app = App { id: id.parse().expect("an app id"), ..demo_app() };
@@ -215,7 +223,7 @@ async fn sixty_four_callers_share_one_success_and_the_attempts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_right_codes_are_one_success() {
     let stack = embedded().await;
-    let table = challenge_table(&stack.dynamodb);
+    let table = counted(&stack.dynamodb);
     let world = Arc::new(World::default());
     let (id, code) = sent(&world, &table).await;
     let callers: Vec<_> = (0..64)
@@ -325,6 +333,7 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL");
     make_tables(&url).await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
+    conformance::throttle(&counted(&url), &SystemEntropy).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
     conformance::users(&user_table(&url)).await;
     check_changes(&url).await;

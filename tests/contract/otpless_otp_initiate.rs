@@ -7,8 +7,8 @@ use otpless_otp_initiate::{Deps, handle};
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
 use passcode_http::contract::otpless::{parse_request_id, request_id};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, Fault, Verdict,
-    World, demo_app, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
+    Fault, Verdict, World, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
@@ -167,8 +167,8 @@ fn a_resend_is_held_back_by_cool_down_and_count() {
     let early = call(&world, &for_request(id));
     assert_eq!(row(&early), (429, "7022"));
     assert_eq!(early.retry_after.as_deref(), Some("20"), "19.5 seconds, rounded up");
-    for _ in 1..5 {
-        world.clock.advance(Duration::from_secs(30));
+    for cool_down in COOL_DOWNS {
+        world.clock.advance(Duration::from_secs(cool_down));
         assert_eq!(call(&world, &for_request(id)).status, 200);
     }
     world.clock.advance(Duration::from_secs(30));

@@ -7,7 +7,9 @@ use crate::pace::{
 use pace_user_otp_sendmail::{Deps, handle};
 use passcode_domain::{User, ports::StoreUsers as _};
 use passcode_http::Answer;
-use passcode_testkit::{FakeKeyring, Fault, USER_ID, Verdict, World, ada, schedule::block_on};
+use passcode_testkit::{
+    COOL_DOWNS, FakeKeyring, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+};
 use passcode_tests::event::{Event, Reply, reply};
 use std::time::Duration;
 
@@ -95,8 +97,8 @@ fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
     let early = mail(&world);
     assert_eq!(error(&early), (429, "too-many-requests"));
     assert_eq!(early.retry_after.as_deref(), Some("20"), "19.5 seconds, rounded up");
-    for _ in 1..5 {
-        world.clock.advance(Duration::from_secs(30));
+    for cool_down in COOL_DOWNS {
+        world.clock.advance(Duration::from_secs(cool_down));
         assert_eq!(mail(&world).status, 204);
     }
     assert_eq!(verify(&world, &presenting(&first)).status, 404);

@@ -5,7 +5,7 @@ use crate::prelude::{
 };
 use crate::shared::minds_keys;
 use passcode_domain::{App, verification_token::Flow};
-use passcode_testkit::{FakeKeyring, Fault, Verdict, World, demo_app};
+use passcode_testkit::{COOL_DOWNS, FakeKeyring, Fault, Verdict, World, demo_app};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 use std::time::Duration;
@@ -71,8 +71,8 @@ fn a_retry_makes_the_next_code_and_forgives_nothing() {
 fn the_retries_have_an_end() {
     let world = World::default();
     let (token, code) = asked(&world);
-    for _ in 0..4 {
-        world.clock.advance(Duration::from_secs(30));
+    for cool_down in COOL_DOWNS {
+        world.clock.advance(Duration::from_secs(cool_down));
         assert_eq!(retry(&world, &token).status, 204);
     }
     world.clock.advance(Duration::from_secs(30));
@@ -108,7 +108,7 @@ fn the_cookie_serves_where_there_is_no_header() {
     let mut event = recorded("cookie");
     event.0["cookies"] = json!([format!("__verification-login_demo={token}")]);
     assert_eq!(call_retry(&world, &event).status, 204);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(Duration::from_mins(1));
     let older = recorded("older").header("x-verification-token", token.as_str());
     assert_eq!(call_retry(&world, &older).status, 204);
 }

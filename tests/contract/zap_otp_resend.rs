@@ -10,8 +10,8 @@ use crate::{
 };
 use passcode_domain::{ports::StoreUsers as _, user::User};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
-    FakeUsers, Fault, Verdict, World, ada, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
+    FakeTokens, FakeUsers, Fault, Verdict, World, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
@@ -156,8 +156,8 @@ fn cool_down_and_count_and_locks_hold_it_back() {
     let early = call(&world, &phone());
     check_shape(&early);
     assert_eq!((early.status, early.retry_after.as_deref()), (429, Some("20")), "rounded up");
-    for _ in 1..5 {
-        cool_down(&world);
+    for cool_down in COOL_DOWNS {
+        world.clock.advance(Duration::from_secs(cool_down));
         assert_eq!(call(&world, &phone()).status, 200);
     }
     cool_down(&world);
@@ -213,19 +213,20 @@ fn of_two_messages_none_is_told_for_both() {
     generated(&world, "phone");
     world.clock.advance(Duration::from_secs(20));
     let reply = call(&world, &recorded("both"));
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("10")));
-    assert_eq!(messages(&world), (2, 1), "both are cooling down");
+    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("40")));
+    assert_eq!(messages(&world), (2, 1), "both are cooling down, and the mail for longer");
+    assert_eq!(reply.header("ratelimit"), Some("\"cool_down\";r=0;t=40"));
 
-    cool_down(&world);
+    world.clock.advance(Duration::from_secs(40));
     world.email.answer([Verdict::Lose]);
     let reply = call(&world, &recorded("both"));
     check_shape(&reply);
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("30")));
+    assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("120")));
     assert!(said(&reply).1.contains("confirmed the message for `email`"));
     assert!(said(&reply).1.ends_with("the message for `phoneNumber` was sent"));
     assert_eq!(messages(&world), (3, 2));
 
-    cool_down(&world);
+    world.clock.advance(Duration::from_mins(2));
     let reply = call(&world, &recorded("both"));
     assert_eq!(reply.text, r#"{"success":true,"data":"OTP ReSent"}"#);
     assert_eq!(messages(&world), (4, 3));

@@ -13,10 +13,14 @@ use passcode_runtime::SystemClock;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
+    ops::Range,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 use tokio::{
     process::{Child, Command},
@@ -27,9 +31,19 @@ fn setting(name: &str) -> PathBuf {
     PathBuf::from(std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set")))
 }
 
+/// A port that nobody listens on, and that nobody else in this process is given: from below those
+/// that the system hands to connections, or one of them could take it before it is listened on.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const PORTS: Range<u16> = 12_000..32_000;
+    let first = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start));
+    loop {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(first.unwrap_or_default());
+        let port = PORTS.start + n % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// What serves a stack's functions, where the built ones and the emulator are at hand.
@@ -60,7 +74,7 @@ pub struct Emulated {
 struct Running {
     invoke: String,
     now: PathBuf,
-    _child: Child,
+    child: Child,
 }
 
 impl Drop for Running {
@@ -88,16 +102,18 @@ impl Emulated {
     ///
     /// Where there is no reply.
     pub async fn reply(&self, event: &Value) -> Value {
-        let running = self.running().await;
-        let Running { invoke, now, .. } = running.as_ref().expect("it runs");
+        let mut running = self.running().await;
+        let Running { invoke, now, child } = running.as_mut().expect("it runs");
         self.set_clock(now);
         loop {
-            match self.http.post(invoke).body(event.to_string()).send().await {
+            match self.http.post(&*invoke).body(event.to_string()).send().await {
                 Ok(answer) => return answer.json().await.expect("a reply in JSON"),
                 // The emulator takes a moment to listen.
                 Err(error) if error.is_connect() => tokio::task::yield_now().await,
-                Err(error) => panic!("{}: {error}", self.function),
+                Err(error) => panic!("{}: {error:?}", self.function),
             }
+            let ended = child.try_wait().expect("the emulator's state");
+            assert!(ended.is_none(), "{}: the emulator has ended: {ended:?}", self.function);
         }
     }
 
@@ -135,7 +151,7 @@ impl Emulated {
         }
         let invoke = format!("http://127.0.0.1:{port}/2015-03-31/functions/function/invocations");
         self.set_clock(&now);
-        Running { invoke, now, _child: command.spawn().expect("the emulator starts") }
+        Running { invoke, now, child: command.spawn().expect("the emulator starts") }
     }
 
     fn set_clock(&self, now: &Path) {

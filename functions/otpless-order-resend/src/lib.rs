@@ -7,6 +7,7 @@ use lambda_http::http::StatusCode;
 use passcode_domain::{
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+        Throttle,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -17,7 +18,7 @@ use passcode_http::{
         otpless::{self, ErrorBody, RETRY, Refusal},
         otpless_order::{OrderRef, OrderResponse},
     },
-    with_idempotency,
+    told_ip, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -73,7 +74,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -102,7 +103,7 @@ where
         };
         let record = record.challenge(id);
         // By the channel, in the length and for the time of the order's first message.
-        let wish = Wish::default();
+        let wish = Wish { ip: told_ip(&request), ..Wish::default() };
         let couriers = Couriers { sms: &deps.sms, email: &deps.email };
         let target = Target::Again(id, &app);
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {

@@ -11,6 +11,7 @@ use passcode_domain::{
     order::{self, OrderId},
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+        Throttle,
     },
     send::{self, Couriers, Delivery, Refusal as Refused, Sent, Target, Wish},
     transact::Ports,
@@ -21,10 +22,10 @@ use passcode_http::{
         otpless::{self, EmailField, ErrorBody, Refusal, addresses},
         otpless_order::{self, OrderRef, OrderResponse, order_id},
     },
-    filled, whole, with_idempotency,
+    filled, told_ip, whole, with_idempotency,
 };
 use serde::Deserialize;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
@@ -105,7 +106,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -122,7 +123,7 @@ where
         Err(cause) => return otpless::keyless(&cause, record),
     };
     let order = match parse(body, &app) {
-        Ok(order) => order,
+        Ok(order) => order.for_ip(told_ip(&request)),
         Err(refusal) => return refusal.answer(record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
@@ -169,6 +170,12 @@ struct Order {
     name: Option<OrderId>,
 }
 
+impl Order {
+    fn for_ip(self, ip: Option<IpAddr>) -> Self {
+        Self { wish: Wish { ip, ..self.wish }, ..self }
+    }
+}
+
 fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
     let has_both = body.phone_number.is_some() && body.email.is_some();
     let is_phone = match (body.channel.as_deref(), body.phone_number.is_some()) {
@@ -203,7 +210,7 @@ fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
         channels.push(other);
     }
     Ok(Order {
-        wish: Wish { channels, length, code_seconds: expiry, locale: None },
+        wish: Wish { channels, length, code_seconds: expiry, locale: None, ip: None },
         addresses,
         life: Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into()),
         template: body.template_id,

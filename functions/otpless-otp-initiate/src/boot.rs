@@ -1,7 +1,7 @@
 //! The function's adapters, by name: on Lambda and on one machine the same.
 
 use crate::Deps;
-use passcode_dynamodb::{AppTable, ChallengeTable};
+use passcode_dynamodb::{AppTable, CountedLedgers};
 use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
@@ -9,7 +9,7 @@ use passcode_sns::SnsCourier;
 /// What the function works with, for real.
 pub type Adapters<C> = Deps<
     CachedApps<AppTable>,
-    ChallengeTable,
+    CountedLedgers,
     SecretKeyring,
     C,
     SystemEntropy,
@@ -22,7 +22,11 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
     let aws = aws::config(settings)?;
     Ok(Deps {
         apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        ledgers: CountedLedgers::new(
+            &aws,
+            settings.require("CHALLENGE_TABLE")?,
+            settings.require("THROTTLE_TABLE")?,
+        ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         clock,
         entropy: SystemEntropy,

@@ -11,6 +11,7 @@ use passcode_domain::{
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+        Throttle,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -21,7 +22,7 @@ use passcode_http::{
         self, EmailField, ErrorBody, Refusal, addresses, authenticate, brings_credentials,
         parse_request_id, request_id,
     },
-    filled, whole, with_idempotency,
+    filled, own_ip, told_ip, whole, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -126,7 +127,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -148,7 +149,11 @@ where
     };
     let parsed = parse(body, app.as_ref(), &keyring, &deps.entropy);
     let (plan, wish) = match parsed {
-        Ok(parsed) => parsed,
+        // A server speaks for somebody else; whoever holds an id speaks for themselves.
+        Ok((plan, wish)) => {
+            let ip = if app.is_some() { told_ip(&request) } else { own_ip(&request) };
+            (plan, Wish { ip, ..wish })
+        }
         Err(refusal) => return refusal.answer(record),
     };
     let (record, target, held) = match &plan {
@@ -205,7 +210,7 @@ fn parse(
     // Only a server may ask for codes that are easier to guess than the app's policy has them.
     let length = length.filter(|_| app.is_some());
     let first = channels.first().copied().unwrap_or(Channel::Sms);
-    let wish = Wish { channels, length, code_seconds: expiry, locale: body.locale };
+    let wish = Wish { channels, length, code_seconds: expiry, locale: body.locale, ip: None };
     let has_address = body.phone_number.is_some() || body.email.is_some();
     let plan = match (body.request_id, app) {
         (Some(_), _) if has_address => {

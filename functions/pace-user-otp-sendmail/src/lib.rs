@@ -11,7 +11,7 @@ use passcode_domain::{
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers,
+        StoreLedgers, Throttle,
     },
     send::{self, Couriers, Delivery, Sent, Target, Unreached, Wish},
     transact::Ports,
@@ -78,7 +78,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -100,7 +100,7 @@ async fn send<A, U, T, L, K, C, E, M>(
 where
     A: LoadApps,
     U: LoadUsers,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -138,7 +138,7 @@ fn plan(
 }
 
 fn deliver(caller: &Caller<'_>, delivery: Delivery, clock: &impl Clock) -> Answer {
-    let record = caller.record.clone();
+    let record = caller.record.clone().findings(&delivery.findings);
     let record = match &delivery.unmarked {
         Some(cause) => record.cause(cause),
         None => record,
@@ -153,7 +153,10 @@ fn deliver(caller: &Caller<'_>, delivery: Delivery, clock: &impl Clock) -> Answe
         // As if it had gone out; the log alone knows better.
         Sent::Tested(id, channel) => done("tested", id, channel),
         Sent::Concealed(id, channel) => done("concealed", id, channel),
-        Sent::Refused(refused) => refuse(Refusal::of_send(refused, clock.now(), LIFE), record),
+        Sent::Refused(refused) => {
+            let now = clock.now();
+            refuse(Refusal::of_send(refused, now, LIFE), record).rate_limit(&refused, now)
+        }
         Sent::AppBlocked => refuse(Refusal::Blocked, record),
         Sent::Undeliverable(cause) => {
             refuse(Refusal::Unavailable(pace::RETRY), record.cause(&cause))

@@ -6,7 +6,9 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, AppId, PresentedCode, SubjectKey,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers},
+    ports::{
+        Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers, Throttle,
+    },
     transact::Ports,
     verify::{self, Outcome, Target, Verification},
 };
@@ -96,7 +98,7 @@ pub async fn handle<A, T, L, K, C, E>(deps: &Deps<A, T, L, K, C, E>, request: Re
 where
     A: LoadApps,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -115,7 +117,7 @@ async fn verify<A, T, L, K, C, E>(
     caller: &Caller<'_>,
 ) -> Result<Answer, Answer>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

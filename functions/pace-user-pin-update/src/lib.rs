@@ -12,7 +12,7 @@ use passcode_domain::{
     pin,
     ports::{
         ChangeUsers, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers,
+        StoreLedgers, Throttle,
     },
     transact::{Failure, Ports},
     user::HashedSecret,
@@ -78,7 +78,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     G: ChangeUsers,
     K: LoadKeyring,
     C: Clock,
@@ -99,7 +99,7 @@ async fn update<A, U, T, L, G, K, C, E>(
 ) -> Result<Answer, Answer>
 where
     U: LoadUsers,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     G: ChangeUsers,
     K: LoadKeyring,
     C: Clock,
@@ -141,7 +141,7 @@ async fn change<A, U, T, L, G, K, C, E>(
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     G: ChangeUsers,
     K: LoadKeyring,
     C: Clock,

@@ -7,7 +7,7 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, AppId, ChallengeId, Keyring, PresentedCode, Timestamp,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
+    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
     proof::ChallengeToken,
     transact::Ports,
     verification_token::{Flow, VerificationToken},
@@ -80,7 +80,7 @@ pub struct CheckResponse {
 pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -93,7 +93,7 @@ where
 
 async fn check<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: &Request, app: &App) -> Answer
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

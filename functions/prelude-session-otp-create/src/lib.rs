@@ -11,6 +11,7 @@ use passcode_domain::{
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+        Throttle,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -19,7 +20,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Media, Record, Request, Way, body,
     contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
-    object, with_choice, with_idempotency,
+    object, own_ip, with_choice, with_idempotency,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -113,7 +114,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -138,7 +139,7 @@ async fn create<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -164,7 +165,7 @@ where
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     // The challenge knows its one address, and so its channel.
-    let wish = Wish::default();
+    let wish = Wish { ip: own_ip(request), ..Wish::default() };
     let work = async {
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
             Ok(delivery) => {

@@ -8,6 +8,7 @@ use passcode_domain::{
     App, AppId, Keyring,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
+        Throttle,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -15,7 +16,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::prelude::{self, ErrorBody, Lost, Refusal, with_browser_routes},
-    with_idempotency,
+    own_ip, with_idempotency,
 };
 use std::sync::Arc;
 use utoipa::OpenApi;
@@ -68,7 +69,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -93,7 +94,7 @@ async fn retry<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -109,7 +110,7 @@ where
     let record = record.challenge(token.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    let wish = Wish::default();
+    let wish = Wish { ip: own_ip(request), ..Wish::default() };
     let target = Target::Again(token.id, app);
     let work = async {
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {

@@ -1,17 +1,21 @@
 //! The function's adapters, by name: on Lambda and on one machine the same.
 
 use crate::Deps;
-use passcode_dynamodb::ChallengeTable;
+use passcode_dynamodb::CountedLedgers;
 use passcode_runtime::{BadSetting, SecretKeyring, Settings, SystemEntropy, aws};
 
 /// What the function works with, for real.
-pub type Adapters<C> = Deps<ChallengeTable, SecretKeyring, C, SystemEntropy>;
+pub type Adapters<C> = Deps<CountedLedgers, SecretKeyring, C, SystemEntropy>;
 
 /// The adapters that settings describe, with a clock.
 pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
     let aws = aws::config(settings)?;
     Ok(Deps {
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        ledgers: CountedLedgers::new(
+            &aws,
+            settings.require("CHALLENGE_TABLE")?,
+            settings.require("THROTTLE_TABLE")?,
+        ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         clock,
         entropy: SystemEntropy,

@@ -10,7 +10,7 @@ use passcode_domain::{
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        SmsCourier, StoreLedgers,
+        SmsCourier, StoreLedgers, Throttle,
     },
     send::{self, Couriers, Target},
     transact::Ports,
@@ -19,7 +19,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::zap::{self, ErrorBody, LIFE, Recipient, Refusal, SuccessBody, Told},
-    with_idempotency,
+    told_ip, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -75,7 +75,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -103,9 +103,9 @@ where
         Err(cause) => return zap::keyless(&cause, record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let (app, keyring, record) = (&app, &keyring, &record);
+    let (app, keyring, record, ip) = (&app, &keyring, &record, told_ip(&request));
     let generate = |Recipient { field, address }| async move {
-        let (wish, addresses) = (zap::wish(&address), Addresses::new(address, None));
+        let (wish, addresses) = (zap::wish(&address, ip), Addresses::new(address, None));
         let open = Open::new(app, keyring, &deps.entropy, addresses, LIFE);
         let open = open.found_by(Lookup::Identity);
         let couriers = Couriers { sms: &deps.sms, email: &deps.email };

@@ -1,7 +1,7 @@
 //! The function's adapters, by name: on Lambda and on one machine the same.
 
 use crate::Deps;
-use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
+use passcode_dynamodb::{AppTable, CountedLedgers, UserTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
     BadSetting, CachedApps, HttpsIssuers, SecretKeyring, Settings, SystemEntropy, aws,
@@ -14,7 +14,7 @@ pub type Adapters<C> = Deps<
     CachedApps<AppTable>,
     UserTable,
     IssuerTokens<HttpsIssuers>,
-    ChallengeTable,
+    CountedLedgers,
     SecretKeyring,
     C,
     SystemEntropy,
@@ -29,7 +29,11 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
         apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
-        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        ledgers: CountedLedgers::new(
+            &aws,
+            settings.require("CHALLENGE_TABLE")?,
+            settings.require("THROTTLE_TABLE")?,
+        ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         clock,
         entropy: SystemEntropy,

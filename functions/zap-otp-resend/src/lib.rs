@@ -8,7 +8,7 @@ use passcode_domain::{
     Address, App, AppId, SubjectKey,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        SmsCourier, StoreLedgers,
+        SmsCourier, StoreLedgers, Throttle,
     },
     send::{self, Couriers, Target},
     transact::Ports,
@@ -17,7 +17,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request, Way,
     contract::zap::{self, ErrorBody, Recipient, Refusal, SuccessBody, Told},
-    with_choice, with_idempotency,
+    told_ip, with_choice, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -98,7 +98,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -121,13 +121,13 @@ where
         Err(cause) => return zap::keyless(&cause, record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let (app, keyring, record) = (&app, &keyring, &record);
+    let (app, keyring, record, ip) = (&app, &keyring, &record, told_ip(&request));
     let resend = |(field, addresses): Place| async move {
         let mut told = Told::nothing_open(field, record.clone());
         for address in addresses {
             let subject = SubjectKey::of_address(keyring, &app.id, &address);
             let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-            let (target, wish) = (Target::Named(subject, app), zap::wish(&address));
+            let (target, wish) = (Target::Named(subject, app), zap::wish(&address, ip));
             let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
             told = Told::of(field, sent, record.clone(), deps.clock.now());
             if !told.is_nothing_open() {

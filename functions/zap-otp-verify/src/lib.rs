@@ -7,6 +7,7 @@ use passcode_domain::{
     Address, AppId, Keyring, PresentedCode, SubjectKey,
     ports::{
         Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
+        Throttle,
     },
     transact::{Failure, Ports},
     user::Username,
@@ -87,7 +88,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -159,7 +160,7 @@ async fn present<A, U, T, L, K, C, E>(
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -1,8 +1,11 @@
 //! Apps: the tenants. An app has credentials, a policy, senders and templates.
 
 use crate::{
-    Address, Channel, Code, EmailAddress, PhoneNumber, Policy, Timestamp, message,
-    policy::PolicyError, proof::GrantMode,
+    Address, Channel, Code, EmailAddress, PhoneNumber, Policy, Timestamp,
+    guard::{Guard, GuardError},
+    message,
+    policy::PolicyError,
+    proof::GrantMode,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -215,6 +218,9 @@ pub struct App {
     /// The limits of its challenges.
     #[serde(default)]
     pub policy: Policy,
+    /// What keeps its messages few enough.
+    #[serde(default)]
+    pub guard: Guard,
     /// How its text messages are sent.
     #[serde(default)]
     pub sms: SmsSender,
@@ -232,6 +238,9 @@ pub enum AppError {
     /// A number of its policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A number of its guard.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Its brand or host does not fit a text message.
     #[error("{0}")]
     Text(&'static str),
@@ -263,6 +272,7 @@ impl App {
             locale: None,
             host: None,
             policy: Policy::default(),
+            guard: Guard::default(),
             sms: SmsSender::default(),
             email: EmailSender::default(),
             templates: BTreeMap::new(),
@@ -272,6 +282,7 @@ impl App {
     /// Checks the settings before they are stored.
     pub fn validate(&self) -> Result<(), AppError> {
         self.policy.validate()?;
+        self.guard.validate()?;
         if self.name.is_empty() || self.name.chars().count() > 30 {
             return Err(AppError::Text("name must be 1 to 30 characters"));
         }

@@ -1,8 +1,13 @@
 //! One challenge: what was asked, what was sent, how it stands.
 
 use crate::{
-    Addresses, Channel, Code, Keyring, Policy, Timestamp, app::AppId, bytes, id::ChallengeId,
-    keyring::KeyId, subject::SubjectKey,
+    Addresses, Channel, Code, Keyring, Policy, Timestamp,
+    app::AppId,
+    bytes,
+    guard::{Counted, Steps},
+    id::ChallengeId,
+    keyring::KeyId,
+    subject::SubjectKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +122,9 @@ pub struct Send {
     pub expires_at: Timestamp,
     /// What is known of its delivery to the provider.
     pub mark: Mark,
+    /// The gauges it was counted in.
+    #[serde(default, skip_serializing_if = "Counted::is_nowhere")]
+    pub counted: Counted,
 }
 
 /// What became of a message.
@@ -129,6 +137,13 @@ pub enum Mark {
     Accepted,
     /// The provider did not answer in time: it may have gone out.
     Unknown,
+}
+
+impl Send {
+    /// Whether it is the one of this generation, and nothing is known of it yet.
+    pub(crate) fn is_claimed_as(&self, generation: u32) -> bool {
+        self.generation == generation && self.mark == Mark::Claimed
+    }
 }
 
 impl Challenge {
@@ -172,6 +187,13 @@ impl Challenge {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.state == State::Open && !self.has_expired(now) && !self.is_exhausted()
+    }
+
+    /// What its messages' gauges are told when it is verified.
+    pub(crate) fn verified_steps(&self) -> Steps {
+        let mut steps = Steps::default();
+        self.sends.iter().for_each(|send| steps.extend(send.counted.verified(send.at)));
+        steps
     }
 
     /// The code of one of its messages, unless its key has been rotated out.

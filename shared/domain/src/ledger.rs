@@ -4,6 +4,7 @@ use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
     challenge::{Lookup, Silence, State, Trace},
     failures::Failures,
+    guard::{Window, settings::MAX_PER_ADDRESS},
     idempotency::KeptRequest,
     order::Order,
 };
@@ -43,6 +44,9 @@ pub struct Ledger {
     /// A user's wrong passwords; only a right one clears them.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub password_failures: Failures,
+    /// When messages went to the subject, or may have, oldest first: those of the last day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<Timestamp>,
     /// Where an order leads, in the item that an order has of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
@@ -63,6 +67,7 @@ impl Ledger {
             stranger_failures: Failures::default(),
             pin_failures: Failures::default(),
             password_failures: Failures::default(),
+            sent: Vec::new(),
             order: None,
             request: None,
         }
@@ -99,7 +104,8 @@ impl Ledger {
         let failures = kinds.into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
         let request = self.request.iter().map(|request| request.until);
-        let all = challenges.chain(failures).chain(order).chain(request);
+        let sent = self.sent.iter().map(|at| *at + Window::Day.span());
+        let all = challenges.chain(failures).chain(order).chain(request).chain(sent);
         all.max().unwrap_or(Timestamp::from_millis(0))
     }
 
@@ -150,6 +156,22 @@ impl Ledger {
         self.stranger_failures.prune(now);
         self.pin_failures.prune(now);
         self.password_failures.prune(now);
+        self.sent.retain(|at| *at + Window::Day.span() > now);
+    }
+
+    /// Remembers that a message goes out.
+    pub(crate) fn remember_sent(&mut self, now: Timestamp) {
+        self.sent.retain(|at| *at + Window::Day.span() > now);
+        self.sent.push(now);
+        let surplus = self.sent.len().saturating_sub(MAX_PER_ADDRESS as usize);
+        self.sent.drain(..surplus);
+    }
+
+    /// Forgets a message that was claimed then and has certainly not gone out.
+    pub(crate) fn forget_sent(&mut self, at: Timestamp) {
+        if let Some(position) = self.sent.iter().rposition(|sent| *sent == at) {
+            self.sent.remove(position);
+        }
     }
 
     /// Makes room for one more challenge among those that are found in the same way: nobody pushes

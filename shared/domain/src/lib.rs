@@ -9,6 +9,7 @@
 //! |---|---|
 //! | what a rule decides | [`open`], [`send`], [`issue`], [`verify`], [`change_pin`], [`status`], [`cancel`], [`order`], [`idempotency`] |
 //! | what is stored | [`ledger`], [`challenge`], [`failures`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
+//! | what is refused across subjects | [`guard`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what callers hold between two requests | [`verification_token`], [`proof`] |
 //! | what a message says | [`message`] |
@@ -22,6 +23,7 @@ pub mod challenge;
 pub mod change_pin;
 pub mod code;
 pub mod failures;
+pub mod guard;
 pub mod id;
 pub mod idempotency;
 pub mod issue;

@@ -101,7 +101,13 @@ impl Open {
             && (challenge.silence == Some(Silence::Concealed)) == self.is_concealed
     }
 
-    fn silence(&self, now: Timestamp) -> Option<Silence> {
+    /// Where its codes go.
+    pub(crate) const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Why nothing will be sent for it, where nothing will.
+    pub(crate) fn silence(&self, now: Timestamp) -> Option<Silence> {
         if self.is_concealed {
             return Some(Silence::Concealed);
         }

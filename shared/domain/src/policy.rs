@@ -11,6 +11,9 @@ pub const MAX_CODE_SECONDS: u32 = 600;
 /// A challenge lives at most this long (OTPless `expiry`).
 pub const MAX_CHALLENGE_SECONDS: u32 = 86_400;
 
+/// The longest pause between two messages of a challenge.
+const MAX_COOL_DOWN_SECONDS: u32 = 3600;
+
 /// A subject may fail at most this often in a row (NIST SP 800-63B-4 §3.2.2).
 pub const MAX_FAILURES: u8 = 100;
 
@@ -26,7 +29,8 @@ pub struct Policy {
     pub max_attempts: u8,
     /// Messages per challenge.
     pub max_sends: u8,
-    /// Seconds between two messages of a challenge.
+    /// Seconds between a challenge's first message and its second. Each pause after that is twice
+    /// as long as the one before, up to an hour.
     pub cool_down_seconds: u32,
     /// Consecutive failures of a subject, across its challenges, that refuse every further verify.
     pub max_failures: u8,
@@ -65,7 +69,10 @@ impl Policy {
             ),
             ((1..=10).contains(&self.max_attempts), "max_attempts must be 1 to 10"),
             ((1..=20).contains(&self.max_sends), "max_sends must be 1 to 20"),
-            (self.cool_down_seconds <= 3600, "cool_down_seconds must be at most 3600"),
+            (
+                self.cool_down_seconds <= MAX_COOL_DOWN_SECONDS,
+                "cool_down_seconds must be at most 3600",
+            ),
             ((1..=MAX_FAILURES).contains(&self.max_failures), "max_failures must be 1 to 100"),
             (
                 (MAX_CHALLENGE_SECONDS..=30 * 86_400).contains(&self.failure_seconds),
@@ -82,8 +89,11 @@ impl Policy {
         Duration::from_secs(self.code_seconds.min(MAX_CODE_SECONDS).into())
     }
 
-    pub(crate) fn cool_down(&self) -> Duration {
-        Duration::from_secs(self.cool_down_seconds.into())
+    /// The pause after a challenge's n-th message.
+    pub(crate) fn cool_down(&self, sends: usize) -> Duration {
+        let doublings = u32::try_from(sends.saturating_sub(1)).unwrap_or(u32::MAX).min(12);
+        let seconds = self.cool_down_seconds.saturating_mul(1 << doublings);
+        Duration::from_secs(seconds.min(MAX_COOL_DOWN_SECONDS).into())
     }
 
     pub(crate) fn failure_window(&self) -> Duration {
@@ -113,6 +123,17 @@ mod tests {
             edit(&mut policy);
             assert!(policy.validate().is_err(), "{policy:?}");
         }
+    }
+
+    #[test]
+    fn pauses_grow_up_to_an_hour() {
+        let pauses = |first| {
+            let policy = Policy { cool_down_seconds: first, ..Policy::default() };
+            [1, 2, 3, 4, 8, 9, 100].map(|sends| policy.cool_down(sends).as_secs())
+        };
+        assert_eq!(pauses(30), [30, 60, 120, 240, 3600, 3600, 3600]);
+        assert_eq!(pauses(3600), [3600; 7]);
+        assert_eq!(pauses(0), [0; 7]);
     }
 
     #[test]

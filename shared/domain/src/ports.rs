@@ -6,6 +6,7 @@ use crate::{
     App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
     app::Issuer,
     change_pin::Change,
+    guard::{Gauges, Steps, gauge::GaugeId},
     message::{Email, Sms},
     user::{User, UserId, Username},
 };
@@ -52,6 +53,41 @@ pub trait StoreLedgers: Sync {
         ledger: &Ledger,
         seen: u64,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Why a ledger was not stored together with what is counted.
+#[derive(Debug, Error)]
+pub enum CountError {
+    /// Gauges have passed their bounds. Nothing was written; this is what they say now.
+    #[error("a gauge has passed its bound")]
+    Full(Gauges),
+    /// The store did not do it. Where several writes met, that is a [`StoreError::Conflict`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads and writes gauges (`dynamodb:BatchGetItem`, `dynamodb:UpdateItem`), together with ledgers
+/// where [`StoreLedgers`] is granted as well.
+pub trait Throttle: Sync {
+    /// Loads gauges; those that are not there are left out. Consistent: it sees every step that
+    /// was taken.
+    fn load_gauges(
+        &self,
+        ids: &[GaugeId],
+    ) -> impl Future<Output = Result<Gauges, StoreError>> + Send;
+
+    /// Stores a ledger as [`StoreLedgers::store`] does and takes the steps: all of it or nothing.
+    fn store_and_count(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        steps: &Steps,
+    ) -> impl Future<Output = Result<u64, CountError>> + Send;
+
+    /// Takes steps without a ledger, each for itself. One whose bound is passed is not taken, and
+    /// that is no error.
+    fn count(&self, steps: &Steps) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Reads apps (`dynamodb:GetItem`).

@@ -3,15 +3,17 @@
 //! On a challenge that has been sent before this is a resend, held back by cool-down and count.
 
 mod deliver;
+mod guarded;
 
 pub use deliver::{Couriers, Delivery, Sent, Unreached, send};
 
 use crate::{
     Address, App, ChallengeId, Channel, Code, Keyring, Ledger, SubjectKey, Timestamp,
     challenge::{Challenge, Lookup, Mark, Send, Silence, State},
+    guard::{Counted, Rule, Steps, Throttled},
     open::{self, Open, Opened},
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// Messages that every courier refused are not counted as sends; this many times the policy's
 /// sends is the end of it all the same.
@@ -28,6 +30,9 @@ pub struct Wish {
     pub code_seconds: Option<u32>,
     /// The language of the message (BCP 47); the app's where absent.
     pub locale: Option<String>,
+    /// The IP address that asks for it, where it is one that the rules can go by: the browser's or
+    /// the phone's, and never that of a server.
+    pub ip: Option<IpAddr>,
 }
 
 /// Why nothing is sent.
@@ -53,6 +58,10 @@ pub enum Refusal {
     NoAddress(Channel),
     /// The subject has too many open challenges; room appears then.
     TooMany(Timestamp),
+    /// A limit is used up.
+    Throttled(Throttled),
+    /// A rule of the guard speaks against it.
+    Blocked(Rule),
 }
 
 impl Refusal {
@@ -62,13 +71,15 @@ impl Refusal {
         match self {
             Self::Exhausted(until) => *until,
             Self::CoolingDown(until) | Self::TooMany(until) => Some(*until),
+            Self::Throttled(throttled) => Some(throttled.until),
             Self::NotFound
             | Self::Expired
             | Self::AlreadyUsed
             | Self::SendsExhausted
             | Self::AlreadySent
             | Self::NeverSent
-            | Self::NoAddress(_) => None,
+            | Self::NoAddress(_)
+            | Self::Blocked(_) => None,
         }
     }
 }
@@ -156,7 +167,8 @@ fn check_pace(challenge: &Challenge, now: Timestamp) -> Result<(), Refusal> {
     if has_had_all || challenge.generation >= u32::from(policy.max_sends) * MAX_TRIES_PER_SEND {
         return Err(Refusal::SendsExhausted);
     }
-    let resend_at = challenge.last_send().map(|send| send.at + policy.cool_down());
+    let cool_down = policy.cool_down(challenge.sends.len());
+    let resend_at = challenge.last_send().map(|send| send.at + cool_down);
     match resend_at.filter(|at| *at > now) {
         Some(resend_at) => Err(Refusal::CoolingDown(resend_at)),
         None => Ok(()),
@@ -183,6 +195,7 @@ fn prepare(
         at: now,
         expires_at: challenge.expires_at.min(now + life),
         mark: Mark::Claimed,
+        counted: Counted::default(),
     };
     // The current key is always in its own keyring.
     let code = challenge.code(keyring, id.subject, &send).ok_or(Refusal::Expired)?;
@@ -194,7 +207,7 @@ fn prepare(
         to: to.clone(),
         template: challenge.template.clone(),
         app_hash: challenge.app_hash.clone(),
-        cool_down: policy.cool_down(),
+        cool_down: policy.cool_down(challenge.sends.len() + 1),
         silence: challenge.silence.clone(),
     };
     Ok((send, claim))
@@ -216,12 +229,16 @@ pub enum Report {
 #[must_use]
 pub fn mark(mut ledger: Ledger, id: ChallengeId, generation: u32, report: Report) -> Ledger {
     let Some(challenge) = ledger.find_mut(id) else { return ledger };
-    let own = |send: &Send| send.generation == generation && send.mark == Mark::Claimed;
+    let own = |send: &Send| send.is_claimed_as(generation);
     let mark = match report {
         Report::Accepted => Mark::Accepted,
         Report::Unknown => Mark::Unknown,
         Report::Refused => {
+            let at = challenge.sends.iter().find(|send| own(send)).map(|send| send.at);
             challenge.sends.retain(|send| !own(send));
+            if let Some(at) = at {
+                ledger.forget_sent(at);
+            }
             return ledger;
         }
     };
@@ -229,6 +246,15 @@ pub fn mark(mut ledger: Ledger, id: ChallengeId, generation: u32, report: Report
         send.mark = mark;
     }
     ledger
+}
+
+/// What a refused send gives back to the gauges that it was counted in.
+fn given_back(ledger: &Ledger, id: ChallengeId, generation: u32) -> Steps {
+    let sends = ledger.find(id).into_iter().flat_map(|challenge| &challenge.sends);
+    let refused = sends.filter(|send| send.is_claimed_as(generation));
+    let mut steps = Steps::default();
+    refused.for_each(|send| steps.extend(send.counted.given_back(send.at)));
+    steps
 }
 
 /// How long an answer waits so that its time tells nothing: until the next whole second since the
@@ -253,6 +279,40 @@ pub enum Target<'a> {
     Again(ChallengeId, &'a Arc<App>),
     /// The one that naming this subject leads to, of this app, and was sent before.
     Named(SubjectKey, &'a Arc<App>),
+}
+
+impl<'a> Target<'a> {
+    /// Whose ledger the challenge is in.
+    const fn subject(&self) -> SubjectKey {
+        match self {
+            Self::Existing(id, _) | Self::Again(id, _) => id.subject,
+            Self::New(open, _) | Self::Ordered(open, _) => open.id.subject,
+            Self::Named(subject, _) => *subject,
+        }
+    }
+
+    /// The app, where the caller is known.
+    const fn app(&self) -> Option<&'a Arc<App>> {
+        match self {
+            Self::Existing(_, app) => *app,
+            Self::New(_, app)
+            | Self::Ordered(_, app)
+            | Self::Again(_, app)
+            | Self::Named(_, app) => Some(app),
+        }
+    }
+
+    /// The challenge, if it exists and is this app's.
+    fn find<'l>(&self, ledger: &'l Ledger, now: Timestamp) -> Option<&'l Challenge> {
+        if self.app().is_some_and(|app| app.id != ledger.app) {
+            return None;
+        }
+        match self {
+            Self::Existing(id, _) | Self::Again(id, _) => ledger.find(*id),
+            Self::New(open, _) | Self::Ordered(open, _) => ledger.find(open.id),
+            Self::Named(..) => ledger.named(now),
+        }
+    }
 }
 
 /// Decides a send, opening its challenge first where it has none yet.

@@ -2,7 +2,10 @@
 
 use crate::{
     Ledger, SubjectKey, Timestamp,
-    ports::{Cause, Clock, Entropy, LoadLedgers, StoreError, StoreLedgers},
+    guard::{Gauges, Steps, gauge::GaugeId},
+    ports::{
+        Cause, Clock, CountError, Entropy, LoadLedgers, Loaded, StoreError, StoreLedgers, Throttle,
+    },
 };
 use std::{future::Future, time::Duration};
 use thiserror::Error;
@@ -137,6 +140,80 @@ where
         return Ok(Settled { outcome, ledger, version });
     }
     Err(Failure::Contended)
+}
+
+/// What was decided, and what that changes.
+#[derive(Debug)]
+pub(crate) struct Decision<T> {
+    /// The ledger it leaves behind; none where nothing changes.
+    pub(crate) ledger: Option<Ledger>,
+    /// What is counted in the same write; or alone, where the ledger stays as it is.
+    pub(crate) steps: Steps,
+    /// The outcome.
+    pub(crate) outcome: T,
+}
+
+/// Decides on what is at hand and stores it, together with what is counted. When others were
+/// faster, it is decided again: a gauge that has passed its bound is told by the write that it has
+/// refused, and only what is still allowed then is worth another look at all of `ids`.
+pub(crate) async fn transact_counted<L, C, E, T>(
+    ports: Ports<'_, L, C, E>,
+    key: &SubjectKey,
+    mut loaded: Loaded,
+    gauges: &mut Gauges,
+    ids: impl Fn(Timestamp) -> Vec<GaugeId>,
+    mut decide: impl FnMut(Option<&Ledger>, &Gauges, Timestamp) -> Decision<T> + Send,
+) -> Result<Settled<T>, Failure>
+where
+    L: LoadLedgers + Throttle,
+    C: Clock,
+    E: Entropy,
+    T: Send,
+{
+    let mut is_stale = false;
+    for tried in 0..MAX_TRIES {
+        let now = ports.clock.now();
+        let mut decision = decide(loaded.ledger.as_ref(), gauges, now);
+        if is_stale && decision.ledger.is_some() {
+            *gauges = load_gauges(ports.ledgers, ids(now)).await?;
+            decision = decide(loaded.ledger.as_ref(), gauges, now);
+        }
+        let Decision { ledger, steps, outcome } = decision;
+        let Some(changed) = ledger else {
+            if !steps.is_empty() {
+                // A block that cannot be written is found again by the next send.
+                let _ = ports.ledgers.count(&steps).await;
+            }
+            return Ok(Settled { outcome, ledger: loaded.ledger, version: loaded.version });
+        };
+        match ports.ledgers.store_and_count(key, &changed, loaded.version, &steps).await {
+            Ok(version) => {
+                gauges.take(&steps);
+                return Ok(Settled { outcome, ledger: Some(changed), version });
+            }
+            Err(CountError::Full(told)) => {
+                gauges.learn(told);
+                is_stale = true;
+            }
+            Err(CountError::Store(StoreError::Conflict)) => {
+                ports.clock.sleep(pause(ports.entropy, tried)).await;
+                loaded = ports.ledgers.load(key).await?;
+                is_stale = true;
+            }
+            Err(CountError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Err(Failure::Contended)
+}
+
+/// Loads gauges, where there are any to load.
+pub(crate) async fn load_gauges(
+    throttle: &impl Throttle,
+    mut ids: Vec<GaugeId>,
+) -> Result<Gauges, StoreError> {
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() { Ok(Gauges::default()) } else { throttle.load_gauges(&ids).await }
 }
 
 /// A random pause of up to 5, 10, 20, then 40 ms: callers that collided spread out.

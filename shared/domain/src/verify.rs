@@ -3,10 +3,13 @@
 
 use crate::{
     AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
-    challenge::{Silence, State, Trace},
-    ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
+    challenge::{Challenge, Silence, State, Trace},
+    guard::Steps,
+    ports::{
+        Clock, CountError, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, Throttle,
+    },
     subject::CredentialId,
-    transact::{Alone, Commit, Failure, Ports, Settled, transact_and},
+    transact::{Commit, Failure, Ports, Settled, transact_and},
 };
 
 /// What a verify decided.
@@ -164,7 +167,8 @@ pub struct Verification {
     pub trace: Option<Trace>,
 }
 
-/// Verifies a code: one read, and one write where the code was looked at.
+/// Verifies a code: one read, and one write where the code was looked at. A right code is told to
+/// the gauges that its messages were counted in, in the same write.
 pub async fn verify<L, K, C, E>(
     ports: Ports<'_, L, C, E>,
     keys: &K,
@@ -172,12 +176,12 @@ pub async fn verify<L, K, C, E>(
     presented: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
 {
-    verify_and(ports, &Alone(ports.ledgers), keys, target, presented).await
+    verify_and(ports, &Told(ports.ledgers), keys, target, presented).await
 }
 
 /// Verifies a code, and lets `commit` store the ledger that the decision leaves behind: perhaps
@@ -206,6 +210,29 @@ where
     let (outcome, id) = settled.outcome;
     let trace = settled.ledger.zip(id).map(|(ledger, id)| ledger.trace(id));
     Ok(Verification { outcome, id, trace })
+}
+
+/// Stores the ledger, and tells a success to the gauges.
+struct Told<'a, L>(&'a L);
+
+impl<L: StoreLedgers + Throttle> Commit<Judged> for Told<'_, L> {
+    async fn commit(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        (outcome, id): &Judged,
+    ) -> Result<u64, StoreError> {
+        let verified = id.filter(|_| matches!(outcome, Outcome::Verified(_)));
+        let verified = verified.and_then(|id| ledger.find(id));
+        let steps = verified.map_or_else(Steps::default, Challenge::verified_steps);
+        match self.0.store_and_count(key, ledger, seen, &steps).await {
+            Ok(version) => Ok(version),
+            // Nothing bounds how much is verified.
+            Err(CountError::Full(_)) => Err(StoreError::Conflict),
+            Err(CountError::Store(error)) => Err(error),
+        }
+    }
 }
 
 /// An outcome, and the challenge it is of.

@@ -37,6 +37,10 @@ impl ChallengeTable {
     pub fn new(aws: &SdkConfig, table: String) -> Self {
         Self { client: client(aws), table }
     }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
 }
 
 impl LoadLedgers for ChallengeTable {

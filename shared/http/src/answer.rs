@@ -5,8 +5,20 @@ use headers_accept::Accept;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use mediatype::MediaType;
+use passcode_domain::{
+    Timestamp,
+    guard::{Rule, Throttled},
+    ledger::MAX_LIVE,
+    send::Refusal,
+};
 use serde::Serialize;
 use std::time::Duration;
+
+/// What a limit allows.
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What is left of it.
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// What a function answers.
 #[derive(Clone, Debug)]
@@ -65,10 +77,47 @@ impl Answer {
     /// Says when to come back (RFC 9110 §10.2.3), in whole seconds, rounded up, at least one.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        let value = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
-        self.header(header::RETRY_AFTER, value)
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds(wait)))
     }
+}
+
+impl Answer {
+    /// Says which limit is used up, and when there is room again (IETF draft `ratelimit-headers`,
+    /// -10). How much an app may spend is nobody's business.
+    #[must_use]
+    pub fn rate_limit(self, refused: &Refusal, now: Timestamp) -> Self {
+        let (name, quota, window, until) = match refused {
+            Refusal::Throttled(Throttled { rule, quota, window, until })
+                if *rule != Rule::SpendCap =>
+            {
+                (rule.as_str(), *quota, Some(*window), *until)
+            }
+            Refusal::CoolingDown(until) => ("cool_down", 1, None, *until),
+            Refusal::TooMany(until) => ("open_challenges", MAX_LIVE as u64, None, *until),
+            Refusal::NotFound
+            | Refusal::Expired
+            | Refusal::AlreadyUsed
+            | Refusal::Exhausted(_)
+            | Refusal::SendsExhausted
+            | Refusal::AlreadySent
+            | Refusal::NeverSent
+            | Refusal::NoAddress(_)
+            | Refusal::Throttled(_)
+            | Refusal::Blocked(_) => return self,
+        };
+        let window = window.map(|window| format!(";w={}", window.as_secs())).unwrap_or_default();
+        let policy = format!("\"{name}\";q={quota}{window}");
+        let limit = format!("\"{name}\";r=0;t={}", seconds(now.until(until)));
+        // Names and numbers are letters, digits and underscores.
+        let value =
+            |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        self.header(RATE_LIMIT_POLICY, value(policy)).header(RATE_LIMIT, value(limit))
+    }
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis().div_ceil(1000).max(1)).unwrap_or(u64::MAX)
 }
 
 impl From<Answer> for Response<Body> {

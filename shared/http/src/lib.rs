@@ -7,6 +7,7 @@ mod choice;
 pub mod contract;
 pub mod event;
 mod idempotency;
+mod origin;
 mod record;
 
 pub use answer::{Answer, header_text, preferred};
@@ -14,4 +15,5 @@ pub use body::{BodyError, MAX_BODY, Media, body, filled, object, whole};
 pub use choice::{Way, with_choice};
 pub use idempotency::{Idempotent, Refused, with_idempotency};
 pub use lambda_http::{Body, Request, RequestExt, Response};
+pub use origin::{CLIENT_IP, own_ip, told_ip};
 pub use record::Record;

@@ -1,7 +1,13 @@
 //! What a request leaves in the log: who, which challenge, how it ended. No code, no address, no
 //! secret and no body has a place in it.
 
-use passcode_domain::{AppId, ChallengeId, Channel, challenge::Trace, ports::Cause};
+use passcode_domain::{
+    AppId, ChallengeId, Channel,
+    challenge::Trace,
+    guard::{Finding, Rule},
+    ports::Cause,
+    send::Refusal,
+};
 use std::fmt::Write as _;
 
 /// The record of one request.
@@ -15,6 +21,10 @@ pub struct Record {
     pub challenge: Option<ChallengeId>,
     /// On which channel.
     pub channel: Option<Channel>,
+    /// The rule of the guard that has refused it.
+    pub rule: Option<Rule>,
+    /// Rules that would have refused it, if they were enforced.
+    pub shadow: Vec<Rule>,
     /// What failed outside the domain, with its causes.
     pub error: Option<String>,
 }
@@ -50,6 +60,25 @@ impl Record {
         match trace {
             Some(trace) => Self { app: Some(trace.app), channel: trace.channel, ..self },
             None => self,
+        }
+    }
+
+    /// Adds what the guard's rules have said. Where one of them has refused the request, that is
+    /// how it ended.
+    #[must_use]
+    pub fn findings(self, findings: &[Finding]) -> Self {
+        let enforced = findings.iter().find(|finding| finding.is_enforced);
+        let outcome = match enforced.map(|finding| finding.refusal) {
+            Some(Refusal::Throttled(_)) => "throttled",
+            Some(Refusal::Blocked(_)) => "blocked",
+            _ => self.outcome,
+        };
+        let shadow = findings.iter().filter(|finding| !finding.is_enforced);
+        Self {
+            outcome,
+            rule: enforced.map(|finding| finding.rule),
+            shadow: shadow.map(|finding| finding.rule).collect(),
+            ..self
         }
     }
 

@@ -1,9 +1,11 @@
 //! The request log: one JSON line a request, which is also its metrics, in `CloudWatch`'s embedded
-//! metric format. Metrics count challenges, by app and channel.
+//! metric format. Metrics count challenges, by app and channel and all together; what the guard
+//! refuses they count by app and rule. A rule in shadow has a line of its own for each request that
+//! it would have refused.
 
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
 use metrique_writer_format_emf::{Emf, NoMetric};
-use passcode_domain::Timestamp;
+use passcode_domain::{Timestamp, guard::Rule};
 use passcode_http::Record;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,13 +13,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const NAMESPACE: &str = "Passcode";
 
 /// The outcomes that are counted, with their metrics.
-pub const METRICS: [(&str, &str); 5] = [
+pub const METRICS: [(&str, &str); 7] = [
     ("sent", "Sent"),
     ("verified", "Verified"),
     ("incorrect", "Incorrect"),
     ("expired", "Expired"),
     ("exhausted", "Exhausted"),
+    ("throttled", "Throttled"),
+    ("blocked", "Blocked"),
 ];
+
+/// The metric of rules in shadow.
+pub const SHADOW_METRIC: &str = "ShadowBlocked";
 
 /// One line of the log.
 #[derive(Debug)]
@@ -49,6 +56,13 @@ impl Entry for Line<'_> {
         writer.value("durationMicros", &NoMetric::from(micros));
         writer.value("app", record.app.as_ref().map_or("none", |app| app.as_str()));
         writer.value("channel", record.channel.map_or("none", |channel| channel.as_str()));
+        if let Some(rule) = record.rule {
+            writer.value("rule", rule.as_str());
+        }
+        if !record.shadow.is_empty() {
+            let names: Vec<_> = record.shadow.iter().map(|rule| rule.as_str()).collect();
+            writer.value("shadow", names.join(" ").as_str());
+        }
         if let Some(id) = record.challenge {
             writer.value("challengeId", &id.to_string());
         }
@@ -66,17 +80,47 @@ impl Line<'_> {
     /// The line as it is printed, with its line break.
     #[must_use]
     pub fn print(&self) -> Vec<u8> {
-        let dimensions = vec![vec!["app".to_owned(), "channel".to_owned()]];
-        let mut printed = Vec::with_capacity(512);
-        // Every line has both dimensions and names that differ, so there is nothing to validate.
-        let result =
-            Emf::no_validations(NAMESPACE.to_owned(), dimensions).format(self, &mut printed);
-        if result.is_err() {
-            printed =
-                b"{\"level\":\"ERROR\",\"error\":\"a log line could not be printed\"}\n".to_vec();
+        let own = match self.record.rule {
+            Some(_) => ["app", "rule"],
+            None => ["app", "channel"],
+        };
+        // All apps together as well: whoever guesses at many subjects of many apps is seen there.
+        let mut printed = print(self, &[&own, &[]]);
+        for rule in &self.record.shadow {
+            printed.extend(print(&Shadow { line: self, rule: *rule }, &[&["app", "rule"]]));
         }
         printed
     }
+}
+
+/// One rule in shadow.
+struct Shadow<'a> {
+    line: &'a Line<'a>,
+    rule: Rule,
+}
+
+impl Entry for Shadow<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        let app = self.line.record.app.as_ref();
+        writer.timestamp(at(self.line.at));
+        writer.value("level", "INFO");
+        writer.value("requestId", self.line.request_id);
+        writer.value("app", app.map_or("none", |app| app.as_str()));
+        writer.value("rule", self.rule.as_str());
+        writer.value(SHADOW_METRIC, &1u64);
+    }
+}
+
+fn print(entry: &impl Entry, dimensions: &[&[&str]]) -> Vec<u8> {
+    let owned = |set: &&[&str]| set.iter().map(|name| (*name).to_owned()).collect();
+    let dimensions = dimensions.iter().map(owned).collect();
+    let mut printed = Vec::with_capacity(512);
+    // Every line has its dimensions and names that differ, so there is nothing to validate.
+    let result = Emf::no_validations(NAMESPACE.to_owned(), dimensions).format(entry, &mut printed);
+    if result.is_err() {
+        printed = b"{\"level\":\"ERROR\",\"error\":\"a log line could not be printed\"}\n".to_vec();
+    }
+    printed
 }
 
 fn at(moment: Timestamp) -> SystemTime {
@@ -90,6 +134,12 @@ mod tests {
     use serde_json::{Value, json};
 
     fn line(record: &Record) -> Value {
+        let mut lines = lines(record);
+        assert_eq!(lines.len(), 1, "one line: {lines:?}");
+        lines.remove(0)
+    }
+
+    fn lines(record: &Record) -> Vec<Value> {
         let line = Line {
             function: "rollout-otp-verify",
             request_id: "r-1",
@@ -99,8 +149,7 @@ mod tests {
             record,
         };
         let printed = String::from_utf8(line.print()).unwrap();
-        assert_eq!(printed.matches('\n').count(), 1, "one line: {printed}");
-        serde_json::from_str(&printed).unwrap()
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
@@ -116,7 +165,7 @@ mod tests {
                 "_aws": {
                     "CloudWatchMetrics": [{
                         "Namespace": "Passcode",
-                        "Dimensions": [["app", "channel"]],
+                        "Dimensions": [["app", "channel"], []],
                         "Metrics": [{"Name": "Verified"}],
                     }],
                     "Timestamp": 1_800_000_000_000u64,
@@ -133,6 +182,29 @@ mod tests {
                 "Verified": 1,
             })
         );
+    }
+
+    #[test]
+    fn what_the_guard_says_is_counted_by_app_and_rule() {
+        let record = Record { rule: Some(Rule::SendsPerIp), ..Record::of("throttled") };
+        let printed = line(&record.app(&"demo".parse().unwrap()));
+        let metrics = &printed["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metrics["Dimensions"], json!([["app", "rule"], []]));
+        assert_eq!((&printed["rule"], &printed["Throttled"]), (&json!("sends_per_ip"), &json!(1)));
+
+        let record = Record {
+            shadow: vec![Rule::PrefixConcentration, Rule::SpendCap],
+            ..Record::of("sent").app(&"demo".parse().unwrap())
+        };
+        let printed = lines(&record);
+        assert_eq!(printed.len(), 3);
+        assert_eq!(printed[0]["shadow"], "prefix_concentration spend_cap");
+        assert_eq!((&printed[0]["Sent"], &printed[0]["rule"]), (&json!(1), &Value::Null));
+        for (line, rule) in printed[1..].iter().zip(["prefix_concentration", "spend_cap"]) {
+            assert_eq!((&line["rule"], &line["ShadowBlocked"]), (&json!(rule), &json!(1)));
+            let metrics = &line["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!(metrics["Dimensions"], json!([["app", "rule"]]));
+        }
     }
 
     #[test]

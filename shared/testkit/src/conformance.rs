@@ -6,13 +6,17 @@ use passcode_domain::{
     App, Ledger, SubjectKey,
     app::SecretHash,
     change_pin::Change,
+    guard::{
+        Rule, Step, Steps,
+        gauge::{Count, Field, Gauge, GaugeId, GaugeKey, Slot},
+    },
     idempotency::{self, KeptAnswer, Keyed, Stays, Turn},
     message::{Email, Sms},
     open,
     ports::{
-        ChangeUsers, Clock, CourierError, DeleteApps, DeleteUsers, EmailCourier, Entropy, LoadApps,
-        LoadKeyring, LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers,
-        StoreUserError, StoreUsers,
+        ChangeUsers, Clock, CountError, CourierError, DeleteApps, DeleteUsers, EmailCourier,
+        Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError,
+        StoreLedgers, StoreUserError, StoreUsers, Throttle,
     },
     transact::Ports,
     user::{HashedSecret, User, UserId, Username},
@@ -84,6 +88,84 @@ async fn kept_requests<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl 
     assert!(again == answer, "every byte of an answer survives");
     let other = Keyed { body: b"{ }", ..keyed };
     assert!(matches!(begin(other).await, Turn::OtherBody), "the body is known by its MAC");
+}
+
+/// A step on a gauge of today: adds to one counter, which may be at most `most` before.
+fn step(key: GaugeKey, add: i64, most: u64) -> Step {
+    let slot = Slot::of(World::default().clock.now());
+    let field = Field::counter(Count::Sent, slot);
+    let id = GaugeId { key, day: slot.day() };
+    Step { add: vec![(field, add)], at_most: vec![(field, most)], ..Step::on(id) }
+}
+
+fn steps(all: impl IntoIterator<Item = Step>) -> Steps {
+    let mut steps = Steps::default();
+    all.into_iter().for_each(|step| steps.push(step));
+    steps
+}
+
+/// The promises of [`Throttle`], by a store of ledgers that counts as well.
+pub async fn throttle<S>(store: &S, entropy: &impl Entropy)
+where
+    S: LoadLedgers + StoreLedgers + Throttle,
+{
+    let world = World::default();
+    let subject = somebody(entropy);
+    let [hers, his] = [(); 2].map(|()| GaugeKey::from_bytes(entropy.bytes()));
+    let id = |key| step(key, 0, 0).id;
+    let read = async |key: GaugeKey| {
+        let gauges = store.load_gauges(&[id(key)]).await.expect("loading gauges is no error");
+        gauges.of(id(key)).cloned().unwrap_or_default()
+    };
+    let sent = |gauge: &Gauge| gauge.get(step(hers, 0, 0).at_most[0].0);
+    assert_eq!(read(hers).await, Gauge::default(), "nothing is counted yet");
+
+    let both = steps([step(hers, 1, 0), step(his, 1, 0)]);
+    let first = a_ledger(&world, 1);
+    let version = store.store_and_count(&subject, &first, 0, &both).await.expect("it is written");
+    let loaded = store.load(&subject).await.expect("loads");
+    assert_eq!((loaded.ledger, loaded.version), (Some(first), version), "the ledger is stored");
+    assert_eq!((sent(&read(hers).await), sent(&read(his).await)), (1, 1), "both are counted");
+
+    let second = a_ledger(&world, 2);
+    let full = steps([step(hers, 1, 0), step(his, 1, 1)]);
+    let Err(CountError::Full(told)) =
+        store.store_and_count(&subject, &second, version, &full).await
+    else {
+        panic!("a bound that is passed refuses")
+    };
+    assert_eq!(told.of(id(hers)).map(sent), Some(1), "the full gauge tells what it says");
+    assert_eq!(told.of(id(his)), None, "the other tells nothing");
+    assert_eq!(sent(&read(his).await), 1, "and has not counted");
+    assert_eq!(store.load(&subject).await.expect("loads").version, version, "nor the ledger");
+
+    let more = steps([step(hers, 1, 1)]);
+    let stale = store.store_and_count(&subject, &second, version + 1, &more).await;
+    assert!(matches!(stale, Err(CountError::Store(StoreError::Conflict))), "a stale ledger");
+    assert_eq!(sent(&read(hers).await), 1, "counts nothing");
+
+    let back = steps([step(hers, -1, 1)]);
+    store.store_and_count(&subject, &second, version, &back).await.expect("it is given back");
+    assert_eq!(sent(&read(hers).await), 0);
+    let nothing = store.store_and_count(&subject, &second, version + 1, &Steps::default()).await;
+    assert!(nothing.is_ok(), "without steps it is a store like any other");
+    blocks(store, id(hers)).await;
+}
+
+/// Steps without a ledger, by the block that a rule sets.
+async fn blocks<S: Throttle>(store: &S, id: GaugeId) {
+    let field = Field::Block(Rule::PrefixConcentration);
+    let block = |until, at_most| Step {
+        set: vec![(field, until)],
+        at_most: vec![(field, at_most)],
+        ..Step::on(id)
+    };
+    for (until, at_most) in [(2000, 1000), (3000, 1500)] {
+        store.count(&steps([block(until, at_most)])).await.expect("a passed bound is no error");
+        let gauges = store.load_gauges(&[id]).await.expect("loads");
+        let until = gauges.of(id).map(|gauge| gauge.get(field));
+        assert_eq!(until, Some(2000), "a block that is there is not replaced");
+    }
 }
 
 /// The promises of [`ChangeUsers`], beside a store of ledgers and one of users that it changes.

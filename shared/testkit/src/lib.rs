@@ -13,4 +13,6 @@ pub use ports::{
     FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, Fault,
 };
 pub use tokens::FakeTokens;
-pub use world::{ADMIN_KEY, DEMO_SECRET, PASSWORD, PIN, USER_ID, World, ada, demo_app};
+pub use world::{
+    ADMIN_KEY, COOL_DOWNS, DEMO_SECRET, PASSWORD, PIN, USER_ID, World, ada, demo_app, unguarded,
+};

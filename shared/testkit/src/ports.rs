@@ -4,10 +4,14 @@ use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     change_pin::Change,
+    guard::{
+        Gauges, Steps,
+        gauge::{Gauge, GaugeId},
+    },
     ports::{
-        Cause, ChangeUsers, Clock, DeleteApps, DeleteUsers, Entropy, LoadApps, LoadKeyring,
-        LoadLedgers, LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers, StoreUserError,
-        StoreUsers,
+        Cause, ChangeUsers, Clock, CountError, DeleteApps, DeleteUsers, Entropy, LoadApps,
+        LoadKeyring, LoadLedgers, LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers,
+        StoreUserError, StoreUsers, Throttle,
     },
     user::{User, UserId, Username},
 };
@@ -36,12 +40,14 @@ pub enum Fault {
     Unavailable,
 }
 
-/// Ledgers in memory. Counts its calls, and fails when told to.
+/// Ledgers and gauges in memory. Counts its calls, and fails when told to.
 #[derive(Clone, Debug, Default)]
 pub struct FakeLedgers {
     items: Arc<Mutex<HashMap<SubjectKey, (Ledger, u64)>>>,
+    gauges: Arc<Mutex<HashMap<GaugeId, Gauge>>>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     loads: Arc<AtomicU64>,
+    gauge_loads: Arc<AtomicU64>,
     stores: Arc<AtomicU64>,
 }
 
@@ -54,6 +60,17 @@ impl FakeLedgers {
     /// How often it was read and written since the last time it was asked.
     pub fn take_calls(&self) -> (u64, u64) {
         (self.loads.swap(0, Ordering::SeqCst), self.stores.swap(0, Ordering::SeqCst))
+    }
+
+    /// How often gauges were read since the last time it was asked.
+    pub fn take_gauge_loads(&self) -> u64 {
+        self.gauge_loads.swap(0, Ordering::SeqCst)
+    }
+
+    /// Forgets what a table would have dropped by now.
+    pub fn forget(&self, now: Timestamp) {
+        lock(&self.gauges).retain(|id, _| id.ends_at() > now);
+        lock(&self.items).retain(|_, (ledger, _)| ledger.ends_at() > now);
     }
 
     /// Every stored ledger, as JSON.
@@ -95,6 +112,53 @@ impl FakeLedgers {
         }
         items.insert(*key, (ledger.clone(), seen + 1));
         Ok(seen + 1)
+    }
+}
+
+impl Throttle for FakeLedgers {
+    async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
+        give_way().await;
+        self.gauge_loads.fetch_add(1, Ordering::SeqCst);
+        let gauges = lock(&self.gauges);
+        Ok(ids.iter().filter_map(|id| Some((*id, gauges.get(id)?.clone()))).collect())
+    }
+
+    async fn store_and_count(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        steps: &Steps,
+    ) -> Result<u64, CountError> {
+        give_way().await;
+        let mut gauges = lock(&self.gauges);
+        let now = |id: &GaugeId| gauges.get(id).cloned().unwrap_or_default();
+        let full: Gauges = steps
+            .iter()
+            .map(|step| (step, now(&step.id)))
+            .filter(|(step, gauge)| !gauge.allows(step))
+            .map(|(step, gauge)| (step.id, gauge))
+            .collect();
+        if full != Gauges::default() {
+            self.stores.fetch_add(1, Ordering::SeqCst);
+            return Err(CountError::Full(full));
+        }
+        let version = self.put(key, ledger, seen)?;
+        steps.iter().for_each(|step| gauges.entry(step.id).or_default().take(step));
+        Ok(version)
+    }
+
+    async fn count(&self, steps: &Steps) -> Result<(), StoreError> {
+        give_way().await;
+        self.stores.fetch_add(1, Ordering::SeqCst);
+        let mut gauges = lock(&self.gauges);
+        for step in steps.iter() {
+            let gauge = gauges.entry(step.id).or_default();
+            if gauge.allows(step) {
+                gauge.take(step);
+            }
+        }
+        Ok(())
     }
 }
 

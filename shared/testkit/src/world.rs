@@ -5,8 +5,10 @@ use crate::{
     FakeUsers, schedule::block_on,
 };
 use passcode_domain::{
-    Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, PresentedCode,
+    Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber,
+    PresentedCode,
     app::{Browser, Issuer, SecretHash, StepUp},
+    guard::{Guard, Rule},
     open::{self, Open},
     ports::{StoreApps as _, StoreUsers as _},
     proof::GrantMode,
@@ -17,6 +19,7 @@ use passcode_domain::{
 };
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -35,6 +38,9 @@ pub const PIN: &str = "1793";
 
 /// Ada's password.
 pub const PASSWORD: &str = "correct horse battery staple";
+
+/// The seconds between the messages of a challenge: five of them, and no more.
+pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
 
 /// The demo app, as the local stack has it.
 #[must_use]
@@ -58,6 +64,16 @@ pub fn demo_app() -> App {
         ]),
         ..App::new(id, "Demo")
     }
+}
+
+/// A guard that looks at nothing.
+#[must_use]
+pub fn unguarded() -> Guard {
+    let mut settings = serde_json::to_value(Guard::default()).unwrap_or_default();
+    for rule in Rule::ALL {
+        settings[rule.as_str()]["mode"] = "off".into();
+    }
+    serde_json::from_value(settings).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 /// Ada, with every address and secret. Hashing takes a moment, so it is done once.
@@ -186,6 +202,15 @@ impl World {
         let couriers = Couriers { sms: &self.sms, email: &self.email };
         let target = Target::Existing(id, Some(&self.app));
         send::send(self.ports(), self.keys(), &self.apps, couriers, target, wish).await
+    }
+
+    /// Sends the first code of a new challenge to an address, for whoever has this IP address.
+    pub async fn send_to(&self, to: Address, ip: Option<IpAddr>) -> Result<Delivery, Failure> {
+        let wish = Wish { ip, ..Self::wish(to.channel()) };
+        let opening = self.opening(Addresses::new(to, None), Duration::from_mins(15));
+        let couriers = Couriers { sms: &self.sms, email: &self.email };
+        let target = Target::Ordered(&opening, &self.app);
+        send::send(self.ports(), self.keys(), &self.apps, couriers, target, &wish).await
     }
 
     /// Opens a challenge, sends its first code by SMS, and returns both.

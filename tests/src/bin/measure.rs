@@ -9,7 +9,8 @@ use axum::{
     routing::any,
 };
 use otpless_auth_create as create;
-use passcode_testkit::{World, schedule::block_on};
+use passcode_domain::App;
+use passcode_testkit::{World, demo_app, schedule::block_on, unguarded};
 use passcode_tests::{
     event::{Event, root},
     stack::Client,
@@ -218,7 +219,8 @@ fn create_call() -> Duration {
 
 /// The mean time of a verify that looks at the code, with every port faked.
 fn verify_call() -> Duration {
-    let world = World::default();
+    // One subject is sent many codes.
+    let world = World::of(App { guard: unguarded(), ..demo_app() });
     let deps = verify::Deps {
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),

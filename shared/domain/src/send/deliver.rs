@@ -1,17 +1,22 @@
 //! The way of a send through the world: claim, courier, mark.
 
-use super::{Claim, Refusal, Report, Target, Wish, claim, decide, mark};
+use super::{
+    Claim, Refusal, Report, Target, Wish, given_back,
+    guarded::{Decided, NotClaimed, Scene},
+    mark,
+};
 use crate::{
-    Address, App, AppId, ChallengeId, Channel, Keyring, Ledger, PhoneNumber, Timestamp,
+    Address, App, AppId, ChallengeId, Channel, Keyring, Ledger, PhoneNumber,
     challenge::Silence,
+    guard::{Finding, Gauges, Steps},
     message::{self, Sms, Text},
     ports::{
-        Cause, Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadLedgers, SmsCourier,
-        StoreError, StoreLedgers,
+        Cause, Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadLedgers, Loaded,
+        SmsCourier, StoreLedgers, Throttle,
     },
-    transact::{Failure, Ports, Settled, transact},
+    transact::{Decision, Failure, Ports, Settled, transact_counted},
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// The couriers, by channel.
 pub struct Couriers<'a, S, M> {
@@ -57,13 +62,16 @@ pub struct Delivery {
     pub sent: Sent,
     /// The app of the challenge, where the challenge was found.
     pub app: Option<AppId>,
+    /// What rules across subjects have said against it, enforced or not.
+    pub findings: Vec<Finding>,
     /// Why the outcome could not be marked, if it could not. The message's fate is unchanged.
     pub unmarked: Option<Cause>,
 }
 
-/// Claims, makes and marks a send: one read, one write, one message, one write. A channel whose
-/// courier refuses costs one more write: the next channel is a claim of its own, with a code of its
-/// own, so the ledger always knows which address a code has gone to.
+/// Claims, makes and marks a send: one read of the ledger and one of the gauges, one write of both,
+/// one message, one more write of the ledger. A channel whose courier refuses costs one more write:
+/// the next channel is a claim of its own, with a code of its own, so the ledger always knows which
+/// address a code has gone to.
 pub async fn send<L, C, E, A, S, M>(
     ports: Ports<'_, L, C, E>,
     keyring: &Keyring,
@@ -73,67 +81,52 @@ pub async fn send<L, C, E, A, S, M>(
     wish: &Wish,
 ) -> Result<Delivery, Failure>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     C: Clock,
     E: Entropy,
     A: LoadApps,
     S: SmsCourier,
     M: EmailCourier,
 {
-    let (subject, known_app) = match target {
-        Target::Existing(id, app) => (id.subject, app),
-        Target::New(open, app) | Target::Ordered(open, app) => (open.id.subject, Some(app)),
-        Target::Again(id, app) => (id.subject, Some(app)),
-        Target::Named(subject, app) => (subject, Some(app)),
+    let subject = target.subject();
+    let (loaded, mut scene) = Scene::look(ports, keyring, apps, target, wish).await?;
+    let app_id = scene.app_id(target, &loaded);
+    let mut gauges = scene.take_gauges();
+    let ids = |now| scene.gauges(now);
+    let decide = |ledger: Option<&Ledger>, gauges: &Gauges, now| {
+        scene.decide(ledger, gauges, keyring, target, wish, now)
     };
-    let decide = |ledger, now| decide(ledger, keyring, target, wish, now);
-    let mut settled = transact(ports, &subject, decide).await?;
-    let app_id = settled.ledger.as_ref().map(|ledger| ledger.app.clone());
-    let delivery = |sent, unmarked| Delivery { sent, app: app_id.clone(), unmarked };
-    let mut app = None;
+    let mut settled = transact_counted(ports, &subject, loaded, &mut gauges, ids, decide).await?;
+    let mut findings = Vec::new();
     let mut channels = &wish.channels[..];
     loop {
-        let claim = match &settled.outcome {
-            Ok(claim) => claim.clone(),
-            Err(refusal) => return Ok(delivery(Sent::Refused(*refusal), None)),
+        let Settled { outcome: Decided { claim, findings: found }, ledger, version } = settled;
+        findings.extend(found);
+        let loaded = Loaded { ledger, version };
+        let delivery =
+            |sent, findings, unmarked| Delivery { sent, app: app_id.clone(), findings, unmarked };
+        let (claim, app) = match (claim, &scene.app) {
+            (Ok(claim), Some(app)) => (claim, app),
+            (Ok(_) | Err(NotClaimed::AppBlocked), _) => {
+                return Ok(delivery(Sent::AppBlocked, findings, None));
+            }
+            (Err(NotClaimed::Refused(refusal)), _) => {
+                return Ok(delivery(Sent::Refused(refusal), findings, None));
+            }
         };
-        // Loaded for the first claim, and kept for the next channel's.
-        if app.is_none() {
-            app = match sender(known_app, app_id.as_ref(), apps).await {
-                Ok(app) => app,
-                Err(error) => {
-                    let _ = conclude(ports, &claim, Report::Refused, settled).await;
-                    return Err(error.into());
-                }
-            };
-        }
-        let (sent, report) = match &app {
-            Some(app) => make(&couriers, app, &claim, wish).await,
-            None => (Sent::AppBlocked, Report::Refused),
-        };
+        let (sent, report) = make(&couriers, app, &claim, wish).await;
         channels = channels.get(1..).unwrap_or_default();
         if let (Sent::Undeliverable(_), false) = (&sent, channels.is_empty()) {
             let next = Wish { channels: channels.to_vec(), ..wish.clone() };
-            settled = reclaim(ports, keyring, &claim, &next, settled).await?;
+            let decide = |ledger: Option<&Ledger>, gauges: &Gauges, now| {
+                scene.reclaim(ledger, gauges, keyring, &claim, &next, now)
+            };
+            settled = transact_counted(ports, &subject, loaded, &mut gauges, ids, decide).await?;
         } else {
-            let unmarked = conclude(ports, &claim, report, settled).await.err();
-            return Ok(delivery(sent, unmarked));
+            let marked = conclude(ports, &claim, report, loaded).await;
+            return Ok(delivery(sent, findings, marked.err()));
         }
     }
-}
-
-/// The app whose message it is, unless it is blocked or gone.
-async fn sender<A: LoadApps>(
-    known: Option<&Arc<App>>,
-    id: Option<&AppId>,
-    apps: &A,
-) -> Result<Option<Arc<App>>, StoreError> {
-    let app = match (known, id) {
-        (Some(app), _) => Some(app.clone()),
-        (None, Some(id)) => apps.load_app(id).await?,
-        (None, None) => None,
-    };
-    Ok(app.filter(|app| !app.blocked))
 }
 
 /// Hands the message to the courier of its channel.
@@ -171,72 +164,28 @@ async fn make<S: SmsCourier, M: EmailCourier>(
     }
 }
 
-/// Releases a claim that was refused, and claims the next channel, in one step.
-async fn reclaim<L, C, E, T>(
-    ports: Ports<'_, L, C, E>,
-    keyring: &Keyring,
-    refused: &Claim,
-    next: &Wish,
-    settled: Settled<T>,
-) -> Result<Settled<Result<Claim, Refusal>>, Failure>
-where
-    L: LoadLedgers + StoreLedgers,
-    C: Clock,
-    E: Entropy,
-    T: Send,
-{
-    let decide = |ledger: Option<Ledger>, now| match ledger {
-        None => (None, Err(Refusal::NotFound)),
-        Some(ledger) => {
-            let ledger = mark(ledger, refused.id, refused.generation, Report::Refused);
-            let (ledger, claim) = claim(ledger, keyring, refused.id, next, now);
-            (Some(ledger), claim)
-        }
-    };
-    follow_up(ports, &refused.id, settled, decide).await
-}
-
-/// Stores a send's mark.
-async fn conclude<L, C, E, T>(
+/// Stores a send's mark; a refused one is given back to the gauges in the same write.
+async fn conclude<L, C, E>(
     ports: Ports<'_, L, C, E>,
     claim: &Claim,
     report: Report,
-    settled: Settled<T>,
+    loaded: Loaded,
 ) -> Result<(), Cause>
 where
-    L: LoadLedgers + StoreLedgers,
+    L: LoadLedgers + StoreLedgers + Throttle,
     C: Clock,
     E: Entropy,
-    T: Send,
 {
-    let decide = |ledger: Option<Ledger>, _| {
-        (ledger.map(|ledger| mark(ledger, claim.id, claim.generation, report)), ())
+    let decide = |ledger: Option<&Ledger>, _: &Gauges, _| {
+        let steps = match (ledger, report) {
+            (Some(ledger), Report::Refused) => given_back(ledger, claim.id, claim.generation),
+            _ => Steps::default(),
+        };
+        let marked = ledger.map(|l| mark(l.clone(), claim.id, claim.generation, report));
+        Decision { ledger: marked, steps, outcome: () }
     };
-    follow_up(ports, &claim.id, settled, decide).await.map(drop).map_err(Into::into)
-}
-
-/// Decides on the ledger that the step before left, without another read unless somebody came
-/// between.
-async fn follow_up<L, C, E, T, U>(
-    ports: Ports<'_, L, C, E>,
-    id: &ChallengeId,
-    settled: Settled<T>,
-    mut decide: impl FnMut(Option<Ledger>, Timestamp) -> (Option<Ledger>, U) + Send,
-) -> Result<Settled<U>, Failure>
-where
-    L: LoadLedgers + StoreLedgers,
-    C: Clock,
-    E: Entropy,
-    T: Send,
-    U: Send + Sync,
-{
-    let (ledger, outcome) = decide(settled.ledger, ports.clock.now());
-    let Some(ledger) = ledger else {
-        return Ok(Settled { outcome, ledger: None, version: settled.version });
-    };
-    match ports.ledgers.store(&id.subject, &ledger, settled.version).await {
-        Ok(version) => Ok(Settled { outcome, ledger: Some(ledger), version }),
-        Err(StoreError::Conflict) => transact(ports, &id.subject, decide).await,
-        Err(StoreError::Unavailable(cause)) => Err(Failure::Unavailable(cause)),
-    }
+    let (subject, mut gauges) = (claim.id.subject, Gauges::default());
+    let none = |_| Vec::new();
+    let settled = transact_counted(ports, &subject, loaded, &mut gauges, none, decide).await;
+    settled.map(drop).map_err(Into::into)
 }

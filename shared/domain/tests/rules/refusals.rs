@@ -99,13 +99,13 @@ fn a_resend_waits_for_its_cool_down_and_has_a_count() {
     let world = World::default();
     let (id, _) = world.open_and_send();
     assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
-    for _ in 1..5 {
-        world.clock.advance(29 * SECOND);
+    for cool_down in [30, 60, 120, 240] {
+        world.clock.advance((cool_down - 1) * SECOND);
         assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
         world.clock.advance(SECOND);
         assert!(matches!(send(&world, id), Sent::Sent(..)));
     }
-    world.clock.advance(60 * SECOND);
+    world.clock.advance(240 * SECOND);
     assert_eq!(refusal(&world, id), Some(Refusal::SendsExhausted));
     assert_eq!(world.sms.taken().len(), 5);
 }

@@ -5,6 +5,7 @@ use crate::{Answer, BodyError, Idempotent, Media, Record, Refused, Request, body
 use http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
+    guard::Rule,
     policy::MAX_CHALLENGE_SECONDS,
     ports::{Cause, LoadApps, StoreError},
     send::{self, Delivery, Sent, Wish},
@@ -121,6 +122,10 @@ pub enum Refusal {
     Credentials,
     /// 7019, a 401: the app is blocked.
     Blocked,
+    /// 7025, a 401: text messages do not go to this country.
+    Country,
+    /// 7035, a 401: they do not go to numbers of this type.
+    NumberType,
     /// 7020, a 429: too much, for no reason of the rows below; come back after the wait.
     General(Option<Duration>),
     /// 7022, a 429: too much for this identity; come back after the wait, if there is one.
@@ -159,6 +164,25 @@ impl Refusal {
             | Refused::CoolingDown(until)
             | Refused::TooMany(until) => Self::Identity(Some(now.until(until))),
             Refused::NoAddress(channel) => Self::wrong_channel(channel),
+            Refused::Throttled(full) => Self::of_rule(full.rule, Some(now.until(full.until))),
+            Refused::Blocked(rule) => Self::of_rule(rule, None),
+        }
+    }
+
+    /// The row for a rule of the guard.
+    const fn of_rule(rule: Rule, wait: Option<Duration>) -> Self {
+        match rule {
+            Rule::AllowedCountries => Self::Country,
+            Rule::NumberType => Self::NumberType,
+            Rule::SendsPerAddress => Self::Identity(wait),
+            Rule::SendsPerIp
+            | Rule::CountriesPerIp
+            | Rule::UnverifiedPerIpHour
+            | Rule::UnverifiedPerIpDay => Self::Ip(wait),
+            Rule::SendsPerApp | Rule::SendsPerCountry | Rule::SpendCap => Self::App(wait),
+            Rule::UnverifiedPerCountryHour
+            | Rule::UnverifiedPerCountryDay
+            | Rule::PrefixConcentration => Self::General(wait),
         }
     }
 
@@ -212,6 +236,8 @@ impl Refusal {
             }
             Self::Credentials => (DENIED, "7002", "Authorization error: Invalid credentials"),
             Self::Blocked => (DENIED, "7019", "Authorization error: This app is blocked"),
+            Self::Country => (DENIED, "7025", "SMS to this country is not enabled"),
+            Self::NumberType => (DENIED, "7035", "SMS to this kind of number is not supported"),
             Self::General(_) => (TOO_MANY, "7020", "Too many requests"),
             Self::Identity(_) => (TOO_MANY, "7022", "Too many requests for this identity"),
             Self::Ip(_) => (TOO_MANY, "7023", "Too many requests from this IP"),
@@ -235,7 +261,9 @@ impl Refusal {
     pub fn answer(&self, record: Record) -> Answer {
         let (status, code, description) = self.row();
         let message = match self {
-            Self::CredentialsEmpty | Self::Credentials => "Access blocked",
+            Self::CredentialsEmpty | Self::Credentials | Self::Country | Self::NumberType => {
+                "Access blocked"
+            }
             Self::Blocked => "Merchant Blocked",
             Self::General(_) | Self::Identity(_) | Self::Ip(_) | Self::App(_) => {
                 "Too Many Requests"
@@ -431,6 +459,7 @@ pub fn deliver(
         Some(app) => record.app(app),
         None => record,
     };
+    let record = record.findings(&delivery.findings);
     let record = match &delivery.unmarked {
         Some(cause) => record.cause(cause),
         None => record,
@@ -449,7 +478,9 @@ pub fn deliver(
             let record = record.challenge(id).channel(channel);
             sent(id, Record { outcome: "concealed", ..record })
         }
-        Sent::Refused(refused) => Refusal::of_send(refused, now).answer(record),
+        Sent::Refused(refused) => {
+            Refusal::of_send(refused, now).answer(record).rate_limit(&refused, now)
+        }
         Sent::AppBlocked => Refusal::Blocked.answer(record),
         Sent::Undeliverable(cause) => unavailable(RETRY, record.cause(&cause)),
         Sent::Unknown(channel, cool_down, cause) => {

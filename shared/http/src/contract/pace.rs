@@ -131,7 +131,11 @@ impl Refusal {
             Refused::Exhausted(Some(until))
             | Refused::CoolingDown(until)
             | Refused::TooMany(until) => Self::TooMany(now.until(until)),
-            Refused::Exhausted(None) | Refused::SendsExhausted => Self::TooMany(life),
+            Refused::Throttled(full) => Self::TooMany(now.until(full.until)),
+            // Rules block text messages, and none is sent here.
+            Refused::Exhausted(None) | Refused::SendsExhausted | Refused::Blocked(_) => {
+                Self::TooMany(life)
+            }
             // Of a challenge that is opened in the same step, none of these is true.
             Refused::NotFound
             | Refused::Expired

@@ -18,7 +18,7 @@ use passcode_domain::{
     user::{User, Username},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, net::IpAddr, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// What an administrator's access token must allow.
@@ -73,6 +73,8 @@ pub enum Refusal {
     Scope,
     /// 403: the app is blocked.
     Blocked,
+    /// 403: a rule of the guard speaks against the message that this field asks for.
+    Guarded(&'static str),
     /// 400: the body cannot be read, or a field of it is missing or malformed.
     Request(Cow<'static, str>),
     /// 400: the code is wrong, expired, used or exhausted, or there is none; which, is not told.
@@ -105,6 +107,8 @@ impl Refusal {
             Refused::CoolingDown(until)
             | Refused::TooMany(until)
             | Refused::Exhausted(Some(until)) => Self::TooMany(field, now.until(until)),
+            Refused::Throttled(full) => Self::TooMany(field, now.until(full.until)),
+            Refused::Blocked(_) => Self::Guarded(field),
             // By then the challenge has ended, and the next one begins to count anew.
             Refused::SendsExhausted => Self::TooMany(field, LIFE),
             Refused::NotFound
@@ -121,7 +125,7 @@ impl Refusal {
         match self {
             Self::Request(_) | Self::Otp | Self::NothingOpen(_) => StatusCode::BAD_REQUEST,
             Self::Caller => StatusCode::UNAUTHORIZED,
-            Self::Scope | Self::Blocked => StatusCode::FORBIDDEN,
+            Self::Scope | Self::Blocked | Self::Guarded(_) => StatusCode::FORBIDDEN,
             Self::InFlight(_) => StatusCode::CONFLICT,
             Self::OtherBody => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
@@ -136,6 +140,7 @@ impl Refusal {
             Self::Caller
             | Self::Scope
             | Self::Blocked
+            | Self::Guarded(_)
             | Self::Request(_)
             | Self::Otp
             | Self::NothingOpen(_)
@@ -148,6 +153,7 @@ impl Refusal {
             Self::Caller => "an administrator's key or access token is required".into(),
             Self::Scope => format!("the access token lacks the scope {SCOPE}").into(),
             Self::Blocked => "this app is blocked".into(),
+            Self::Guarded(field) => format!("no message goes where `{field}` leads").into(),
             Self::Request(what) => what.clone(),
             Self::Otp => "the OTP is not valid, or not valid any more".into(),
             Self::NothingOpen(field) => {
@@ -174,6 +180,7 @@ impl Refusal {
             Self::Caller => Some("Bearer"),
             Self::Scope => Some(r#"Bearer error="insufficient_scope", scope="otp:admin""#),
             Self::Blocked
+            | Self::Guarded(_)
             | Self::Request(_)
             | Self::Otp
             | Self::NothingOpen(_)
@@ -366,11 +373,12 @@ pub fn recipients(email: Option<&str>, phone: Option<&str>) -> Result<Vec<Recipi
     Ok(named.into_iter().filter_map(recipient).collect())
 }
 
-/// A wish for one message to an address, everything else by the app's policy.
+/// A wish for one message to an address, everything else by the app's policy; from whoever has
+/// this IP address.
 #[must_use]
-pub fn wish(address: &Address) -> Wish {
+pub fn wish(address: &Address, ip: Option<IpAddr>) -> Wish {
     let channels = vec![address.channel()];
-    Wish { channels, ..Wish::default() }
+    Wish { channels, ip, ..Wish::default() }
 }
 
 /// What is to be told of one message.
@@ -378,6 +386,8 @@ pub fn wish(address: &Address) -> Wish {
 pub struct Told {
     field: &'static str,
     result: Result<ChallengeId, Refusal>,
+    /// Why the rules refuse it, and when they did.
+    refused: Option<(send::Refusal, Timestamp)>,
     record: Record,
 }
 
@@ -385,7 +395,7 @@ impl Told {
     /// No OTP waits where a field leads.
     #[must_use]
     pub const fn nothing_open(field: &'static str, record: Record) -> Self {
-        Self { field, result: Err(Refusal::NothingOpen(field)), record }
+        Self { field, result: Err(Refusal::NothingOpen(field)), refused: None, record }
     }
 
     /// Whether no OTP waits there.
@@ -406,7 +416,7 @@ impl Told {
             Ok(delivery) => Self::of_delivery(field, delivery, record, now),
             Err(failure) => {
                 let result = Err(Refusal::Undelivered(field, RETRY));
-                Self { field, result, record: record.error(&failure) }
+                Self { field, result, refused: None, record: record.error(&failure) }
             }
         }
     }
@@ -417,12 +427,17 @@ impl Told {
         record: Record,
         now: Timestamp,
     ) -> Self {
+        let record = record.findings(&delivery.findings);
         let record = match &delivery.unmarked {
             Some(cause) => record.cause(cause),
             None => record,
         };
         let gone = |outcome, id, channel: Channel, record: Record| {
             (Ok(id), Record { outcome, ..record.challenge(id).channel(channel) })
+        };
+        let refused = match &delivery.sent {
+            Sent::Refused(refused) => Some((*refused, now)),
+            _ => None,
         };
         let (result, record) = match delivery.sent {
             Sent::Sent(id, channel) => gone("sent", id, channel, record),
@@ -439,7 +454,7 @@ impl Told {
                 (Err(Refusal::Undelivered(field, cool_down)), record)
             }
         };
-        Self { field, result, record }
+        Self { field, result, refused, record }
     }
 }
 
@@ -470,9 +485,16 @@ fn not_all(told: Vec<Told>) -> Answer {
     };
     let texts: Vec<_> = told.iter().map(text).collect();
     let sent: Vec<_> = told.iter().filter_map(|told| told.result.as_ref().ok().copied()).collect();
+    // Of several limits, the one that holds for longest.
+    let refused = told.iter().filter_map(|told| told.refused);
+    let refused = refused.max_by_key(|(refused, _)| refused.until());
     let record = told.into_iter().find(|told| told.result.is_err()).map(|told| told.record);
     let answer = refuse(status, texts.join("; ").into(), wait, record.unwrap_or_default());
-    if sent.is_empty() { answer } else { with_ids(answer, &sent) }
+    let answer = if sent.is_empty() { answer } else { with_ids(answer, &sent) };
+    match refused.filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
+        Some((refused, now)) => answer.rate_limit(&refused, now),
+        None => answer,
+    }
 }
 
 /// Names the challenges whose codes went out.

@@ -23,14 +23,15 @@ fn refusal(refused: send::Refusal, lost: Lost, now: Timestamp) -> Refusal {
         Refused::NotFound | Refused::AlreadyUsed | Refused::NeverSent => lost.missing,
         Refused::Expired => lost.expired,
         Refused::NoAddress(_) => Refusal::BadRequest("the channel does not reach it".into()),
-        // The subject is locked: it has guessed wrong too often.
-        Refused::Exhausted(Some(_)) => Refusal::AuthBlocked,
+        // The subject has guessed wrong too often, or the guard has found something.
+        Refused::Exhausted(Some(_)) | Refused::Blocked(_) => Refusal::AuthBlocked,
         Refused::Exhausted(None) | Refused::SendsExhausted | Refused::AlreadySent => {
             Refusal::RateLimited(None)
         }
         Refused::CoolingDown(until) | Refused::TooMany(until) => {
             Refusal::RateLimited(Some(now.until(until)))
         }
+        Refused::Throttled(full) => Refusal::RateLimited(Some(now.until(full.until))),
     }
 }
 
@@ -48,6 +49,7 @@ pub fn deliver(
         Some(app) => record.app(app),
         None => record,
     };
+    let record = record.findings(&delivery.findings);
     let record = match &delivery.unmarked {
         Some(cause) => record.cause(cause),
         None => record,
@@ -60,7 +62,9 @@ pub fn deliver(
             let record = Record { outcome: "unknown", ..record };
             return sent(record.channel(channel).cause(&cause));
         }
-        Sent::Refused(refused) => return refusal(refused, lost, now).answer(record),
+        Sent::Refused(refused) => {
+            return refusal(refused, lost, now).answer(record).rate_limit(&refused, now);
+        }
         Sent::AppBlocked => return Refusal::AuthBlocked.answer(record),
         Sent::Undeliverable(cause) => {
             return Refusal::Internal(RETRY).answer(record.cause(&cause));

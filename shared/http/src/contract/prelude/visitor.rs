@@ -16,7 +16,8 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "accept, authorization, content-type, dpop, idempotency-key, user-agent, x-verification-token",
 );
 
-const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static("x-verification-token, retry-after");
+const ANSWER_HEADERS: HeaderValue =
+    HeaderValue::from_static("x-verification-token, retry-after, ratelimit, ratelimit-policy");
 
 /// A caller of an app.
 #[derive(Clone, Debug)]

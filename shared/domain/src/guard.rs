@@ -1,0 +1,389 @@
+//! The guard: rules across subjects that keep an app's messages few enough, and out of the hands of
+//! whoever is paid for them. Every rule has a name, a default, a setting of the app's and a mode: it
+//! is enforced, or only recorded, or off.
+//!
+//! A send is judged on what was read: the subject's ledger and the [`gauges`](gauge). What the rules
+//! allow is then written in one step: the ledger, and on every gauge one more message, on the
+//! condition that the gauge has not passed the bound that the rules have found for it. So no limit
+//! is exceeded by one message, however many callers there are, and a refused send changes nothing.
+//!
+//! *Limits* ([`limits`]) say when to come back. *Detectors* ([`detectors`]) look at text messages
+//! whose codes never came back, and block what they find for a while.
+
+mod detectors;
+pub mod gauge;
+mod limits;
+mod number;
+pub mod settings;
+mod trial;
+
+pub use gauge::{Gauges, Step, Steps, Window};
+pub use number::{Country, MalformedCountry, NumberType, origin};
+pub use settings::{Amount, Guard, GuardError, Mode};
+
+use crate::{Address, App, Keyring, SubjectKey, Timestamp, send::Refusal};
+use gauge::{Count, Field, GaugeId, GaugeKey, HISTORY_DAYS, Slot};
+use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, time::Duration};
+use trial::Trial;
+
+/// The rules, in the order in which they are asked; the first that refuses is the one that is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// Text messages go to the countries that the app has named.
+    AllowedCountries,
+    /// They do not go to numbers that cost more than others, or that nobody reads.
+    NumberType,
+    /// Messages to one subject.
+    SendsPerAddress,
+    /// Messages that one IP address asks for.
+    SendsPerIp,
+    /// Text messages to one country.
+    SendsPerCountry,
+    /// Messages of the app.
+    SendsPerApp,
+    /// The cost of the app's text messages.
+    SpendCap,
+    /// Countries that one IP address sends to.
+    CountriesPerIp,
+    /// Unverified messages from one IP address in an hour.
+    UnverifiedPerIpHour,
+    /// Unverified messages from one IP address in a day.
+    UnverifiedPerIpDay,
+    /// Unverified messages to one country in an hour.
+    UnverifiedPerCountryHour,
+    /// Unverified messages to one country in a day.
+    UnverifiedPerCountryDay,
+    /// Unverified messages to numbers that differ in their last four digits.
+    PrefixConcentration,
+}
+
+impl Rule {
+    /// All of them, in order.
+    pub const ALL: [Self; 13] = [
+        Self::AllowedCountries,
+        Self::NumberType,
+        Self::SendsPerAddress,
+        Self::SendsPerIp,
+        Self::SendsPerCountry,
+        Self::SendsPerApp,
+        Self::SpendCap,
+        Self::CountriesPerIp,
+        Self::UnverifiedPerIpHour,
+        Self::UnverifiedPerIpDay,
+        Self::UnverifiedPerCountryHour,
+        Self::UnverifiedPerCountryDay,
+        Self::PrefixConcentration,
+    ];
+
+    /// Its name: in settings, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowedCountries => "allowed_countries",
+            Self::NumberType => "number_type",
+            Self::SendsPerAddress => "sends_per_address",
+            Self::SendsPerIp => "sends_per_ip",
+            Self::SendsPerCountry => "sends_per_country",
+            Self::SendsPerApp => "sends_per_app",
+            Self::SpendCap => "spend_cap",
+            Self::CountriesPerIp => "countries_per_ip",
+            Self::UnverifiedPerIpHour => "unverified_per_ip_hour",
+            Self::UnverifiedPerIpDay => "unverified_per_ip_day",
+            Self::UnverifiedPerCountryHour => "unverified_per_country_hour",
+            Self::UnverifiedPerCountryDay => "unverified_per_country_day",
+            Self::PrefixConcentration => "prefix_concentration",
+        }
+    }
+}
+
+/// A limit that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// Which.
+    pub rule: Rule,
+    /// What it allows: messages, or millionths of the app's currency.
+    pub quota: u64,
+    /// In which time.
+    pub window: Duration,
+    /// When there is room again, if nothing else is sent.
+    pub until: Timestamp,
+}
+
+/// What one rule has decided against a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether the send is refused for it.
+    pub is_enforced: bool,
+    /// What the caller is told, or would be.
+    pub refusal: Refusal,
+}
+
+/// What the rules have decided on a send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What speaks against it, in the order of the rules.
+    pub findings: Vec<Finding>,
+    /// What is counted if it goes out, and on which conditions.
+    pub steps: Steps,
+    /// What is written if it does not.
+    pub blocks: Steps,
+    /// Where it is counted.
+    pub counted: Counted,
+}
+
+impl Verdict {
+    /// Why nothing is sent.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.findings.iter().find(|finding| finding.is_enforced).map(|finding| finding.refusal)
+    }
+}
+
+/// The gauges that a message was counted in, kept with it: a refused message is given back to
+/// them, and a verified challenge is told to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counted {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<GaugeKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<GaugeKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<GaugeKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<GaugeKey>,
+    /// Of a text message.
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    to: Option<Country>,
+    #[serde(skip_serializing_if = "is_zero")]
+    price: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Counted {
+    /// Whether it is counted nowhere.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// One message more, or one less.
+    fn by(&self, one: i64, at: Timestamp) -> Steps {
+        let slot = Slot::of(at);
+        let counter = |count, by| (Field::counter(count, slot), by);
+        let to_ip = self.to.map_or(Count::Mailed, Count::SentTo);
+        let price = i64::try_from(self.price).unwrap_or(i64::MAX) * one;
+        let mut steps = Steps::default();
+        let mut add = |key: Option<GaugeKey>, add: Vec<(Field, i64)>| {
+            if let Some(key) = key {
+                steps.push(Step { add, ..Step::on(GaugeId { key, day: slot.day() }) });
+            }
+        };
+        add(self.ip, vec![counter(Count::Sent, one), counter(to_ip, one)]);
+        add(self.app, vec![counter(Count::Sent, one), counter(Count::Spent, price)]);
+        add(self.country, vec![counter(Count::Sent, one)]);
+        add(self.prefix, vec![counter(Count::Sent, one)]);
+        steps
+    }
+
+    /// Gives a message back that has certainly not gone out.
+    #[must_use]
+    pub fn given_back(&self, at: Timestamp) -> Steps {
+        self.by(-1, at)
+    }
+
+    /// Tells that the message's challenge was verified. It counts for the half hour in which the
+    /// message was sent. Nobody is paid for e-mails, so they are not told.
+    #[must_use]
+    pub fn verified(&self, at: Timestamp) -> Steps {
+        let mut steps = Steps::default();
+        let Some(to) = self.to else { return steps };
+        let slot = Slot::of(at);
+        for key in [self.ip, self.country, self.prefix].into_iter().flatten() {
+            let add = vec![(Field::counter(Count::Verified, slot), 1)];
+            steps.push(Step { add, ..Step::on(GaugeId { key, day: slot.day() }) });
+        }
+        if let Some(key) = self.ip {
+            let add = vec![(Field::Proven(to), 1)];
+            steps.push(Step { add, ..Step::on(GaugeId { key, day: slot.day() }) });
+        }
+        steps
+    }
+}
+
+/// A text message's part of a [`Sending`].
+#[derive(Clone, Debug)]
+struct Text {
+    to: Country,
+    kind: NumberType,
+    price: u64,
+    prefix: Option<GaugeKey>,
+    /// The country's gauge, shard by shard; empty where nothing asks for it.
+    country: Vec<GaugeKey>,
+    /// Which of them this subject counts in.
+    own: usize,
+}
+
+/// A message that is to be judged: what the rules need to know of it.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    text: Option<Text>,
+    ip: Option<GaugeKey>,
+    app: Option<GaugeKey>,
+    app_shard: u64,
+}
+
+impl Sending {
+    /// A message of an app to an address of a subject, asked for by whoever has this IP address,
+    /// where that is known.
+    #[must_use]
+    pub fn new(
+        app: &App,
+        keyring: &Keyring,
+        subject: SubjectKey,
+        to: &Address,
+        ip: Option<IpAddr>,
+    ) -> Self {
+        let guard = &app.guard;
+        let key = |kind: &str, value: &str| {
+            GaugeKey(keyring.index_mac(&["gauge", app.id.as_str(), kind, value]))
+        };
+        let shard = |shards| u64::from(subject.0[0]) % shards;
+        let app_shard = shard(guard.app_shards());
+        let text = match to {
+            Address::Phone(phone) => {
+                let (country, kind) = origin(phone);
+                let shards = guard.country_shards();
+                let gauge = |n| key("country", &format!("{country}/{n}"));
+                Some(Text {
+                    to: country,
+                    kind,
+                    price: guard.spend_cap.price(country),
+                    prefix: guard.asks_for_prefix().then(|| key("prefix", prefix(phone.as_str()))),
+                    country: (0..shards).filter(|_| guard.asks_for_country()).map(gauge).collect(),
+                    own: usize::try_from(shard(shards)).unwrap_or_default(),
+                })
+            }
+            Address::Email(_) | Address::User(_) => None,
+        };
+        Self {
+            text,
+            ip: ip.filter(|_| guard.asks_for_ip()).map(|ip| key("ip", &network(ip))),
+            app: guard.asks_for_app().then(|| key("app", &app_shard.to_string())),
+            app_shard,
+        }
+    }
+
+    /// The gauges that its judgement needs.
+    #[must_use]
+    pub fn gauges(&self, now: Timestamp) -> Vec<GaugeId> {
+        let today = Slot::of(now).day();
+        let on = |key, days: std::ops::Range<u64>| {
+            days.map(move |back| GaugeId { key, day: today.saturating_sub(back) })
+        };
+        let text = self.text.iter();
+        let shards = text.clone().flat_map(|text| text.country.iter().copied());
+        let own = text.clone().filter_map(|text| text.country.get(text.own).copied());
+        let prefix = text.filter_map(|text| text.prefix);
+        let recent = shards.chain(self.ip).chain(self.app).chain(prefix);
+        let recent = recent.flat_map(|key| on(key, 0..2));
+        recent.chain(own.flat_map(|key| on(key, 2..HISTORY_DAYS))).collect()
+    }
+
+    /// Judges it: by what was sent to its subject, oldest first, and by the gauges.
+    #[must_use]
+    pub fn judge(
+        &self,
+        guard: &Guard,
+        sent: &[Timestamp],
+        gauges: &Gauges,
+        now: Timestamp,
+    ) -> Verdict {
+        let mut trial = Trial::new(self, guard, gauges, now);
+        trial.check_number();
+        trial.check_limits(sent);
+        trial.check_unverified();
+        trial.end()
+    }
+
+    fn counted(&self, guard: &Guard) -> Counted {
+        let has_cap = guard.spend_cap.mode != Mode::Off && guard.spend_cap.per_day.is_some();
+        Counted {
+            ip: self.ip,
+            app: self.app,
+            country: self.text.as_ref().and_then(|text| text.country.get(text.own).copied()),
+            prefix: self.text.as_ref().and_then(|text| text.prefix),
+            to: self.text.as_ref().map(|text| text.to),
+            price: self.text.as_ref().filter(|_| has_cap).map_or(0, |text| text.price),
+        }
+    }
+}
+
+impl Guard {
+    fn asks_for_ip(&self) -> bool {
+        let unverified = [self.unverified_per_ip_hour.mode, self.unverified_per_ip_day.mode];
+        let modes = [self.sends_per_ip.mode, self.countries_per_ip.mode];
+        unverified.into_iter().chain(modes).any(|mode| mode != Mode::Off)
+    }
+
+    fn asks_for_app(&self) -> bool {
+        let has_cap = self.spend_cap.mode != Mode::Off && self.spend_cap.per_day.is_some();
+        has_cap || self.sends_per_app.mode != Mode::Off
+    }
+
+    fn asks_for_country(&self) -> bool {
+        let hour = self.unverified_per_country_hour.mode;
+        let day = self.unverified_per_country_day.mode;
+        [self.sends_per_country.mode, hour, day].into_iter().any(|mode| mode != Mode::Off)
+    }
+
+    fn asks_for_prefix(&self) -> bool {
+        self.prefix_concentration.mode != Mode::Off
+    }
+}
+
+/// A number without its last four digits: ten thousand neighbours.
+fn prefix(number: &str) -> &str {
+    number.get(..number.len().saturating_sub(4)).unwrap_or_default()
+}
+
+/// Whom an IP address stands for. Of IPv6, providers give everybody a /64 at least; an IPv4 address
+/// in IPv6's clothes is the IPv4 address.
+fn network(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_shares_a_network_shares_a_gauge() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:1:2:3"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+
+    #[test]
+    fn names_are_settings() {
+        let settings = serde_json::to_value(Guard::default()).unwrap();
+        for rule in Rule::ALL {
+            assert!(settings[rule.as_str()]["mode"].is_string(), "{rule:?}");
+        }
+    }
+}

@@ -1,0 +1,529 @@
+//! What the guard refuses, what it costs, and when it ends. Each rule is alone in its tests: the
+//! others are off.
+
+use passcode_domain::{
+    Address, App, ChallengeId, PhoneNumber,
+    guard::{Guard, Mode, Rule, Throttled},
+    send::{Delivery, Refusal, Sent},
+    verify::Outcome,
+};
+use passcode_testkit::{
+    FakeEntropy, Verdict, World, demo_app,
+    schedule::{Task, block_on, interleave},
+    unguarded,
+};
+use std::{net::IpAddr, time::Duration};
+
+const HOUR: Duration = Duration::from_hours(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn guarded(edit: impl FnOnce(&mut Guard)) -> World {
+    let mut guard = unguarded();
+    edit(&mut guard);
+    guard.validate().unwrap();
+    World::of(App { guard, ..demo_app() })
+}
+
+/// One of ten thousand neighbours.
+fn neighbour(of: u32, n: u32) -> Address {
+    let number = format!("+1415{:03}{n:04}", 200 + of);
+    Address::Phone(PhoneNumber::parse(&number).unwrap())
+}
+
+fn phone(text: &str) -> Address {
+    Address::Phone(PhoneNumber::parse(text).unwrap())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as a send takes it")]
+fn ip(n: u8) -> Option<IpAddr> {
+    Some(IpAddr::from([192, 0, 2, n]))
+}
+
+fn send(world: &World, to: Address, ip: Option<IpAddr>) -> Delivery {
+    block_on(world.send_to(to, ip)).unwrap()
+}
+
+/// Whether it went out, or why not.
+fn sent(world: &World, to: Address, ip: Option<IpAddr>) -> Result<ChallengeId, Refusal> {
+    match send(world, to, ip).sent {
+        Sent::Sent(id, _) => Ok(id),
+        Sent::Refused(refusal) => Err(refusal),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn verify(world: &World, id: ChallengeId) {
+    let code = world.last_code();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+fn throttled(refusal: Refusal) -> Throttled {
+    let Refusal::Throttled(throttled) = refusal else { panic!("{refusal:?}") };
+    throttled
+}
+
+const MAILBOX: u32 = 600;
+
+#[test]
+fn a_country_that_the_app_has_not_named_is_refused_and_nothing_changes() {
+    let world = guarded(|guard| guard.allowed_countries.mode = Mode::Enforce);
+    let british = phone("+447400123456");
+    assert_eq!(sent(&world, british, None), Err(Refusal::Blocked(Rule::AllowedCountries)));
+    assert_eq!((world.ledgers.dump().as_str(), world.ledgers.take_calls().1), ("", 0));
+    for number in ["+14155550100", "+919876543210", "+306912345678", "+2348011111111"] {
+        assert!(sent(&world, phone(number), None).is_ok(), "{number}");
+    }
+    assert!(sent(&world, Address::Email(World::email()), None).is_ok(), "a mail has no country");
+}
+
+#[test]
+fn a_number_that_costs_more_than_others_is_refused() {
+    let world = guarded(|guard| guard.number_type.mode = Mode::Enforce);
+    for number in ["+19002345678", "+18002345678"] {
+        assert_eq!(
+            sent(&world, phone(number), None),
+            Err(Refusal::Blocked(Rule::NumberType)),
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn a_rule_in_shadow_is_recorded_and_sends() {
+    let world = guarded(|guard| {
+        guard.allowed_countries.mode = Mode::Shadow;
+        guard.number_type.mode = Mode::Shadow;
+    });
+    let delivery = send(&world, phone("+449012345678"), None);
+    assert!(matches!(delivery.sent, Sent::Sent(..)));
+    let found: Vec<_> = delivery.findings.iter().map(|f| (f.rule, f.is_enforced)).collect();
+    assert_eq!(found, [(Rule::AllowedCountries, false), (Rule::NumberType, false)]);
+}
+
+#[test]
+fn all_rules_are_asked_and_the_first_that_is_enforced_is_told() {
+    let world = guarded(|guard| {
+        guard.allowed_countries.mode = Mode::Shadow;
+        guard.number_type.mode = Mode::Enforce;
+        guard.sends_per_app.mode = Mode::Enforce;
+        (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (1, 1);
+    });
+    assert!(sent(&world, neighbour(1, 1), None).is_ok());
+    let delivery = send(&world, phone("+449012345678"), None);
+    assert!(matches!(delivery.sent, Sent::Refused(Refusal::Blocked(Rule::NumberType))));
+    let found: Vec<_> = delivery.findings.iter().map(|f| (f.rule, f.is_enforced)).collect();
+    let expected =
+        [(Rule::AllowedCountries, false), (Rule::NumberType, true), (Rule::SendsPerApp, true)];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_subject_gets_so_many_messages_in_any_hour_and_any_day() {
+    let world = guarded(|guard| guard.sends_per_address.mode = Mode::Enforce);
+    let began = passcode_domain::ports::Clock::now(&world.clock);
+    for _ in 0..10 {
+        let id = sent(&world, neighbour(1, 1), None).unwrap();
+        verify(&world, id);
+    }
+    let full = throttled(sent(&world, neighbour(1, 1), None).unwrap_err());
+    assert_eq!((full.rule, full.quota, full.window), (Rule::SendsPerAddress, 10, HOUR));
+    assert_eq!(full.until, began + HOUR);
+    world.clock.advance(HOUR.checked_sub(Duration::from_millis(1)).unwrap());
+    assert!(sent(&world, neighbour(1, 1), None).is_err());
+    world.clock.advance(Duration::from_millis(1));
+    for _ in 0..10 {
+        let id = sent(&world, neighbour(1, 1), None).unwrap();
+        verify(&world, id);
+    }
+    let full = throttled(sent(&world, neighbour(1, 1), None).unwrap_err());
+    assert_eq!((full.quota, full.until), (20, began + 24 * HOUR), "the day's comes later");
+    assert!(sent(&world, neighbour(1, 2), None).is_ok(), "others are not concerned");
+    world.clock.advance(22 * HOUR);
+    assert!(sent(&world, neighbour(1, 1), None).is_err());
+    world.clock.advance(HOUR);
+    assert!(sent(&world, neighbour(1, 1), None).is_ok());
+}
+
+#[test]
+fn addresses_for_tests_are_limited_by_nothing() {
+    use passcode_domain::{Code, app::TestAddress, ports::Clock as _};
+    let world = World::default();
+    let until = world.clock.now() + 24 * HOUR;
+    let code = Code::try_from("424242".to_owned()).unwrap();
+    let address = World::phone().as_str().to_owned();
+    let tested = TestAddress { address, code, until };
+    let world = World::of(App { test_addresses: vec![tested], ..demo_app() });
+    for _ in 0..100 {
+        let delivery = send(&world, Address::Phone(World::phone()), ip(1));
+        assert!(matches!(delivery.sent, Sent::Tested(..)), "{delivery:?}");
+    }
+    assert_eq!(world.ledgers.take_gauge_loads(), 0);
+}
+
+/// Fills a limit of `most` messages; what the next is told.
+fn fill(world: &World, most: u32, to: impl Fn(u32) -> Address) -> Throttled {
+    for n in 0..most {
+        assert!(sent(world, to(n), ip(1)).is_ok(), "{n}");
+    }
+    let before = world.ledgers.dump().len();
+    world.ledgers.take_calls();
+    let told = throttled(sent(world, to(most), ip(1)).unwrap_err());
+    assert_eq!(world.ledgers.dump().len(), before, "a refused send changes nothing");
+    assert_eq!(world.ledgers.take_calls(), (1, 0), "and costs no more than an accepted one");
+    assert_eq!(world.sms.taken().len() + world.email.taken().len(), most as usize);
+    told
+}
+
+#[test]
+fn an_ip_address_sends_so_much() {
+    let world = guarded(|guard| guard.sends_per_ip.mode = Mode::Enforce);
+    let told = fill(&world, 60, |n| neighbour(n, n));
+    assert_eq!((told.rule, told.quota), (Rule::SendsPerIp, 60));
+    assert!(sent(&world, neighbour(100, 1), ip(2)).is_ok(), "another is not concerned");
+    assert!(sent(&world, neighbour(101, 1), None).is_ok(), "nor is one that is not known");
+    world.clock.advance(2 * HOUR);
+    assert!(sent(&world, neighbour(MAILBOX, 1), ip(1)).is_ok());
+}
+
+#[test]
+fn a_country_gets_so_much() {
+    let world = guarded(|guard| {
+        guard.sends_per_country.mode = Mode::Enforce;
+        (guard.sends_per_country.per_hour, guard.sends_per_country.per_day) = (20, 30);
+    });
+    let told = fill(&world, 20, |n| neighbour(n, n));
+    assert_eq!((told.rule, told.quota, told.window), (Rule::SendsPerCountry, 20, HOUR));
+    assert!(sent(&world, phone("+306912345678"), None).is_ok(), "another is not concerned");
+    assert!(sent(&world, Address::Email(World::email()), None).is_ok());
+    world.clock.advance(2 * HOUR);
+    for n in 0..10 {
+        assert!(sent(&world, neighbour(100 + n, n), None).is_ok());
+    }
+    let told = throttled(sent(&world, neighbour(200, 1), None).unwrap_err());
+    assert_eq!((told.quota, told.window), (30, 24 * HOUR));
+}
+
+#[test]
+fn an_app_sends_so_much() {
+    let world = guarded(|guard| {
+        guard.sends_per_app.mode = Mode::Enforce;
+        (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (20, 20);
+    });
+    let told = fill(&world, 20, |n| neighbour(n, n));
+    assert_eq!(told.rule, Rule::SendsPerApp);
+    assert!(sent(&world, Address::Email(World::email()), None).is_err(), "mails are its messages");
+    let wait = passcode_domain::ports::Clock::now(&world.clock).until(told.until);
+    world.clock.advance(wait);
+    assert!(sent(&world, neighbour(300, 1), None).is_ok(), "whoever comes back then is served");
+}
+
+#[test]
+fn the_shards_of_a_limit_never_send_more_than_all_of_it_and_hardly_less() {
+    let world = guarded(|guard| {
+        guard.sends_per_app.mode = Mode::Enforce;
+        (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (4_000, 4_000);
+    });
+    let mut first_refused = None;
+    let mut accepted = 0;
+    for n in 0..6_000 {
+        match sent(&world, neighbour(n % 700, n), None) {
+            Ok(_) => accepted += 1,
+            Err(_) => drop(first_refused.get_or_insert(accepted)),
+        }
+    }
+    println!("8 shards of 500: the first message is refused after {}", first_refused.unwrap());
+    assert_eq!(accepted, 4_000);
+    assert!(first_refused.unwrap() > 3_600);
+}
+
+#[test]
+fn the_spend_cap_is_reserved_before_the_send_and_given_back_when_it_is_refused() {
+    let world = guarded(|guard| {
+        guard.spend_cap.mode = Mode::Enforce;
+        guard.spend_cap.per_day = Some("0.20".parse().unwrap());
+        guard.spend_cap.prices.insert("GR".parse().unwrap(), "0.09".parse().unwrap());
+    });
+    assert!(sent(&world, phone("+306912345678"), None).is_ok());
+    assert!(sent(&world, phone("+306912345679"), None).is_ok());
+    let told = throttled(sent(&world, neighbour(1, 1), None).unwrap_err());
+    assert_eq!((told.rule, told.quota), (Rule::SpendCap, 200_000));
+    assert!(sent(&world, Address::Email(World::email()), None).is_ok(), "mails cost nothing");
+
+    world.clock.advance(25 * HOUR);
+    world.sms.answer([Verdict::Refuse; 10]);
+    for n in 0..10 {
+        let delivery = send(&world, neighbour(2, n), None);
+        assert!(matches!(delivery.sent, Sent::Undeliverable(_)), "{delivery:?}");
+    }
+    for n in 0..4 {
+        assert!(sent(&world, neighbour(3, n), None).is_ok(), "{n}");
+    }
+    assert!(sent(&world, neighbour(3, 4), None).is_err());
+}
+
+#[test]
+fn a_lost_answer_is_not_given_back() {
+    let world = guarded(|guard| {
+        guard.spend_cap.mode = Mode::Enforce;
+        guard.spend_cap.per_day = Some("0.05".parse().unwrap());
+    });
+    world.sms.answer([Verdict::Lose]);
+    assert!(matches!(send(&world, neighbour(1, 1), None).sent, Sent::Unknown(..)));
+    assert!(sent(&world, neighbour(1, 2), None).is_err());
+}
+
+#[test]
+fn unverified_messages_from_an_ip_address_block_it_for_a_while() {
+    let world = guarded(|guard| guard.unverified_per_ip_hour.mode = Mode::Enforce);
+    for n in 0..5 {
+        assert!(sent(&world, neighbour(n, n), ip(1)).is_ok());
+    }
+    assert!(sent(&world, neighbour(6, 6), ip(1)).is_ok(), "their codes can still be typed");
+    world.clock.advance(40 * MINUTE);
+    world.ledgers.take_calls();
+    let refused = Err(Refusal::Blocked(Rule::UnverifiedPerIpHour));
+    assert_eq!(sent(&world, neighbour(7, 7), ip(1)), refused);
+    assert_eq!(world.ledgers.take_calls(), (1, 1), "the block is written");
+    assert_eq!(sent(&world, neighbour(7, 7), ip(1)), refused);
+    assert_eq!(world.ledgers.take_calls(), (1, 0), "once");
+    assert!(sent(&world, neighbour(7, 7), ip(2)).is_ok());
+    world.clock.advance(HOUR.checked_sub(Duration::from_millis(1)).unwrap());
+    assert_eq!(sent(&world, neighbour(8, 8), ip(1)), refused);
+    world.clock.advance(Duration::from_millis(1));
+    assert!(sent(&world, neighbour(8, 8), ip(1)).is_ok(), "it ends by itself");
+}
+
+#[test]
+fn too_many_codes_at_once_are_blocked_while_they_can_still_be_typed() {
+    let world = guarded(|guard| guard.unverified_per_ip_day.mode = Mode::Enforce);
+    for n in 0..50 {
+        assert!(sent(&world, neighbour(n, n), ip(1)).is_ok(), "{n}");
+    }
+    let refused = Err(Refusal::Blocked(Rule::UnverifiedPerIpDay));
+    assert_eq!(sent(&world, neighbour(51, 51), ip(1)), refused);
+}
+
+#[test]
+fn verified_messages_speak_for_their_ip_address_and_their_country() {
+    let world = guarded(|guard| {
+        guard.unverified_per_ip_day.mode = Mode::Enforce;
+        guard.unverified_per_country_hour.mode = Mode::Enforce;
+        guard.unverified_per_country_day.mode = Mode::Enforce;
+        guard.prefix_concentration.mode = Mode::Enforce;
+    });
+    for n in 0..200 {
+        let id = sent(&world, neighbour(1, n), ip(1)).unwrap();
+        verify(&world, id);
+    }
+    for n in 0..40 {
+        assert!(sent(&world, neighbour(1, 1000 + n), ip(1)).is_ok(), "{n}");
+    }
+    let refused = Err(Refusal::Blocked(Rule::PrefixConcentration));
+    assert_eq!(sent(&world, neighbour(1, 2000), ip(1)), refused, "a fifth of 200");
+}
+
+#[test]
+fn a_resend_that_is_verified_speaks_for_every_message_of_its_challenge() {
+    use passcode_domain::Channel;
+    let world = guarded(|guard| {
+        guard.prefix_concentration.mode = Mode::Enforce;
+        guard.prefix_concentration.floor = 4;
+    });
+    let id = sent(&world, neighbour(1, 1), None).unwrap();
+    for minutes in [1, 2, 4] {
+        world.clock.advance(minutes * MINUTE);
+        let resent = block_on(world.send(id, &World::wish(Channel::Sms))).unwrap();
+        assert!(matches!(resent.sent, Sent::Sent(..)));
+    }
+    assert!(sent(&world, neighbour(1, 2), None).is_err());
+    verify(&world, id);
+    for n in 0..4 {
+        world.clock.advance(2 * HOUR);
+        assert!(sent(&world, neighbour(1, 10 + n), None).is_ok(), "{n}");
+    }
+}
+
+#[test]
+fn unverified_messages_to_a_country_block_it_and_its_best_days_speak_for_it() {
+    let world = guarded(|guard| guard.unverified_per_country_day.mode = Mode::Enforce);
+    for n in 0..20 {
+        assert!(sent(&world, neighbour(n, n), None).is_ok());
+    }
+    world.clock.advance(HOUR);
+    let refused = Err(Refusal::Blocked(Rule::UnverifiedPerCountryDay));
+    assert_eq!(sent(&world, neighbour(20, 20), None), refused);
+    assert!(sent(&world, phone("+306912345678"), None).is_ok(), "another is not concerned");
+
+    let world = guarded(|guard| guard.unverified_per_country_day.mode = Mode::Enforce);
+    for n in 0..500 {
+        let id = sent(&world, neighbour(n % 700, n), None).unwrap();
+        verify(&world, id);
+    }
+    world.clock.advance(292 * HOUR);
+    let sends = (0..200).take_while(|n| sent(&world, neighbour(n % 700, 5000 + n), None).is_ok());
+    assert!(sends.count() > 60, "a fifth of the best of fourteen days, as one shard tells it");
+}
+
+#[test]
+fn an_ip_address_that_sends_all_over_the_world_is_blocked_unless_it_is_proven_there() {
+    let numbers = ["+14155550100", "+919876543210", "+306912345678", "+2348011111111"];
+    let world = guarded(|guard| guard.countries_per_ip.mode = Mode::Enforce);
+    let refused = Err(Refusal::Blocked(Rule::CountriesPerIp));
+    let answers = numbers.map(|number| sent(&world, phone(number), ip(1)).map(drop));
+    assert_eq!(answers, [Ok(()), Ok(()), Ok(()), refused.map(|_: ChallengeId| ())]);
+
+    let world = guarded(|guard| guard.countries_per_ip.mode = Mode::Enforce);
+    for number in numbers {
+        let id = sent(&world, phone(number), ip(1)).unwrap();
+        verify(&world, id);
+    }
+}
+
+#[test]
+fn neighbours_get_twenty_messages_that_nobody_verifies() {
+    let world = guarded(|guard| guard.prefix_concentration.mode = Mode::Enforce);
+    let accepted = (0..1000).filter(|n| sent(&world, neighbour(1, *n), None).is_ok()).count();
+    assert_eq!(accepted, 20);
+    assert!(sent(&world, neighbour(2, 1), None).is_ok(), "others are not concerned");
+}
+
+#[test]
+fn a_rule_in_shadow_blocks_in_shadow() {
+    let world = guarded(|guard| guard.prefix_concentration.mode = Mode::Shadow);
+    let findings = (0..30).filter(|n| !send(&world, neighbour(1, *n), None).findings.is_empty());
+    assert_eq!(findings.count(), 10);
+    assert_eq!(world.sms.taken().len(), 30);
+}
+
+#[test]
+fn a_block_is_concealed_where_the_app_says_so() {
+    let mut guard = unguarded();
+    guard.prefix_concentration.mode = Mode::Enforce;
+    guard.prefix_concentration.floor = 1;
+    let world = World::of(App { guard, conceal_blocks: true, ..demo_app() });
+    let first = sent(&world, neighbour(1, 1), None).unwrap();
+    let delivery = send(&world, neighbour(1, 2), None);
+    let Sent::Concealed(id, _) = delivery.sent else { panic!("{delivery:?}") };
+    assert_eq!(delivery.findings.len(), 1, "the log knows");
+    assert_eq!(block_on(world.verify(id, "123456")).unwrap(), Outcome::Incorrect);
+    world.clock.advance(MINUTE);
+    let resent = block_on(world.send(first, &World::wish(passcode_domain::Channel::Sms))).unwrap();
+    assert!(matches!(resent.sent, Sent::Concealed(..)), "a resend as well: {resent:?}");
+    assert_eq!(world.sms.taken().len(), 1);
+}
+
+#[test]
+fn the_next_channel_is_judged_as_well_and_the_first_is_given_back() {
+    use passcode_domain::{Addresses, Channel, send};
+    let world = guarded(|guard| {
+        guard.sends_per_app.mode = Mode::Enforce;
+        (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (1, 1);
+    });
+    let both = Addresses::new(neighbour(1, 1), Some(Address::Email(World::email())));
+    let opening = world.opening(both, Duration::from_mins(15));
+    let target = send::Target::Ordered(&opening, &world.app);
+    let wish =
+        send::Wish { channels: vec![Channel::Sms, Channel::Email], ..World::wish(Channel::Sms) };
+    let couriers = send::Couriers { sms: &world.sms, email: &world.email };
+    world.sms.answer([Verdict::Refuse]);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    let delivery = block_on(sending).unwrap();
+    assert!(matches!(delivery.sent, Sent::Sent(_, Channel::Email)), "{delivery:?}");
+    assert!(sent(&world, neighbour(1, 2), None).is_err(), "one message, and no more");
+}
+
+/// A rule's name, how it is set, and the most that it lets through.
+type Case = (&'static str, fn(&mut Guard), usize);
+
+/// How many of 64 callers at the same moment are served, in an order that a seed decides.
+fn served(world: &World, seed: u64, to: impl Fn(u32) -> Address) -> usize {
+    let mut entropy = u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15) | 1;
+    let tasks: Vec<Task<'_, _>> =
+        (0..64).map(|n| Box::pin(world.send_to(to(n), ip(1))) as Task<'_, _>).collect();
+    let results = interleave(tasks, |options| {
+        entropy ^= entropy << 13;
+        entropy ^= entropy >> 7;
+        entropy ^= entropy << 17;
+        usize::try_from(entropy >> 33).unwrap() % options
+    });
+    let refused = results
+        .iter()
+        .filter(|result| matches!(result, Ok(Delivery { sent: Sent::Refused(_), .. })));
+    assert_eq!(refused.count() + world.sms.taken().len(), 64, "nobody is left without an answer");
+    world.sms.taken().len()
+}
+
+#[test]
+fn no_limit_is_exceeded_by_one_message_under_64_callers() {
+    let edits: [Case; 7] = [
+        (
+            "sends_per_ip",
+            |g| (g.sends_per_ip.mode, g.sends_per_ip.per_hour) = (Mode::Enforce, 20),
+            20,
+        ),
+        (
+            "sends_per_app",
+            |g| {
+                (g.sends_per_app.mode, g.sends_per_app.per_hour) = (Mode::Enforce, 20);
+            },
+            20,
+        ),
+        (
+            "sends_per_country",
+            |g| {
+                (g.sends_per_country.mode, g.sends_per_country.per_hour) = (Mode::Enforce, 20);
+            },
+            20,
+        ),
+        (
+            "spend_cap",
+            |g| {
+                g.spend_cap.mode = Mode::Enforce;
+                g.spend_cap.per_day = Some("1.03".parse().unwrap());
+            },
+            20,
+        ),
+        ("prefix_concentration", |g| g.prefix_concentration.mode = Mode::Enforce, 20),
+        ("unverified_per_ip_hour", |g| g.unverified_per_ip_hour.mode = Mode::Enforce, 25),
+        ("unverified_per_ip_day", |g| g.unverified_per_ip_day.mode = Mode::Enforce, 50),
+    ];
+    for (name, edit, most) in edits {
+        for seed in 1..=20 {
+            let world = World { entropy: FakeEntropy::seeded(seed), ..guarded(edit) };
+            // At the beginning of a half hour, and in the middle of another.
+            world.clock.advance(Duration::from_mins(seed * 7));
+            let to = |n| neighbour(1, n);
+            assert_eq!(served(&world, seed, to), most, "{name}, seed {seed}");
+        }
+    }
+}
+
+/// A country's detectors add up eight gauges, each of which can be one ahead of what the others know.
+#[test]
+fn all_rules_together_let_no_more_through_than_the_strictest() {
+    for seed in 1..=20 {
+        let world = World { entropy: FakeEntropy::seeded(seed), ..World::default() };
+        world.clock.advance(Duration::from_mins(seed * 7));
+        let served = served(&world, seed, |n| neighbour(1, n));
+        assert!((15..=20).contains(&served), "{served}, seed {seed}");
+    }
+}
+
+#[test]
+fn one_subject_gets_no_message_more_under_64_callers() {
+    for seed in 1..=20 {
+        let world = guarded(|guard| guard.sends_per_address.mode = Mode::Enforce);
+        let served = {
+            let tasks: Vec<Task<'_, _>> = (0..64)
+                .map(|_| Box::pin(world.send_to(neighbour(1, 1), None)) as Task<'_, _>)
+                .collect();
+            let mut turn = seed;
+            interleave(tasks, |options| {
+                turn = (turn * 31 + 7) % 1009;
+                turn % options
+            });
+            world.sms.taken().len()
+        };
+        assert!(served <= 8, "{served}: as many challenges as a subject can have open");
+    }
+}
