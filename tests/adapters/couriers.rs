@@ -1,6 +1,6 @@
 //! SNS and SES: what they are told, and what is made of their answers.
 
-use crate::peer::{answering, aws_at, silent};
+use crate::peer::{answering, silent};
 use passcode_domain::{
     App, ChallengeId, Code, SubjectKey,
     app::{EmailSender, SmsSender},
@@ -10,6 +10,7 @@ use passcode_domain::{
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 use passcode_testkit::{FakeEmail, FakeSms, Verdict, World, conformance, demo_app};
+use passcode_tests::aws::aws_at;
 use passcode_tests::stack::Client;
 use std::{
     sync::atomic::Ordering,

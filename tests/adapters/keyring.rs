@@ -1,9 +1,10 @@
 //! The keyring in Secrets Manager.
 
-use crate::peer::{answering, aws_at, silent};
+use crate::peer::{answering, silent};
 use passcode_domain::ports::LoadKeyring as _;
 use passcode_runtime::{CALL_TIMEOUT, SecretKeyring};
 use passcode_testkit::{World, conformance};
+use passcode_tests::aws::aws_at;
 use passcode_tests::stack::Client;
 use std::{
     sync::{Arc, atomic::Ordering},

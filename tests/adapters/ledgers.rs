@@ -1,13 +1,10 @@
 //! Ledgers, apps and users: in memory, in the embedded DynamoDB, in AWS's DynamoDB Local.
 
-use crate::peer::{answering, aws_at, losing_the_first_answer, silent};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
-    ScalarAttributeType,
-};
+use crate::peer::{answering, losing_the_first_answer, silent};
+use aws_sdk_dynamodb::types::AttributeValue;
 use passcode::{
     local::Stack,
-    template::{self, Table, Template},
+    template::{self, Template},
 };
 use passcode_domain::{
     App, ChallengeId, Channel, PresentedCode, SubjectKey,
@@ -28,7 +25,10 @@ use passcode_testkit::{
     FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance,
     demo_app,
 };
-use passcode_tests::event::root;
+use passcode_tests::{
+    aws::{aws_at, make_tables},
+    event::root,
+};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -307,31 +307,11 @@ async fn a_user_document_that_is_another_users_is_refused() {
     }
 }
 
-/// Makes the template's tables in AWS's DynamoDB Local.
-async fn make_tables(url: &str) {
-    let client = aws_sdk_dynamodb::Client::new(&aws_at(url));
-    for Table { name, key, .. } in the_template().tables {
-        let schema = KeySchemaElement::builder().attribute_name(&key).key_type(KeyType::Hash);
-        let attribute = AttributeDefinition::builder()
-            .attribute_name(&key)
-            .attribute_type(ScalarAttributeType::S);
-        let _ = client.delete_table().table_name(&name).send().await;
-        let made = client
-            .create_table()
-            .table_name(&name)
-            .billing_mode(BillingMode::PayPerRequest)
-            .key_schema(schema.build().expect("a schema"))
-            .attribute_definitions(attribute.build().expect("an attribute"))
-            .send();
-        made.await.expect("the table is made");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs AWS's DynamoDB Local at DYNAMODB_LOCAL_URL; .ci/run starts it"]
 async fn awss_dynamodb_local_keeps_the_promises() {
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL");
-    make_tables(&url).await;
+    make_tables(&url, "").await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
     conformance::throttle(&counted(&url), &SystemEntropy).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;

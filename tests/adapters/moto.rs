@@ -1,13 +1,11 @@
 //! SNS and SES as moto plays them: what the adapters send is read back from its own record.
 
-use crate::{
-    couriers::{an_email, an_sms},
-    peer::aws_at,
-};
+use crate::couriers::{an_email, an_sms};
 use passcode_domain::ports::{EmailCourier as _, SmsCourier as _};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 use passcode_testkit::World;
+use passcode_tests::aws::aws_at;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -2,7 +2,6 @@
 //! loses the first answer.
 
 use axum::{Router, http::StatusCode, routing::any};
-use passcode_runtime::{Settings, aws};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -11,18 +10,6 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
-
-/// An AWS configuration in which every service is at one place.
-pub(crate) fn aws_at(url: &str) -> aws_types::SdkConfig {
-    let url = url.to_owned();
-    aws::config(&Settings::new(move |name| match name {
-        "AWS_REGION" => Some("eu-west-1".to_owned()),
-        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
-        "AWS_ENDPOINT_URL" => Some(url.clone()),
-        _ => None,
-    }))
-    .expect("every setting is there")
-}
 
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

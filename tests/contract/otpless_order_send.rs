@@ -149,7 +149,7 @@ fn an_order_ends_with_its_life() {
 
 #[test]
 fn a_locked_subject_is_told_when_to_come_back() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {

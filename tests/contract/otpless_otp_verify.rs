@@ -68,7 +68,7 @@ fn what_is_missing_or_mistyped_is_refused_and_spends_nothing() {
 
 #[test]
 fn every_outcome_has_its_own_error() {
-    let world = World::default();
+    let world = World::without_waits();
     let (id, code) = world.open_and_send();
     let wrong = World::wrong(&code);
     for _ in 0..5 {

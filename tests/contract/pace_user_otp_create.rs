@@ -147,7 +147,7 @@ fn one_of_two_secrets_has_to_be_right() {
 #[test]
 fn wrong_secrets_lock_the_user_known_or_not_and_then_the_right_one_is_refused_too() {
     for user in [USER_ID, "nobody"] {
-        let world = World::default();
+        let world = World::without_waits();
         let present = |pin: &str| {
             let event = recorded().json(&json!({ "pin": pin }));
             counted(&world, &bearer(event, &format!("{user}|{SCOPE}")))
@@ -168,7 +168,7 @@ fn wrong_secrets_lock_the_user_known_or_not_and_then_the_right_one_is_refused_to
 
 #[test]
 fn a_right_secret_forgives_the_wrong_ones() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         for _ in 0..9 {
             assert_eq!(create_with_pin(&world, "1794").status, 422);

@@ -111,7 +111,7 @@ fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
 
 #[test]
 fn a_locked_user_is_told_when_to_come_back() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         assert_eq!(mail(&world).status, 204);
         let wrong = World::wrong(&mailed(&world));

@@ -77,7 +77,7 @@ fn tokens_that_were_not_made_here_are_refused_without_asking_the_store() {
 
 #[test]
 fn wrong_expired_exhausted_and_unknown_answer_alike() {
-    let world = World::default();
+    let world = World::without_waits();
     let (token, code) = asked(&world);
     let incorrect = present(&world, &token, &World::wrong(&code));
     for _ in 0..4 {

@@ -129,7 +129,7 @@ fn two_browsers_that_ask_for_one_number_get_challenges_of_their_own() {
 
 #[test]
 fn a_locked_number_is_told_or_concealed_as_the_app_says() {
-    let world = World::default();
+    let world = World::without_waits();
     lock(&world);
     assert_eq!(error(&ask(&world)), (403, "auth_blocked"));
     let conceals = App { conceal_blocks: true, ..demo_app() };

@@ -102,7 +102,7 @@ fn fields_that_the_contract_does_not_know_are_skipped_however_often_they_come() 
 
 #[test]
 fn wrong_expired_exhausted_used_and_unknown_answer_alike() {
-    let world = World::default();
+    let world = World::without_waits();
     let (wrong, code) = world.open_and_send();
     let incorrect = present(&world, wrong, &World::wrong(&code));
     let (used, code) = world.open_and_send();
@@ -117,7 +117,7 @@ fn wrong_expired_exhausted_used_and_unknown_answer_alike() {
     world.clock.advance(Duration::from_secs(601));
     let expired = present(&world, old, &code);
     let unsent = present(&world, world.open(), &code);
-    let elsewhere = World { entropy: FakeEntropy::seeded(5), ..World::default() };
+    let elsewhere = World { entropy: FakeEntropy::seeded(5), ..World::without_waits() };
     let unknown = present(&world, elsewhere.open(), &code);
     let malformed = |id: &str| call(&world, &recorded("json").challenge(id));
     let outcomes = [

@@ -186,7 +186,7 @@ fn sends_are_counted_and_a_challenge_makes_room_when_it_ends() {
 
 #[test]
 fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
-    let locked = World::default();
+    let locked = World::without_waits();
     for _ in 0..2 {
         let id = ids(&answer(&locked, &recorded("phone")))[0];
         for _ in 0..5 {
@@ -198,7 +198,7 @@ fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
     check_shape(&reply);
     assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("86400")));
     assert_eq!(messages(&locked), before);
-    let full = World::default();
+    let full = World::without_waits();
     for _ in 0..8 {
         full.open_and_send();
     }

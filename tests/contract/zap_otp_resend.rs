@@ -150,7 +150,7 @@ fn another_apps_otp_is_not_sent_again() {
 
 #[test]
 fn cool_down_and_count_and_locks_hold_it_back() {
-    let world = World::default();
+    let world = World::without_waits();
     generated(&world, "phone");
     world.clock.advance(Duration::from_millis(10_500));
     let early = call(&world, &phone());
@@ -167,7 +167,7 @@ fn cool_down_and_count_and_locks_hold_it_back() {
     assert_eq!(messages(&world), (0, 5));
     assert!(said(&spent).1.contains("`phoneNumber`"));
 
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         let code = generated(&world, "phone");
         for _ in 0..5 {

@@ -1,6 +1,7 @@
 //! What the suites share: recorded events and how to change them, answers and how to read them,
-//! the OpenAPI document they are held against, and a running stack with a client for it.
+//! the OpenAPI document they are held against, a running stack with a client for it, and tables.
 
+pub mod aws;
 pub mod document;
 pub mod emulator;
 pub mod event;

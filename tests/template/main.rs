@@ -154,6 +154,19 @@ fn a_request_ends_before_its_functions_time_out() {
 }
 
 #[test]
+fn the_alarm_listens_to_the_metric_of_wrong_codes() {
+    use passcode_runtime::log::{ALARM_METRIC, NAMESPACE};
+    let yaml = yaml();
+    let alarm = &yaml["Resources"]["FailedVerifiesAlarm"]["Properties"];
+    let query = alarm["Metrics"][0]["Expression"].as_str().expect("a query");
+    assert!(
+        query.contains(&format!("SUM({ALARM_METRIC}) FROM SCHEMA({NAMESPACE}, app)")),
+        "{query}"
+    );
+    assert_eq!((&alarm["Threshold"], &alarm["Metrics"][0]["Period"]), (&100.into(), &3600.into()));
+}
+
+#[test]
 fn every_recorded_event_is_a_route_of_its_function() {
     let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
     for function in template.functions {

@@ -150,7 +150,9 @@ where
     Ok(match issued.map_err(|failure| caller.fail(&failure))? {
         Issued::Issued { id, code, expires_at } => hand_over(id, &code, expires_at, record),
         Issued::Incorrect => {
-            caller.refuse_as(&Refusal::Secret, Record { outcome: "incorrect", ..record })
+            let failed_verifies = Some(app.policy.failed_verifies);
+            let record = Record { outcome: "incorrect", failed_verifies, ..record };
+            caller.refuse_as(&Refusal::Secret, record)
         }
         Issued::Exhausted(until) => {
             let refusal = Refusal::TooMany(deps.clock.now().until(until));

@@ -20,6 +20,9 @@ use passcode_http::{
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
+/// A user's e-mail address and phone number.
+const MAX_ADDRESSES: usize = 2;
+
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E> {
     /// Whose requests there are.
@@ -103,15 +106,16 @@ where
     let Ok(code) = PresentedCode::parse(&body.otp) else {
         return Refusal::malformed("otp", "not 1 to 10 letters or digits").answer(record);
     };
-    let addresses = match identify(&body.identity, &app.id, &deps.users, &record).await {
-        Ok(addresses) => addresses,
-        Err(answer) => return answer,
-    };
     let keyring = match deps.keyring.keyring().await {
         Ok(keyring) => keyring,
         Err(cause) => return zap::keyless(&cause, record),
     };
-    match present(deps, &keyring, &app.id, &addresses, &code).await {
+    let identity = &body.identity;
+    let subjects = match identify(identity, &keyring, &app.id, &deps.users, &record).await {
+        Ok(subjects) => subjects,
+        Err(answer) => return answer,
+    };
+    match present(deps, &app.id, &subjects, &code).await {
         Ok(Verification { outcome, id, trace }) => {
             let record = Record { challenge: id, ..record.trace(trace) };
             let record = Record { outcome: outcome.as_str(), ..record };
@@ -128,35 +132,40 @@ where
     }
 }
 
-/// The addresses that an identity stands for. A name that nobody goes by stands for none, which
-/// is answered as a wrong code is.
+/// The subjects that an identity stands for. A name stands for two, as a user has two addresses at
+/// most: where they are fewer, and where nobody goes by the name, the rest are nobody's, so that the
+/// time of a refusal does not tell whose name there is.
 async fn identify(
     identity: &str,
+    keyring: &Keyring,
     app: &AppId,
     users: &impl LoadUsers,
     record: &Record,
-) -> Result<Vec<Address>, Answer> {
+) -> Result<Vec<SubjectKey>, Answer> {
     let refused = |refusal: Refusal| refusal.answer(record.clone());
+    let of = |address: &Address| SubjectKey::of_address(keyring, app, address);
     if identity.contains('@') {
-        return zap::email("identity", identity).map(|email| vec![email]).map_err(refused);
+        return zap::email("identity", identity).map(|email| vec![of(&email)]).map_err(refused);
     }
     if identity.starts_with('+') {
-        return zap::phone("identity", identity).map(|phone| vec![phone]).map_err(refused);
+        return zap::phone("identity", identity).map(|phone| vec![of(&phone)]).map_err(refused);
     }
     let malformed = "neither an e-mail address nor a phone number nor a username";
     let malformed = |_| refused(Refusal::malformed("identity", malformed));
     let name: Username = identity.parse().map_err(malformed)?;
     let addresses = zap::registered_of(app, users, &name).await;
-    addresses.map_err(|error| zap::userless(&error, record.clone()))
+    let addresses = addresses.map_err(|error| zap::userless(&error, record.clone()))?;
+    let known = addresses.iter().map(of);
+    let nobody = SubjectKey::of_nobody(keyring, app, name.as_str());
+    Ok(known.chain([nobody; MAX_ADDRESSES]).take(MAX_ADDRESSES).collect())
 }
 
-/// Presents a code at one address after the other, until it has been looked at: where an OTP still
+/// Presents a code to one subject after the other, until it has been looked at: where an OTP still
 /// waits, one guess is one attempt, and is tried nowhere else.
 async fn present<A, U, T, L, K, C, E>(
     deps: &Deps<A, U, T, L, K, C, E>,
-    keyring: &Keyring,
     app: &AppId,
-    addresses: &[Address],
+    subjects: &[SubjectKey],
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
@@ -167,11 +176,17 @@ where
 {
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let mut first = Verification { outcome: Outcome::NotFound, id: None, trace: None };
-    for address in addresses {
-        let target = Target::Named(SubjectKey::of_address(keyring, app, address), app);
+    for (n, subject) in subjects.iter().enumerate() {
+        let target = Target::Named(*subject, app);
         let verification = verify::verify(ports, &deps.keyring, target, code).await?;
         match verification.outcome {
-            Outcome::Verified(_) | Outcome::Incorrect => return Ok(verification),
+            Outcome::Verified(_) => return Ok(verification),
+            Outcome::Incorrect => {
+                for other in subjects.iter().skip(n + 1) {
+                    verify::nothing(ports, other).await?;
+                }
+                return Ok(verification);
+            }
             Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => {
                 if first.id.is_none() {
                     first = verification;

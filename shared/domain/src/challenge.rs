@@ -7,6 +7,7 @@ use crate::{
     guard::{Counted, Steps},
     id::ChallengeId,
     keyring::KeyId,
+    policy::FailedVerifies,
     subject::SubjectKey,
 };
 use serde::{Deserialize, Serialize};
@@ -213,4 +214,6 @@ pub struct Trace {
     pub app: AppId,
     /// The channel of its last message, if there was one.
     pub channel: Option<Channel>,
+    /// What wrong codes count against, by the policy of the challenge.
+    pub failed_verifies: Option<FailedVerifies>,
 }

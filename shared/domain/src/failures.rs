@@ -15,12 +15,17 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// When the subject may try again, if its failures have used up what the policy allows.
+    /// When the subject may try again: after a while that grows with its failures, and when they have
+    /// used up what the policy allows, not before the first of them no longer counts.
     #[must_use]
     pub fn locked_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
         let living = || self.at.iter().filter(|at| **at + self.window > now);
-        let surplus = living().count().checked_sub(usize::from(policy.max_failures))?;
-        living().nth(surplus).map(|at| *at + self.window)
+        let failures = living().count();
+        let until = match failures.checked_sub(usize::from(policy.max_failures)) {
+            Some(surplus) => living().nth(surplus).map(|at| *at + self.window),
+            None => living().next_back().map(|at| *at + policy.failure_wait(failures)),
+        };
+        until.filter(|until| *until > now)
     }
 
     /// Counts one more.

@@ -86,8 +86,13 @@ impl Ledger {
     /// What logs and metrics may know of a challenge.
     #[must_use]
     pub fn trace(&self, id: ChallengeId) -> Trace {
-        let last = self.find(id).and_then(Challenge::last_send);
-        Trace { app: self.app.clone(), channel: last.map(|send| send.channel) }
+        let challenge = self.find(id);
+        let last = challenge.and_then(Challenge::last_send);
+        Trace {
+            app: self.app.clone(),
+            channel: last.map(|send| send.channel),
+            failed_verifies: challenge.map(|challenge| challenge.policy.failed_verifies),
+        }
     }
 
     /// When nothing in the ledger matters any more, and the table may drop it.

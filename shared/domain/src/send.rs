@@ -146,7 +146,11 @@ fn admit<'a>(
         return Err(Refusal::Expired);
     }
     let locked_until = ledger.locked_until(challenge, now);
-    if challenge.is_exhausted() || locked_until.is_some() {
+    if challenge.is_exhausted() {
+        // A lock that ends before the challenge does leaves it without attempts all the same.
+        return Err(Refusal::Exhausted(locked_until.filter(|until| *until > challenge.expires_at)));
+    }
+    if locked_until.is_some() {
         return Err(Refusal::Exhausted(locked_until));
     }
     if !challenge.is_test() {

@@ -22,6 +22,13 @@ impl SubjectKey {
         let kind = address.kind();
         Self(keyring.index_mac(&["subject", app.as_str(), kind, &address.canonical()]))
     }
+
+    /// The key of a subject that nobody is: what is done for the one that a name leads to can be
+    /// done for it, where the name leads to none.
+    #[must_use]
+    pub fn of_nobody(keyring: &Keyring, app: &AppId, name: &str) -> Self {
+        Self(keyring.index_mac(&["nobody", app.as_str(), name]))
+    }
 }
 
 impl fmt::Display for SubjectKey {

@@ -167,8 +167,8 @@ pub struct Verification {
     pub trace: Option<Trace>,
 }
 
-/// Verifies a code: one read, and one write where the code was looked at. A right code is told to
-/// the gauges that its messages were counted in, in the same write.
+/// Verifies a code: one read and one write, whatever comes of it. A right code is told to the gauges
+/// that its messages were counted in, in the same write.
 pub async fn verify<L, K, C, E>(
     ports: Ports<'_, L, C, E>,
     keys: &K,
@@ -207,9 +207,51 @@ where
     } else {
         settled
     };
+    if !is_written(&settled.outcome.0) {
+        feign(commit, &target.subject(), &settled.outcome).await?;
+    }
     let (outcome, id) = settled.outcome;
     let trace = settled.ledger.zip(id).map(|(ledger, id)| ledger.trace(id));
     Ok(Verification { outcome, id, trace })
+}
+
+/// Whether the outcome has changed the ledger.
+const fn is_written(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Verified(_) | Outcome::Incorrect => true,
+        Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => false,
+    }
+}
+
+/// A version that no ledger ever has.
+const NEVER: u64 = u64::MAX - 1;
+
+/// A write that the store is sure to refuse: what changes nothing shall take as long as what does, or
+/// its time would tell which challenges, users and addresses there are.
+async fn feign<T: Sync>(
+    commit: &impl Commit<T>,
+    key: &SubjectKey,
+    outcome: &T,
+) -> Result<(), Failure> {
+    match commit.commit(key, &Ledger::new(AppId::nobody()), NEVER, outcome).await {
+        Ok(_) | Err(StoreError::Conflict) => Ok(()),
+        Err(StoreError::Unavailable(cause)) => Err(Failure::Unavailable(cause)),
+    }
+}
+
+/// Does for a subject what verifying a code does, and decides nothing: one read and one write that
+/// is refused. For an identity that leads to fewer subjects than another would.
+pub async fn nothing<L, C, E>(
+    ports: Ports<'_, L, C, E>,
+    subject: &SubjectKey,
+) -> Result<(), Failure>
+where
+    L: LoadLedgers + StoreLedgers + Throttle,
+    C: Clock,
+    E: Entropy,
+{
+    ports.ledgers.load(subject).await?;
+    feign(&Told(ports.ledgers), subject, &(Outcome::NotFound, None)).await
 }
 
 /// Stores the ledger, and tells a success to the gauges.

@@ -5,6 +5,7 @@ use passcode_domain::{
     AppId, ChallengeId, Channel,
     challenge::Trace,
     guard::{Finding, Rule},
+    policy::FailedVerifies,
     ports::Cause,
     send::Refusal,
 };
@@ -25,6 +26,8 @@ pub struct Record {
     pub rule: Option<Rule>,
     /// Rules that would have refused it, if they were enforced.
     pub shadow: Vec<Rule>,
+    /// What a wrong code counts against.
+    pub failed_verifies: Option<FailedVerifies>,
     /// What failed outside the domain, with its causes.
     pub error: Option<String>,
 }
@@ -58,7 +61,9 @@ impl Record {
     #[must_use]
     pub fn trace(self, trace: Option<Trace>) -> Self {
         match trace {
-            Some(trace) => Self { app: Some(trace.app), channel: trace.channel, ..self },
+            Some(Trace { app, channel, failed_verifies }) => {
+                Self { app: Some(app), channel, failed_verifies, ..self }
+            }
             None => self,
         }
     }

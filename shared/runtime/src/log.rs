@@ -1,11 +1,14 @@
 //! The request log: one JSON line a request, which is also its metrics, in `CloudWatch`'s embedded
 //! metric format. Metrics count challenges, by app and channel and all together; what the guard
 //! refuses they count by app and rule. A rule in shadow has a line of its own for each request that
-//! it would have refused.
+//! it would have refused, and so has a wrong code, for the alarm.
 
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
 use metrique_writer_format_emf::{Emf, NoMetric};
-use passcode_domain::{Timestamp, guard::Rule};
+use passcode_domain::{
+    Timestamp,
+    guard::{Mode, Rule},
+};
 use passcode_http::Record;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +28,13 @@ pub const METRICS: [(&str, &str); 7] = [
 
 /// The metric of rules in shadow.
 pub const SHADOW_METRIC: &str = "ShadowBlocked";
+
+/// Of a wrong code, PIN or password: what part of those that its app allows in an hour it is, in per
+/// cent. An hour that adds up to 100 for an app is an alarm, which the template has.
+pub const ALARM_METRIC: &str = "FailedVerifies";
+
+/// The same of apps whose alarm is in shadow.
+pub const SHADOW_ALARM_METRIC: &str = "ShadowFailedVerifies";
 
 /// One line of the log.
 #[derive(Debug)]
@@ -89,7 +99,44 @@ impl Line<'_> {
         for rule in &self.record.shadow {
             printed.extend(print(&Shadow { line: self, rule: *rule }, &[&["app", "rule"]]));
         }
+        if let Some(failed) = Failed::of(self) {
+            printed.extend(print(&failed, &[&["app"]]));
+        }
         printed
+    }
+
+    /// What the lines beside the request's own begin with.
+    fn begin<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        writer.timestamp(at(self.at));
+        writer.value("level", "INFO");
+        writer.value("requestId", self.request_id);
+        writer.value("app", self.record.app.as_ref().map_or("none", |app| app.as_str()));
+    }
+}
+
+/// A wrong code, PIN or password.
+struct Failed<'a> {
+    line: &'a Line<'a>,
+    metric: &'static str,
+    percent: f64,
+}
+
+impl<'a> Failed<'a> {
+    fn of(line: &'a Line<'a>) -> Option<Self> {
+        let failed = line.record.failed_verifies.filter(|_| line.record.outcome == "incorrect")?;
+        let metric = match failed.mode {
+            Mode::Enforce => ALARM_METRIC,
+            Mode::Shadow => SHADOW_ALARM_METRIC,
+            Mode::Off => return None,
+        };
+        Some(Self { line, metric, percent: 100.0 / f64::from(failed.per_hour) })
+    }
+}
+
+impl Entry for Failed<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        self.line.begin(writer);
+        writer.value(self.metric, &self.percent);
     }
 }
 
@@ -101,11 +148,7 @@ struct Shadow<'a> {
 
 impl Entry for Shadow<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        let app = self.line.record.app.as_ref();
-        writer.timestamp(at(self.line.at));
-        writer.value("level", "INFO");
-        writer.value("requestId", self.line.request_id);
-        writer.value("app", app.map_or("none", |app| app.as_str()));
+        self.line.begin(writer);
         writer.value("rule", self.rule.as_str());
         writer.value(SHADOW_METRIC, &1u64);
     }
@@ -130,7 +173,7 @@ fn at(moment: Timestamp) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passcode_domain::{ChallengeId, Channel, SubjectKey};
+    use passcode_domain::{ChallengeId, Channel, SubjectKey, policy::FailedVerifies};
     use serde_json::{Value, json};
 
     fn line(record: &Record) -> Value {
@@ -205,6 +248,26 @@ mod tests {
             let metrics = &line["_aws"]["CloudWatchMetrics"][0];
             assert_eq!(metrics["Dimensions"], json!([["app", "rule"]]));
         }
+    }
+
+    #[test]
+    fn wrong_codes_of_an_app_add_up_to_an_alarm() {
+        let failed = |mode, per_hour| {
+            let failed_verifies = Some(FailedVerifies { mode, per_hour });
+            let record = Record { failed_verifies, ..Record::of("incorrect") };
+            lines(&record.app(&"demo".parse().unwrap()))
+        };
+        let enforced = failed(Mode::Enforce, 200);
+        let metrics = &enforced[1]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metrics["Dimensions"], json!([["app"]]));
+        assert_eq!(metrics["Metrics"], json!([{ "Name": "FailedVerifies" }]));
+        let percent: f64 = (0..200).map(|_| enforced[1]["FailedVerifies"].as_f64().unwrap()).sum();
+        assert!((percent - 100.0).abs() < 1e-9, "{percent}");
+        assert_eq!(failed(Mode::Shadow, 8)[1]["ShadowFailedVerifies"], 12.5);
+        assert_eq!(failed(Mode::Off, 8).len(), 1);
+        let failed_verifies = Some(FailedVerifies::default());
+        let verified = Record { failed_verifies, ..Record::of("verified") };
+        assert_eq!(lines(&verified).len(), 1, "a right code is no failure");
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl FakeSms {
     pub fn taken(&self) -> Vec<(String, Sms)> {
         lock(&self.0.taken).clone()
     }
+
+    /// Forgets what it took.
+    pub fn forget(&self) {
+        lock(&self.0.taken).clear();
+    }
 }
 
 impl SmsCourier for FakeSms {
@@ -89,6 +94,11 @@ impl FakeEmail {
     /// What it took, with the addresses it was for, oldest first.
     pub fn taken(&self) -> Vec<(String, Email)> {
         lock(&self.0.taken).clone()
+    }
+
+    /// Forgets what it took.
+    pub fn forget(&self) {
+        lock(&self.0.taken).clear();
     }
 }
 

@@ -15,4 +15,5 @@ pub use ports::{
 pub use tokens::FakeTokens;
 pub use world::{
     ADMIN_KEY, COOL_DOWNS, DEMO_SECRET, PASSWORD, PIN, USER_ID, World, ada, demo_app, unguarded,
+    without_waits,
 };

@@ -5,12 +5,12 @@ use crate::{
     FakeUsers, schedule::block_on,
 };
 use passcode_domain::{
-    Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber,
+    Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
     PresentedCode,
     app::{Browser, Issuer, SecretHash, StepUp},
     guard::{Guard, Rule},
     open::{self, Open},
-    ports::{StoreApps as _, StoreUsers as _},
+    ports::{LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _, Throttle},
     proof::GrantMode,
     send::{self, Couriers, Delivery, Target, Wish},
     transact::{Failure, Ports},
@@ -66,6 +66,13 @@ pub fn demo_app() -> App {
     }
 }
 
+/// The app, where nobody waits between two failures: for tests of what comes after the last.
+#[must_use]
+pub fn without_waits(app: App) -> App {
+    let policy = Policy { failure_wait_seconds: 0, ..app.policy };
+    App { policy, ..app }
+}
+
 /// A guard that looks at nothing.
 #[must_use]
 pub fn unguarded() -> Guard {
@@ -93,14 +100,14 @@ pub fn ada() -> User {
     ADA.clone()
 }
 
-/// Every port, faked.
-pub struct World {
+/// Every port, faked; but for the store, which can be a real one.
+pub struct World<L = FakeLedgers> {
     /// The demo app.
     pub app: Arc<App>,
     /// The keys.
     pub keyring: FakeKeyring,
     /// The ledgers.
-    pub ledgers: FakeLedgers,
+    pub ledgers: L,
     /// The apps.
     pub apps: FakeApps,
     /// The users: Ada.
@@ -124,9 +131,67 @@ impl Default for World {
 }
 
 impl World {
+    /// The default world, where nobody waits between two failures.
+    #[must_use]
+    pub fn without_waits() -> Self {
+        Self::of(without_waits(demo_app()))
+    }
+
     /// A world with one app in it.
     #[must_use]
     pub fn of(app: App) -> Self {
+        Self::on(app, FakeLedgers::default())
+    }
+
+    /// Ada's phone number.
+    #[must_use]
+    pub fn phone() -> PhoneNumber {
+        static PHONE: LazyLock<PhoneNumber> = LazyLock::new(|| {
+            PhoneNumber::parse("+14155550100").unwrap_or_else(|error| unreachable!("{error}"))
+        });
+        PHONE.clone()
+    }
+
+    /// Ada's e-mail address.
+    #[must_use]
+    pub fn email() -> EmailAddress {
+        EmailAddress::parse("ada@example.com").unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
+    /// Opens a challenge for Ada's phone that lives for 15 minutes.
+    pub fn open(&self) -> ChallengeId {
+        let opening = self.opening(Self::phone().into(), Duration::from_mins(15));
+        let opened = block_on(open::open(self.ports(), &self.app, &opening));
+        opened.unwrap_or_else(|error| unreachable!("{error}"));
+        opening.id
+    }
+
+    /// A wish for one message on a channel, everything else by the policy.
+    #[must_use]
+    pub fn wish(channel: Channel) -> Wish {
+        Wish { channels: vec![channel], ..Wish::default() }
+    }
+
+    /// Opens a challenge, sends its first code by SMS, and returns both.
+    pub fn open_and_send(&self) -> (ChallengeId, String) {
+        let id = self.open();
+        let sent = block_on(self.send(id, &Self::wish(Channel::Sms)));
+        sent.unwrap_or_else(|error| unreachable!("{error}"));
+        (id, self.last_code())
+    }
+
+    /// A code that is not this one.
+    #[must_use]
+    pub fn wrong(code: &str) -> String {
+        let turn = |digit: char| if digit == '9' { '0' } else { '9' };
+        code.chars().map(turn).collect()
+    }
+}
+
+impl<L> World<L> {
+    /// A world with one app in it, and this store.
+    #[must_use]
+    pub fn on(app: App, ledgers: L) -> Self {
         let keyring = Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
         let apps = FakeApps::default();
@@ -138,7 +203,7 @@ impl World {
         Self {
             app: Arc::new(app),
             keyring: FakeKeyring::of(keyring),
-            ledgers: FakeLedgers::default(),
+            ledgers,
             apps,
             users,
             tokens: FakeTokens::default(),
@@ -159,23 +224,8 @@ impl World {
     }
 
     /// The ports every use-case takes.
-    pub const fn ports(&self) -> Ports<'_, FakeLedgers, FakeClock, FakeEntropy> {
+    pub const fn ports(&self) -> Ports<'_, L, FakeClock, FakeEntropy> {
         Ports { ledgers: &self.ledgers, clock: &self.clock, entropy: &self.entropy }
-    }
-
-    /// Ada's phone number.
-    #[must_use]
-    pub fn phone() -> PhoneNumber {
-        static PHONE: LazyLock<PhoneNumber> = LazyLock::new(|| {
-            PhoneNumber::parse("+14155550100").unwrap_or_else(|error| unreachable!("{error}"))
-        });
-        PHONE.clone()
-    }
-
-    /// Ada's e-mail address.
-    #[must_use]
-    pub fn email() -> EmailAddress {
-        EmailAddress::parse("ada@example.com").unwrap_or_else(|error| unreachable!("{error}"))
     }
 
     /// A challenge for Ada's addresses, not yet opened.
@@ -183,20 +233,15 @@ impl World {
         Open::new(&self.app, self.keys(), &self.entropy, addresses, life)
     }
 
-    /// Opens a challenge for Ada's phone that lives for 15 minutes.
-    pub fn open(&self) -> ChallengeId {
-        let opening = self.opening(Self::phone().into(), Duration::from_mins(15));
-        let opened = block_on(open::open(self.ports(), &self.app, &opening));
-        opened.unwrap_or_else(|error| unreachable!("{error}"));
-        opening.id
+    /// The code of the last text message: the last line is `@host #code`.
+    pub fn last_code(&self) -> String {
+        let taken = self.sms.taken();
+        let text = taken.last().map(|(_, sms)| sms.text.as_str()).unwrap_or_default();
+        text.rsplit('#').next().unwrap_or_default().to_owned()
     }
+}
 
-    /// A wish for one message on a channel, everything else by the policy.
-    #[must_use]
-    pub fn wish(channel: Channel) -> Wish {
-        Wish { channels: vec![channel], ..Wish::default() }
-    }
-
+impl<L: LoadLedgers + StoreLedgers + Throttle> World<L> {
     /// Sends a challenge's next code.
     pub async fn send(&self, id: ChallengeId, wish: &Wish) -> Result<Delivery, Failure> {
         let couriers = Couriers { sms: &self.sms, email: &self.email };
@@ -206,26 +251,11 @@ impl World {
 
     /// Sends the first code of a new challenge to an address, for whoever has this IP address.
     pub async fn send_to(&self, to: Address, ip: Option<IpAddr>) -> Result<Delivery, Failure> {
-        let wish = Wish { ip, ..Self::wish(to.channel()) };
+        let wish = Wish { ip, ..World::wish(to.channel()) };
         let opening = self.opening(Addresses::new(to, None), Duration::from_mins(15));
         let couriers = Couriers { sms: &self.sms, email: &self.email };
         let target = Target::Ordered(&opening, &self.app);
         send::send(self.ports(), self.keys(), &self.apps, couriers, target, &wish).await
-    }
-
-    /// Opens a challenge, sends its first code by SMS, and returns both.
-    pub fn open_and_send(&self) -> (ChallengeId, String) {
-        let id = self.open();
-        let sent = block_on(self.send(id, &Self::wish(Channel::Sms)));
-        sent.unwrap_or_else(|error| unreachable!("{error}"));
-        (id, self.last_code())
-    }
-
-    /// The code of the last text message: the last line is `@host #code`.
-    pub fn last_code(&self) -> String {
-        let taken = self.sms.taken();
-        let text = taken.last().map(|(_, sms)| sms.text.as_str()).unwrap_or_default();
-        text.rsplit('#').next().unwrap_or_default().to_owned()
     }
 
     /// Verifies a code.
@@ -235,12 +265,5 @@ impl World {
         let target = verify::Target::Held(id);
         let verified = verify::verify(self.ports(), &self.keyring, target, &presented).await;
         verified.map(|verification| verification.outcome)
-    }
-
-    /// A code that is not this one.
-    #[must_use]
-    pub fn wrong(code: &str) -> String {
-        let turn = |digit: char| if digit == '9' { '0' } else { '9' };
-        code.chars().map(turn).collect()
     }
 }

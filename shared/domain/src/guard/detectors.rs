@@ -8,7 +8,7 @@
 
 use super::{
     Country, Mode, Rule, Text, Window,
-    gauge::{Count, Field, GaugeId, GaugeKey, Gauges, HISTORY_DAYS, SLOTS_PER_DAY, Slot},
+    gauge::{Count, Field, GaugeId, GaugeKey, Gauges, HISTORY_DAYS, SLOTS_PER_DAY, Series, Slot},
     settings::{Unverified, is_settled, share},
     trial::Trial,
 };
@@ -16,25 +16,29 @@ use crate::{Timestamp, send::Refusal};
 use std::collections::BTreeSet;
 
 /// Gauges that are counted together.
-#[derive(Clone, Copy)]
 struct Sum<'a> {
     gauges: &'a Gauges,
     keys: &'a [GaugeKey],
     now: Timestamp,
+    sent: Series,
+    mailed: Series,
+    verified: Series,
 }
 
-impl Sum<'_> {
-    fn at(&self, count: Count, slot: Slot) -> u64 {
-        self.keys.iter().map(|key| self.gauges.at(*key, count, slot)).sum()
+impl<'a> Sum<'a> {
+    fn of(gauges: &'a Gauges, keys: &'a [GaugeKey], now: Timestamp) -> Self {
+        let [sent, mailed, verified] = [Count::Sent, Count::Mailed, Count::Verified]
+            .map(|count| gauges.series(keys, count, now));
+        Self { gauges, keys, now, sent, mailed, verified }
     }
 
     fn unverified_at(&self, slot: Slot) -> u64 {
-        let others = self.at(Count::Mailed, slot) + self.at(Count::Verified, slot);
-        self.at(Count::Sent, slot).saturating_sub(others)
+        let others = self.mailed.at(slot) + self.verified.at(slot);
+        self.sent.at(slot).saturating_sub(others)
     }
 
     fn verified(&self, window: Window) -> u64 {
-        window.sum(self.now, |slot| self.at(Count::Verified, slot))
+        window.sum(self.now, |slot| self.verified.at(slot))
     }
 
     fn unverified(&self, window: Window) -> u64 {
@@ -57,7 +61,7 @@ impl Sum<'_> {
 struct Suspect<'a> {
     rule: Rule,
     mode: Mode,
-    sum: Sum<'a>,
+    sum: &'a Sum<'a>,
     /// Which of its gauges the message is counted in, and a block is kept in.
     own: usize,
     window: Window,
@@ -78,7 +82,8 @@ impl Trial<'_> {
             self.check_country(text, *own);
         }
         if let Some(prefix) = text.prefix {
-            let sum = Sum { gauges: self.gauges, keys: &[prefix], now: self.now };
+            let keys = [prefix];
+            let sum = &Sum::of(self.gauges, &keys, self.now);
             let settings = self.guard.prefix_concentration;
             let most = at_most(settings, sum.verified(Window::Day));
             let (rule, window) = (Rule::PrefixConcentration, Window::Day);
@@ -108,7 +113,7 @@ impl Trial<'_> {
 
     fn check_ip(&mut self, ip: GaugeKey) {
         let (guard, keys) = (self.guard, &[ip]);
-        let sum = Sum { gauges: self.gauges, keys, now: self.now };
+        let sum = &Sum::of(self.gauges, keys, self.now);
         let verified = sum.verified(Window::Day);
         let hour = guard.unverified_per_ip_hour;
         let day = guard.unverified_per_ip_day;
@@ -123,7 +128,7 @@ impl Trial<'_> {
 
     fn check_country(&mut self, text: &Text, own: GaugeKey) {
         let guard = self.guard;
-        let sum = Sum { gauges: self.gauges, keys: &text.country, now: self.now };
+        let sum = &Sum::of(self.gauges, &text.country, self.now);
         let hour = guard.unverified_per_country_hour;
         let day = guard.unverified_per_country_day;
         let best = best_day(sum, own).max(sum.verified(Window::Day));
@@ -163,7 +168,7 @@ fn at_most(settings: Unverified, verified: u64) -> u64 {
 
 /// The most that was verified on one of the last days. Of days that are over, one shard tells for
 /// all of them: subjects are spread evenly.
-fn best_day(sum: Sum<'_>, own: GaugeKey) -> u64 {
+fn best_day(sum: &Sum<'_>, own: GaugeKey) -> u64 {
     let today = Slot::of(sum.now).day();
     let shards = sum.keys.len() as u64;
     let on = |back: u64| {

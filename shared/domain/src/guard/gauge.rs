@@ -217,6 +217,15 @@ impl Gauge {
         self.0.get(&field).copied().unwrap_or(0)
     }
 
+    /// What was counted in each half hour of the day, where anything was.
+    fn counters(&self, count: Count) -> impl Iterator<Item = (u8, u64)> {
+        let all = Field::Counter(count, 0)..=Field::Counter(count, u8::MAX);
+        self.0.range(all).filter_map(|(field, counted)| match field {
+            Field::Counter(_, slot) => Some((*slot, *counted)),
+            Field::Proven(_) | Field::Block(_) => None,
+        })
+    }
+
     /// Whether a step may be taken.
     #[must_use]
     pub fn allows(&self, step: &Step) -> bool {
@@ -266,11 +275,52 @@ impl Gauges {
         gauge.map_or(0, |gauge| gauge.get(Field::counter(count, slot)))
     }
 
+    /// What keys have counted together in each half hour that a window can reach.
+    pub(super) fn series(&self, keys: &[GaugeKey], count: Count, now: Timestamp) -> Series {
+        let mut series = Series { present: Slot::of(now), counted: [0; REACH] };
+        let days = [series.present.day(), series.present.day().saturating_sub(1)];
+        let ids = keys.iter().flat_map(|key| days.map(|day| GaugeId { key: *key, day }));
+        for (id, gauge) in ids.filter_map(|id| Some((id, self.0.get(&id)?))) {
+            for (slot, counted) in gauge.counters(count) {
+                series.add(Slot::at(id.day, slot), counted);
+            }
+        }
+        series
+    }
+
     /// What a key has counted on a day.
     pub(super) fn on(&self, key: GaugeKey, count: Count, day: u64) -> u64 {
         let Some(gauge) = self.0.get(&GaugeId { key, day }) else { return 0 };
-        let all = Field::Counter(count, 0)..=Field::Counter(count, u8::MAX);
-        gauge.0.range(all).map(|(_, counted)| counted).sum()
+        gauge.counters(count).map(|(_, counted)| counted).sum()
+    }
+}
+
+/// As many half hours as the longest window is made of, with the one it begins in.
+const REACH: usize = 49;
+
+const _: () = assert!(SLOTS_PER_DAY < REACH as u64);
+
+/// What was counted in each of the last half hours.
+pub(super) struct Series {
+    present: Slot,
+    /// The present half hour first.
+    counted: [u64; REACH],
+}
+
+impl Series {
+    fn place(&self, slot: Slot) -> Option<usize> {
+        usize::try_from(self.present.0.checked_sub(slot.0)?).ok()
+    }
+
+    fn add(&mut self, slot: Slot, more: u64) {
+        if let Some(counted) = self.place(slot).and_then(|place| self.counted.get_mut(place)) {
+            *counted += more;
+        }
+    }
+
+    /// Of one half hour; what lies out of reach has none.
+    pub(super) fn at(&self, slot: Slot) -> u64 {
+        self.place(slot).and_then(|place| self.counted.get(place)).copied().unwrap_or(0)
     }
 }
 

@@ -84,8 +84,8 @@ impl Trial<'_> {
             return;
         }
         let Counter { key, count, by, shard, shards } = *counter;
-        let gauges = self.gauges;
-        let at = |slot| gauges.at(key, count, slot);
+        let series = self.gauges.series(&[key], count, self.now);
+        let at = |slot| series.at(slot);
         let most = share(quota, shard, shards);
         if let Some(room) = most.checked_sub(window.sum(self.now, at) + by) {
             self.bound(mode, key, count, room);

@@ -148,7 +148,7 @@ fn code_of(issued: Issued) -> String {
 
 #[test]
 fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..10 {
         assert_eq!(ask(&world, false), Issued::Incorrect);
     }
@@ -159,7 +159,7 @@ fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
 
 #[test]
 fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
-    let world = World::default();
+    let world = World::without_waits();
     let shown = |password, pin| Shown { password, pin };
     let mut answered = 0;
     for _ in 0..20 {
@@ -169,7 +169,7 @@ fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
     assert_eq!(answered, 10);
     code_of(ask_with(&world, shown(Some(false), Some(true))));
     assert!(matches!(ask_with(&world, shown(Some(true), None)), Issued::Exhausted(_)));
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..10 {
         assert_eq!(ask_with(&world, shown(Some(false), Some(false))), Issued::Incorrect);
     }
@@ -199,7 +199,7 @@ fn by_a_stranger(world: &World) -> Option<(ChallengeId, String)> {
 
 #[test]
 fn no_stranger_locks_shuts_out_or_pushes_out_what_others_know_by_an_id() {
-    let world = World::default();
+    let world = World::without_waits();
     let (sent, code) = world.open_and_send();
     let unsent = world.open();
     let mut guesses = 0;
@@ -264,7 +264,7 @@ fn another_spelling_is_the_same_address() {
 
 #[test]
 fn a_mailed_code_forgives_no_wrong_secret() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..9 {
         ask(&world, false);
     }
@@ -303,7 +303,7 @@ fn of_many_wrong_secrets_at_once_no_more_are_answered_than_there_are_failures() 
         let shown = Shown { pin: Some(false), password: None };
         issue::decide(ledger.clone(), keyring, &opening(world), shown, now)
     };
-    let world = World::default();
+    let world = World::without_waits();
     let mut ledger = Ledger::new(world.app.id.clone());
     for tried in 0..20 {
         let (next, issued) = outcomes(&ledger, world.keys(), &world, world.clock.now());

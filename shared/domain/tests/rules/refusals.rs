@@ -5,6 +5,7 @@ use passcode_domain::{
     cancel::{self, Cancelled},
     challenge::Lookup,
     open::{self, Opened},
+    ports::Clock as _,
     send::{self, Refusal, Sent, Wish},
     status::{self, Status},
     transact::Failure,
@@ -27,7 +28,6 @@ fn refusal(world: &World, id: passcode_domain::ChallengeId) -> Option<Refusal> {
 }
 
 fn status(world: &World, id: passcode_domain::ChallengeId) -> Status {
-    use passcode_domain::ports::Clock as _;
     block_on(status::status(&world.ledgers, &world.app.id, id, world.clock.now())).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn a_resend_waits_for_its_cool_down_and_has_a_count() {
 
 #[test]
 fn failures_follow_the_subject_across_challenges_until_a_success() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {
@@ -131,6 +131,53 @@ fn failures_follow_the_subject_across_challenges_until_a_success() {
     world.clock.advance(SECOND);
     let (id, code) = world.open_and_send();
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+}
+
+#[test]
+fn between_failures_a_subject_waits_longer_and_longer_and_a_refused_try_costs_nothing() {
+    let world = World::default();
+    let guess = |id, code: &str| block_on(world.verify(id, &World::wrong(code))).unwrap();
+    let (id, code) = world.open_and_send();
+    for _ in 0..5 {
+        assert_eq!(guess(id, &code), Outcome::Incorrect, "one challenge's attempts cost no time");
+    }
+    let until = world.clock.now() + 30 * SECOND;
+    assert_eq!(refusal(&world, world.open()), Some(Refusal::Exhausted(Some(until))));
+    world.clock.advance(30 * SECOND);
+    let (id, code) = world.open_and_send();
+    for wait in [60, 120, 240] {
+        assert_eq!(guess(id, &code), Outcome::Incorrect);
+        world.clock.advance((wait - 1) * SECOND);
+        for _ in 0..20 {
+            assert_eq!(block_on(world.verify(id, &code)).unwrap(), Outcome::Exhausted);
+        }
+        world.clock.advance(SECOND);
+    }
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
+    let (id, code) = world.open_and_send();
+    assert_eq!(guess(id, &code), Outcome::Incorrect);
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)), "forgiven");
+}
+
+#[test]
+fn a_verify_that_changes_nothing_asks_the_store_as_often_as_any_other() {
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    let unknown = world.opening(World::phone().into(), Duration::from_mins(1)).id;
+    let calls = |id, code: &str| {
+        world.ledgers.take_calls();
+        block_on(world.verify(id, code)).unwrap();
+        world.ledgers.take_calls()
+    };
+    let stored = world.ledgers.dump();
+    assert_eq!(calls(unknown, "000000"), (1, 1), "unknown");
+    assert_eq!(world.ledgers.dump(), stored);
+    assert_eq!(calls(id, &World::wrong(&code)), (1, 1), "wrong");
+    assert_eq!(calls(id, &code), (1, 1), "right");
+    assert_eq!(calls(id, &code), (1, 1), "used");
+    let (id, code) = world.open_and_send();
+    world.clock.advance(601 * SECOND);
+    assert_eq!(calls(id, &code), (1, 1), "expired");
 }
 
 #[test]
@@ -269,7 +316,7 @@ fn codes_go_to_the_address_a_challenge_is_about_first() {
 
 #[test]
 fn proof_of_a_mailbox_does_not_forgive_guesses_at_a_phone() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..4 {

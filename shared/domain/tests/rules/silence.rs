@@ -8,7 +8,7 @@ use passcode_domain::{
     send::{self, Couriers, Refusal, Sent},
     verify::Outcome,
 };
-use passcode_testkit::{FakeKeyring, World, demo_app, schedule::block_on};
+use passcode_testkit::{FakeKeyring, World, demo_app, schedule::block_on, without_waits};
 use std::time::Duration;
 
 const CODE: &str = "424242";
@@ -17,7 +17,8 @@ fn reviewed() -> World {
     let until = World::default().clock.now() + Duration::from_hours(24);
     let code = Code::try_from(CODE.to_owned()).unwrap();
     let address = World::phone().as_str().to_owned();
-    World::of(App { test_addresses: vec![TestAddress { address, code, until }], ..demo_app() })
+    let test_addresses = vec![TestAddress { address, code, until }];
+    World::of(without_waits(App { test_addresses, ..demo_app() }))
 }
 
 fn send(world: &World) -> Sent {
@@ -113,7 +114,7 @@ fn a_test_address_is_like_any_other_after_its_end_and_in_other_apps() {
 
 /// Ada's number after ten wrong codes.
 fn locked(conceal_blocks: bool) -> World {
-    let world = World::of(App { conceal_blocks, ..demo_app() });
+    let world = World::of(without_waits(App { conceal_blocks, ..demo_app() }));
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {
