@@ -274,7 +274,7 @@ fn code_without_hashing(world: &World) -> String {
     let open = world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity);
     let shown = Shown { pin: Some(true), password: None };
     match block_on(issue(world.ports(), world.keys(), &world.app, &open, shown)).unwrap() {
-        Issued::Issued { code, .. } => code.reveal().to_owned(),
+        Issued::Issued(issued) => issued.code.reveal().to_owned(),
         refused => panic!("{refused:?}"),
     }
 }

@@ -7,9 +7,9 @@ mod secret;
 pub use boot::{Adapters, boot};
 use lambda_http::http::{HeaderValue, StatusCode};
 use passcode_domain::{
-    Address, Addresses, AppId, ChallengeId, Channel, Code, Timestamp,
+    Address, Addresses, AppId, Channel,
     challenge::Lookup,
-    issue::{self, Issued},
+    issue::{self, Issued, IssuedCode},
     open::Open,
     ports::{
         Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
@@ -148,7 +148,7 @@ where
     let record = caller.record.clone().channel(Channel::Caller);
     let issued = issue::issue(ports, &keyring, app, &open, shown).await;
     Ok(match issued.map_err(|failure| caller.fail(&failure))? {
-        Issued::Issued { id, code, expires_at } => hand_over(id, &code, expires_at, record),
+        Issued::Issued(issued) => hand_over(&issued, record),
         Issued::Incorrect => {
             let failed_verifies = Some(app.policy.failed_verifies);
             let record = Record { outcome: "incorrect", failed_verifies, ..record };
@@ -161,12 +161,12 @@ where
     })
 }
 
-fn hand_over(id: ChallengeId, code: &Code, expires_at: Timestamp, record: Record) -> Answer {
-    let otp = code.reveal().to_owned();
-    let body = UserOtpResponse { otp, expires_at: pace::date_time(expires_at) };
-    let record = Record { outcome: "issued", ..record.challenge(id) };
+fn hand_over(issued: &IssuedCode, record: Record) -> Answer {
+    let otp = issued.code.reveal().to_owned();
+    let body = UserOtpResponse { otp, expires_at: pace::date_time(issued.expires_at) };
+    let record = Record { outcome: "issued", ..record.challenge(issued.id.challenge) };
     let answer = Answer::json(StatusCode::CREATED, &body, record);
-    match HeaderValue::try_from(request_id(id)) {
+    match HeaderValue::try_from(request_id(issued.id.challenge)) {
         Ok(id) => answer.header(pace::CHALLENGE_ID, id),
         Err(_) => answer,
     }

@@ -197,6 +197,12 @@ impl Challenge {
         steps
     }
 
+    /// Whether the code that counts was made under a key that this keyring lacks: a newer one, made by
+    /// a function that has read a rotated keyring already, or one that was rotated out.
+    pub(crate) fn lacks_key(&self, keyring: &Keyring) -> bool {
+        self.last_send().is_some_and(|send| keyring.code_key(&send.key).is_none())
+    }
+
     /// The code of one of its messages, unless its key has been rotated out.
     pub(crate) fn code(&self, keyring: &Keyring, subject: SubjectKey, send: &Send) -> Option<Code> {
         if let Some(Silence::Test(code)) = &self.silence {

@@ -10,6 +10,15 @@ use thiserror::Error;
 /// four exist because the OTPless contract allows its caller to choose them.
 pub const LENGTHS: std::ops::RangeInclusive<u8> = 4..=10;
 
+/// Which code: a generation of a challenge. Where a code must be told again, this is what is kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeId {
+    /// The challenge.
+    pub challenge: ChallengeId,
+    /// The generation.
+    pub generation: u32,
+}
+
 /// The decimal digits of one generation of one challenge; or the fixed digits that an app has
 /// listed for a test address, which alone are ever stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

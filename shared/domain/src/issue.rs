@@ -1,31 +1,38 @@
 //! Issue: a user has shown a PIN or a password, and the code is handed to the caller instead of
-//! being sent. A wrong secret is counted before it is told, as a wrong code is.
+//! being sent. A wrong secret is counted before it is told, as a wrong code is. The code is kept
+//! nowhere: whoever must be told it again is told what is derived again.
 
 use crate::{
     App, ChallengeId, Code, Keyring, Ledger, Policy, Timestamp,
+    code::CodeId,
     failures::Failures,
     open::{self, Open, Opened},
-    ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
+    ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     send::{self, Report, Wish},
     transact::{Failure, Ports, transact},
+    verify,
 };
 
 /// What came of an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issued {
     /// A code, the user's only one from now on.
-    Issued {
-        /// Its challenge.
-        id: ChallengeId,
-        /// The digits.
-        code: Code,
-        /// When it ends.
-        expires_at: Timestamp,
-    },
+    Issued(IssuedCode),
     /// The secret was wrong; one of the user's failures is spent.
     Incorrect,
     /// Too many wrong secrets, or too many open challenges; it is possible again then.
     Exhausted(Timestamp),
+}
+
+/// A code that is handed to a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedCode {
+    /// Which one it is.
+    pub id: CodeId,
+    /// The digits.
+    pub code: Code,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 /// Which secrets a caller has shown, and whether they were right.
@@ -120,8 +127,25 @@ fn hand_over(
     let (ledger, claim) = send::claim(ledger, keyring, id, &wish, now);
     let claim = claim.map_err(|refusal| refusal.until().unwrap_or(now))?;
     let ledger = send::mark(ledger, id, claim.generation, Report::Accepted);
-    let expires_at = now + claim.life;
-    Ok((ledger, Issued::Issued { id, code: claim.code, expires_at }))
+    let id = CodeId { challenge: id, generation: claim.generation };
+    let issued = IssuedCode { id, code: claim.code, expires_at: now + claim.life };
+    Ok((ledger, Issued::Issued(issued)))
+}
+
+/// Derives a code that was issued, while a verify would still look at it.
+#[must_use]
+pub fn derive_again(
+    ledger: &Ledger,
+    keyring: &Keyring,
+    id: CodeId,
+    now: Timestamp,
+) -> Option<IssuedCode> {
+    let (challenge, send) = verify::awaited(ledger, id.challenge, now).ok()?;
+    if send.generation != id.generation {
+        return None;
+    }
+    let code = challenge.code(keyring, id.challenge.subject, send)?;
+    Some(IssuedCode { id, code, expires_at: send.expires_at })
 }
 
 /// Issues a code: one read and one write.
@@ -144,4 +168,28 @@ where
         (Some(ledger), issued)
     };
     Ok(transact(ports, &subject, decide).await?.outcome)
+}
+
+/// Tells a code that was issued once more, while a verify would still look at it: one read.
+pub async fn tell_again<L, K, C, E>(
+    ports: Ports<'_, L, C, E>,
+    keys: &K,
+    id: CodeId,
+) -> Result<Option<IssuedCode>, Failure>
+where
+    L: LoadLedgers,
+    K: LoadKeyring,
+    C: Clock,
+{
+    let Some(ledger) = ports.ledgers.load(&id.challenge.subject).await?.ledger else {
+        return Ok(None);
+    };
+    let keyring = keys.keyring().await.map_err(Failure::Unavailable)?;
+    let challenge = ledger.find(id.challenge);
+    let keyring = if challenge.is_some_and(|challenge| challenge.lacks_key(&keyring)) {
+        keys.refreshed().await.map_err(Failure::Unavailable)?
+    } else {
+        keyring
+    };
+    Ok(derive_again(&ledger, &keyring, id, ports.clock.now()))
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
-    challenge::{Challenge, Silence, State, Trace},
+    challenge::{Challenge, Send, Silence, State, Trace},
     guard::Steps,
     ports::{
         Clock, CountError, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, Throttle,
@@ -94,19 +94,10 @@ fn judge(
     presented: &PresentedCode,
     now: Timestamp,
 ) -> Judgement {
-    let found = ledger.find(id).and_then(|challenge| Some((challenge, challenge.last_send()?)));
-    let Some((challenge, send)) = found else {
-        return Judgement::Refused(Outcome::NotFound);
+    let (challenge, send) = match awaited(ledger, id, now) {
+        Ok(awaited) => awaited,
+        Err(outcome) => return Judgement::Refused(outcome),
     };
-    if challenge.state != State::Open {
-        return Judgement::Refused(Outcome::AlreadyUsed);
-    }
-    if challenge.is_exhausted() || ledger.locked_until(challenge, now).is_some() {
-        return Judgement::Refused(Outcome::Exhausted);
-    }
-    if challenge.has_expired(now) || now >= send.expires_at {
-        return Judgement::Refused(Outcome::Expired);
-    }
     // A key that was rotated out twice while the challenge lived ends it.
     let (Some(code), Some(address)) =
         (challenge.code(keyring, id.subject, send), challenge.addresses.on(send.channel))
@@ -119,6 +110,26 @@ fn judge(
     } else {
         Judgement::Wrong
     }
+}
+
+/// The challenge and the message whose code it waits for; or why it waits for none.
+pub(crate) fn awaited(
+    ledger: &Ledger,
+    id: ChallengeId,
+    now: Timestamp,
+) -> Result<(&Challenge, &Send), Outcome> {
+    let found = ledger.find(id).and_then(|challenge| Some((challenge, challenge.last_send()?)));
+    let (challenge, send) = found.ok_or(Outcome::NotFound)?;
+    if challenge.state != State::Open {
+        return Err(Outcome::AlreadyUsed);
+    }
+    if challenge.is_exhausted() || ledger.locked_until(challenge, now).is_some() {
+        return Err(Outcome::Exhausted);
+    }
+    if challenge.has_expired(now) || now >= send.expires_at {
+        return Err(Outcome::Expired);
+    }
+    Ok((challenge, send))
 }
 
 /// Which challenge a code is presented for.
@@ -305,11 +316,10 @@ where
     transact_and(ports, commit, &target.subject(), decide).await
 }
 
-/// Whether the code was made under a key that this keyring lacks: a newer one, made by a function
-/// that has read a rotated keyring already, or one that was rotated out.
+/// Whether it is for want of a key that the code was not looked at.
 fn lacks_key(keyring: &Keyring, settled: &Settled<Judged>) -> bool {
     let found = settled.ledger.as_ref().zip(settled.outcome.1);
-    let send = found.and_then(|(ledger, id)| ledger.find(id)?.last_send());
+    let challenge = found.and_then(|(ledger, id)| ledger.find(id));
     let is_unjudged = settled.outcome.0 == Outcome::Expired;
-    is_unjudged && send.is_some_and(|send| keyring.code_key(&send.key).is_none())
+    is_unjudged && challenge.is_some_and(|challenge| challenge.lacks_key(keyring))
 }

@@ -6,7 +6,8 @@ use passcode_domain::{
     SubjectKey, Timestamp,
     challenge::Lookup,
     change_pin::{self, Change},
-    issue::{self, Issued, Shown},
+    code::CodeId,
+    issue::{self, Issued, IssuedCode, Shown},
     open::Open,
     ports::{Clock as _, LoadUsers as _, StoreUsers as _},
     send::{self, Couriers, Refusal, Sent},
@@ -14,7 +15,7 @@ use passcode_domain::{
     verify::{self, Outcome},
 };
 use passcode_testkit::{
-    FakeChanges, Fault, World, ada, demo_app,
+    FakeChanges, FakeKeyring, Fault, World, ada, demo_app,
     schedule::{Task, block_on, every_schedule, interleave},
 };
 use std::time::Duration;
@@ -139,11 +140,23 @@ fn ask_with(world: &World, shown: Shown) -> Issued {
     block_on(issuing).unwrap()
 }
 
-fn code_of(issued: Issued) -> String {
+fn issued(issued: Issued) -> IssuedCode {
     match issued {
-        Issued::Issued { code, .. } => code.reveal().to_owned(),
+        Issued::Issued(code) => code,
         other => panic!("a code was expected: {other:?}"),
     }
+}
+
+fn code_of(of: Issued) -> String {
+    issued(of).code.reveal().to_owned()
+}
+
+/// Asks for a code that was issued once more.
+fn ask_again(world: &World, id: CodeId) -> Option<IssuedCode> {
+    world.ledgers.take_calls();
+    let again = block_on(issue::tell_again(world.ports(), &world.keyring, id)).unwrap();
+    assert_eq!(world.ledgers.take_calls(), (1, 0), "a question changes nothing");
+    again
 }
 
 #[test]
@@ -295,6 +308,53 @@ fn a_user_has_one_code_at_a_time_and_uses_it_once() {
     let late = code_of(ask(&world, true));
     world.clock.advance(Duration::from_mins(10));
     assert_eq!(name(&world, subject(&world), &late), Outcome::Expired);
+}
+
+/// How a code can end.
+type End = fn(&World, &str);
+
+#[test]
+fn an_issued_code_is_told_again_while_a_verify_would_look_at_it() {
+    let ends: [(&str, End); 5] = [
+        ("used", |world, code| {
+            assert!(matches!(name(world, subject(world), code), Outcome::Verified(_)));
+        }),
+        ("replaced", |world, _| drop(code_of(ask(world, true)))),
+        ("expired", |world, _| world.clock.advance(Duration::from_mins(10))),
+        ("forgotten", |world, _| world.clock.advance(Duration::from_hours(2))),
+        ("exhausted", |world, code| {
+            for _ in 0..5 {
+                name(world, subject(world), &World::wrong(code));
+            }
+        }),
+    ];
+    for (how, end) in ends {
+        let world = World::default();
+        let first = issued(ask(&world, true));
+        world.clock.advance(Duration::from_millis(599_999));
+        assert_eq!(ask_again(&world, first.id), Some(first.clone()), "{how}");
+        let next = CodeId { generation: first.id.generation + 1, ..first.id };
+        assert_eq!(ask_again(&world, next), None, "there is no such code");
+        end(&world, first.code.reveal());
+        assert_eq!(ask_again(&world, first.id), None, "{how}");
+    }
+}
+
+#[test]
+fn an_issued_code_is_told_again_by_whoever_can_have_its_key() {
+    let mut world = World::default();
+    let first = issued(ask(&world, true));
+    let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
+    let secret = Keyring::rotated(secret, "second-secret-of-at-least-32-characters").unwrap();
+    let once = FakeKeyring::of(Keyring::from_secret(&secret).unwrap());
+    let secret = Keyring::rotated(&secret, "third-secret-of-at-least-32-characters").unwrap();
+    let twice = FakeKeyring::of(Keyring::from_secret(&secret).unwrap());
+    world.keyring = once.clone();
+    assert_eq!(ask_again(&world, first.id).as_ref(), Some(&first), "the previous key's");
+    world.keyring = FakeKeyring { in_hand: twice.in_hand, stored: once.stored };
+    assert_eq!(ask_again(&world, first.id), Some(first.clone()), "who lacks a key looks again");
+    world.keyring.stored = twice.stored;
+    assert_eq!(ask_again(&world, first.id), None, "rotated out");
 }
 
 #[test]
