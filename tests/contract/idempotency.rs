@@ -2,7 +2,8 @@
 //! is told once. What each function does about a key is told beside the function.
 
 use crate::{
-    otpless_auth_create, otpless_order_send, otpless_otp_initiate, prelude, prelude_stepup_request,
+    otpless_auth_create, otpless_order_send, otpless_otp_initiate, pace_user_otp_sendmail, prelude,
+    prelude_stepup_request,
     shared::{KEY, keyed, messages},
     zap_otp_generate, zap_shared,
 };
@@ -10,10 +11,11 @@ use lambda_http::http::StatusCode;
 use passcode_domain::{
     App,
     app::SecretHash,
+    code::CodeId,
     ports::{StoreApps as _, StoreUsers as _},
     user::User,
 };
-use passcode_http::{Answer, Idempotent, Record, Refused};
+use passcode_http::{Answer, Idempotent, Record, Refused, Request};
 use passcode_testkit::{
     World, ada, demo_app,
     schedule::{Task, block_on, interleave},
@@ -25,13 +27,21 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+/// An order to interleave tasks in, one for every seed.
+pub(crate) fn any_order(mut random: u64) -> impl FnMut(usize) -> usize {
+    move |among| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(random >> 33).unwrap() % among
+    }
+}
+
 /// What a caller can see of an answer.
-fn seen(answer: Answer) -> (StatusCode, lambda_http::http::HeaderMap, String) {
+pub(crate) fn seen(answer: Answer) -> (StatusCode, lambda_http::http::HeaderMap, String) {
     (answer.status, answer.headers, answer.body)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as contracts have it, whose answers take it in")]
-fn refuse(refused: Refused, _: Record) -> Answer {
+fn refuse(refused: Refused, _: &Request, _: Record) -> Answer {
     let status = match refused {
         Refused::Malformed(_) => 400,
         Refused::Conflict(Some(_)) => 409,
@@ -45,7 +55,8 @@ fn refuse(refused: Refused, _: Record) -> Answer {
 /// Serves a request of the demo app's with some work.
 async fn run(world: &World, event: &Event, work: impl Future<Output = Answer>) -> Answer {
     let (request, app) = (event.request(), Some(&world.app.id));
-    let idempotent = Idempotent { request: &request, app, credential: Some("secret"), refuse };
+    let (request, credential, has_secret) = (&request, Some("secret"), false);
+    let idempotent = Idempotent { request, app, credential, has_secret, refuse };
     idempotent.run(world.keys(), world.ports(), work).await
 }
 
@@ -56,10 +67,12 @@ fn created() -> Answer {
 #[test]
 fn of_a_hundred_equal_requests_one_is_served_and_all_are_answered_in_any_order() {
     for seed in 0..8u64 {
-        let (phone, ask) = (World::default(), World::default());
+        let [phone, ask, mail] = [World::default(), World::default(), World::default()];
         let event = keyed(&otpless_otp_initiate::recorded("phone"), KEY);
         let browser = keyed(&Event::recorded("prelude-session-otp-create", "phone"), KEY);
+        let mailing = keyed(&pace_user_otp_sendmail::recorded(), KEY);
         let (deps, create) = (otpless_otp_initiate::deps(&phone), prelude::create_deps(&ask));
+        let sendmail = pace_user_otp_sendmail::deps(&mail);
         let initiate = |_| {
             let handling = ::otpless_otp_initiate::handle(&deps, event.request());
             Box::pin(handling) as Task<'_, Answer>
@@ -68,15 +81,16 @@ fn of_a_hundred_equal_requests_one_is_served_and_all_are_answered_in_any_order()
             let handling = prelude_session_otp_create::handle(&create, browser.request());
             Box::pin(handling) as Task<'_, Answer>
         };
+        let sendmail = |_| {
+            let handling = ::pace_user_otp_sendmail::handle(&sendmail, mailing.request());
+            Box::pin(handling) as Task<'_, Answer>
+        };
         for (world, tasks) in [
             (&phone, (0..100).map(initiate).collect::<Vec<_>>()),
             (&ask, (0..100).map(create).collect()),
+            (&mail, (0..100).map(sendmail).collect()),
         ] {
-            let mut random = seed;
-            let answers = interleave(tasks, |among| {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                usize::try_from(random >> 33).unwrap() % among
-            });
+            let answers = interleave(tasks, any_order(seed));
             let outcomes: Vec<_> = answers.iter().map(|answer| answer.record.outcome).collect();
             assert_eq!(outcomes.iter().filter(|outcome| **outcome == "sent").count(), 1);
             let answers: Vec<_> = answers.into_iter().map(seen).collect();
@@ -92,7 +106,7 @@ fn of_a_hundred_equal_requests_one_is_served_and_all_are_answered_in_any_order()
 }
 
 /// How many challenges are stored.
-fn challenges(world: &World) -> usize {
+pub(crate) fn challenges(world: &World) -> usize {
     world.ledgers.dump().matches("\"nonce\":\"").count()
 }
 
@@ -207,10 +221,11 @@ fn an_order_and_a_key_are_each_done_once() {
 }
 
 #[test]
-fn what_is_told_once_is_not_kept() {
+fn an_answer_that_tells_a_code_is_not_kept() {
     let world = World::default();
     let event = keyed(&otpless_auth_create::phone(), KEY);
-    let first = block_on(run(&world, &event, async { created().told_once() }));
+    let code = CodeId { challenge: world.open(), generation: 1 };
+    let first = block_on(run(&world, &event, async { created().telling(code) }));
     assert_eq!(first.status, 200);
     let again = block_on(run(&world, &event, async { unreachable!("it was done") }));
     assert_eq!((again.status.as_u16(), again.body.as_str()), (410, ""));

@@ -7,7 +7,10 @@ use passcode_domain::{
     ports::{DeleteApps as _, StoreApps as _},
 };
 use passcode_http::Answer;
-use passcode_testkit::{USER_ID, World, demo_app, schedule::block_on};
+use passcode_testkit::{
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, USER_ID,
+    World, demo_app, schedule::block_on,
+};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 
@@ -42,6 +45,8 @@ fn title(code: &str) -> &'static str {
         "not-found" => "Resource not found",
         "not-acceptable" => "No media type of the answer is accepted",
         "pin-not-secure" => "The PIN is not secure",
+        "idempotency-conflict" => "The same request came before",
+        "idempotency-key-reused" => "The idempotency key belongs to another request",
         "unsupported-media-type" => "The media type of the body is not supported",
         "invalid-request" => "The request is not valid",
         "invalid-secret" => "The PIN or password is not valid",
@@ -199,9 +204,13 @@ pub(crate) fn check_unavailable(reply: &Reply) {
     assert!(!reply.text.contains("told to fail"), "{}", reply.text);
 }
 
-/// Presents secrets of Ada's for a code.
-pub(crate) fn create(world: &World, event: &Event) -> Answer {
-    let deps = Deps {
+/// What `POST /user/otp` works with.
+pub(crate) type CreateDeps =
+    Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+
+/// The same, in a world.
+pub(crate) fn create_deps(world: &World) -> CreateDeps {
+    Deps {
         apps: world.apps.clone(),
         users: world.users.clone(),
         tokens: world.tokens.clone(),
@@ -210,8 +219,12 @@ pub(crate) fn create(world: &World, event: &Event) -> Answer {
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         default_app: Some(demo_app().id),
-    };
-    block_on(pace_user_otp_create::handle(&deps, event.request()))
+    }
+}
+
+/// Presents secrets of Ada's for a code.
+pub(crate) fn create(world: &World, event: &Event) -> Answer {
+    block_on(pace_user_otp_create::handle(&create_deps(world), event.request()))
 }
 
 /// Whether a PIN of Ada's is worth a code.

@@ -1,23 +1,35 @@
 //! `POST /user/otp`.
 
-use crate::pace::{
-    bearer, check_nothing_leaks, check_unavailable, code, create, create_with_pin, error,
-    negotiates, pointer, presenting, refuses_bodies, refuses_strangers, verify,
+use crate::{
+    idempotency::{any_order, challenges, seen},
+    pace::{
+        bearer, check_nothing_leaks, check_unavailable, code, create, create_deps, create_with_pin,
+        error, negotiates, pointer, presenting, refuses_bodies, refuses_strangers, to_second_app,
+        verify, with_second_app,
+    },
+    shared::{KEY, Manners, keyed, minds_keys_with},
 };
 use pace_user_otp_create::{Deps, handle};
 use passcode_domain::{
-    AppId, PresentedCode, User, UserId, Username,
+    App, AppId, Keyring, PresentedCode, User, UserId, Username,
+    idempotency::MAX_OTHER_BODIES,
     ports::{Clock as _, LoadUsers, StoreError, StoreUsers as _},
     verify::{Outcome, Target},
 };
-use passcode_http::contract::{otpless::parse_request_id, pace::date_time};
+use passcode_http::{
+    Answer,
+    contract::{otpless::parse_request_id, pace::date_time},
+};
 use passcode_testkit::{
-    FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, USER_ID, World, ada, schedule::block_on,
+    FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, USER_ID, World, ada, demo_app,
+    schedule::{Task, block_on, interleave},
 };
 use passcode_tests::event::{Event, Reply, reply};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -256,4 +268,197 @@ fn no_code_and_no_secret_is_logged_or_kept() {
         check_nothing_leaks(&world, &answer, &[otp, PIN, PASSWORD, "9137", "ada@example.com"]);
         assert!(!answer.body.contains(PASSWORD) && !answer.body.contains("9137"));
     }
+}
+
+/// The recorded request with a key, and some secrets.
+fn keyed_with(secrets: &Value) -> Event {
+    keyed(&recorded().json(secrets), KEY)
+}
+
+#[test]
+fn a_request_with_a_key_is_done_once() {
+    // Again, the ledger with the challenge is read; and another body is a guess, which is counted.
+    let manners = Manners { malformed: 422, again: (2, 0), other: (1, 1) };
+    minds_keys_with(&manners, || (World::default(), recorded()), call);
+}
+
+#[test]
+fn a_refusal_by_a_key_says_why() {
+    let world = World::default();
+    let malformed = call(&world, &keyed(&recorded(), "a b"));
+    assert_eq!((error(&malformed), pointer(&malformed)), ((422, "invalid-request"), "none"));
+    assert_eq!(call(&world, &keyed_with(&json!({ "pin": PIN }))).status, 201);
+    let other = call(&world, &keyed_with(&json!({ "pin": "1794" })));
+    assert_eq!((error(&other), other.outcome), ((422, "idempotency-key-reused"), "refused"));
+}
+
+#[test]
+fn of_a_hundred_equal_requests_one_is_served_and_all_are_told_its_code_in_any_order() {
+    for seed in 0..8 {
+        let world = World::default();
+        let (deps, event) = (create_deps(&world), keyed_with(&json!({ "pin": PIN })));
+        let task = |_| Box::pin(handle(&deps, event.request())) as Task<'_, Answer>;
+        let answers = interleave((0..100).map(task).collect(), any_order(seed));
+        assert_eq!((answers.len(), challenges(&world)), (100, 1), "seed {seed}");
+        let served = answers.iter().filter(|answer| answer.record.outcome == "issued");
+        assert_eq!(served.count(), 1, "seed {seed}");
+        let answers: Vec<_> = answers.into_iter().map(seen).collect();
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "seed {seed}");
+        let (status, _, body) = &answers[0];
+        let body: Value = serde_json::from_str(body).unwrap();
+        let otp = body["otp"].as_str().unwrap();
+        assert_eq!((status.as_u16(), otp.len()), (201, 6), "{otp}");
+        assert!(!world.ledgers.dump().contains(&format!("\"{otp}\"")));
+        assert_eq!(verify(&world, &presenting(otp)).status, 204);
+    }
+}
+
+#[test]
+fn whoever_comes_while_a_request_is_served_waits_and_is_refused_in_the_end_whatever_the_body() {
+    let world = World::default();
+    let (deps, event) = (create_deps(&world), keyed_with(&json!({ "pin": PIN })));
+    let mut serving = pin!(handle(&deps, event.request()));
+    let mut context = Context::from_waker(Waker::noop());
+    while challenges(&world) == 0 {
+        assert!(serving.as_mut().poll(&mut context).is_pending());
+    }
+    let stored = world.ledgers.dump();
+    for event in [&event, &keyed_with(&json!({ "pin": "1794" }))] {
+        let reply = call(&world, event);
+        assert_eq!(error(&reply), (409, "idempotency-conflict"));
+        assert_eq!(reply.retry_after.as_deref(), Some("1"));
+    }
+    assert_eq!(world.ledgers.dump(), stored);
+    let first = loop {
+        if let Poll::Ready(answer) = serving.as_mut().poll(&mut context) {
+            break answer;
+        }
+    };
+    assert_eq!(call(&world, &event).text, first.body);
+}
+
+#[test]
+fn the_code_is_told_again_while_it_is_good_and_kept_nowhere() {
+    let world = World::of(with_long_codes());
+    let event = keyed_with(&json!({ "pin": PIN }));
+    let first = call(&world, &event);
+    world.clock.advance(Duration::from_millis(599_999));
+    assert_eq!(call(&world, &event), Reply { outcome: "answered again", ..first.clone() });
+    let answer = create(&world, &event);
+    let otp = first.json["otp"].as_str().unwrap();
+    assert_eq!(otp.len(), 10);
+    let (logged, kept) = (format!("{:?}", answer.record), world.ledgers.dump());
+    assert!(!logged.contains(otp) && !kept.contains(otp), "{logged} {kept}");
+}
+
+/// Codes of ten digits, so that no other number is one by chance.
+fn with_long_codes() -> App {
+    let mut app = demo_app();
+    app.policy.code_length = 10;
+    app
+}
+
+/// How a code can end.
+type End = fn(&World, &str);
+
+#[test]
+fn a_code_that_is_good_no_more_is_not_told_again() {
+    let ends: [(&str, End); 4] = [
+        ("used", |world, otp| assert_eq!(verify(world, &presenting(otp)).status, 204)),
+        ("replaced", |world, _| drop(code(world))),
+        ("expired", |world, _| world.clock.advance(Duration::from_mins(10))),
+        ("exhausted", |world, otp| {
+            for _ in 0..5 {
+                verify(world, &presenting(&World::wrong(otp)));
+            }
+        }),
+    ];
+    for (how, end) in ends {
+        let world = World::default();
+        let event = keyed_with(&json!({ "pin": PIN }));
+        let first = call(&world, &event);
+        end(&world, first.json["otp"].as_str().unwrap());
+        world.ledgers.take_calls();
+        let stored = world.ledgers.dump();
+        let again = call(&world, &event);
+        assert_eq!((error(&again), again.outcome), ((409, "idempotency-conflict"), "refused"));
+        assert_eq!(again.retry_after, None, "{how}: waiting will not help");
+        assert_eq!((world.ledgers.take_calls(), world.ledgers.dump()), ((2, 0), stored), "{how}");
+        assert_eq!(call(&world, &keyed(&event, "another")).status, 201, "{how}");
+    }
+}
+
+#[test]
+fn a_code_is_told_again_by_a_function_that_has_not_heard_of_a_rotation() {
+    let mut world = World::default();
+    let stale = world.keyring.in_hand.clone();
+    let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
+    let secret = Keyring::rotated(secret, "another-secret-of-at-least-32-characters").unwrap();
+    world.keyring = FakeKeyring::of(Keyring::from_secret(&secret).unwrap());
+    let event = keyed_with(&json!({ "pin": PIN }));
+    let first = call(&world, &event);
+    let rotated = world.keyring.stored.take();
+    world.keyring.in_hand = stale;
+    check_unavailable(&call(&world, &event));
+    world.keyring.stored = rotated;
+    assert_eq!(call(&world, &event).text, first.text);
+}
+
+#[test]
+fn equal_requests_with_a_wrong_secret_cost_one_failure() {
+    let world = World::default();
+    let wrong = keyed_with(&json!({ "pin": "1794" }));
+    let first = call(&world, &wrong);
+    assert_eq!(error(&first), (422, "invalid-secret"));
+    for _ in 0..20 {
+        let (again, calls) = counted(&world, &wrong);
+        assert_eq!((again.text.as_str(), again.outcome), (first.text.as_str(), "answered again"));
+        assert_eq!(calls, (0, 1, 0), "no secret is compared");
+    }
+    for number in 0..9 {
+        let next = keyed(&wrong, &format!("guess-{number}"));
+        assert_eq!(error(&call(&world, &next)), (422, "invalid-secret"), "{number}");
+    }
+    assert_eq!(create_with_pin(&world, PIN).status, 429, "ten in all");
+}
+
+#[test]
+fn nobody_guesses_at_a_secret_by_somebodys_key() {
+    for first in [PIN, "1794"] {
+        let world = World::default();
+        let right = keyed_with(&json!({ "pin": first }));
+        assert_ne!(call(&world, &right).outcome, "answered again");
+        let guess = |number: u8| {
+            let event = keyed_with(&json!({ "pin": format!("00{number:02}") }));
+            assert_eq!(error(&call(&world, &event)), (422, "idempotency-key-reused"));
+        };
+        (1..MAX_OTHER_BODIES).for_each(guess);
+        assert_eq!(call(&world, &right).outcome, "answered again", "a slip is forgiven");
+        (MAX_OTHER_BODIES..MAX_OTHER_BODIES + 5).for_each(guess);
+        assert_eq!(error(&call(&world, &right)), (422, "idempotency-key-reused"), "{first}");
+    }
+}
+
+#[test]
+fn a_guess_that_cannot_be_counted_is_not_answered() {
+    let world = World::default();
+    assert_eq!(call(&world, &keyed_with(&json!({ "pin": PIN }))).status, 201);
+    world.ledgers.fail_stores([Fault::Unavailable]);
+    check_unavailable(&call(&world, &keyed_with(&json!({ "pin": "1794" }))));
+}
+
+#[test]
+fn a_key_is_the_users_whichever_token_shows_who_that_is() {
+    let world = World::default();
+    with_second_app(&world);
+    let event = keyed_with(&json!({ "pin": PIN }));
+    let first = call(&world, &event);
+    let refreshed = bearer(event.clone(), &format!("{USER_ID}|openid {SCOPE}"));
+    assert_eq!(call(&world, &refreshed).text, first.text);
+    let another = bearer(event.clone(), &format!("nobody|{SCOPE}"));
+    assert_eq!(error(&call(&world, &another)), (422, "invalid-secret"));
+    let elsewhere = call(&world, &to_second_app(event.clone()));
+    assert_eq!((error(&elsewhere), elsewhere.outcome), ((422, "invalid-secret"), "incorrect"));
+    let less = bearer(event, &format!("{USER_ID}|openid"));
+    assert_eq!(error(&call(&world, &less)), (401, "insufficient-scope"), "nobody is told");
 }

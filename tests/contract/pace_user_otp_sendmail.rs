@@ -1,22 +1,37 @@
 //! `POST /user/otp/sendmail`.
 
-use crate::pace::{
-    bearer, check_nothing_leaks, check_unavailable, code, error, negotiates, presenting,
-    refuses_strangers, verify,
+use crate::{
+    pace::{
+        bearer, check_nothing_leaks, check_unavailable, code, error, negotiates, presenting,
+        refuses_strangers, verify,
+    },
+    shared::{KEY, Manners, keyed, messages, minds_keys_with},
 };
 use pace_user_otp_sendmail::{Deps, handle};
 use passcode_domain::{User, ports::StoreUsers as _};
 use passcode_http::Answer;
 use passcode_testkit::{
-    COOL_DOWNS, FakeKeyring, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens,
+    FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use std::time::Duration;
 
 const SCOPE: &str = "user:otp:create";
 
-fn answer(world: &World, event: &Event) -> Answer {
-    let deps = Deps {
+type MailDeps = Deps<
+    FakeApps,
+    FakeUsers,
+    FakeTokens,
+    FakeLedgers,
+    FakeKeyring,
+    FakeClock,
+    FakeEntropy,
+    FakeEmail,
+>;
+
+pub(crate) fn deps(world: &World) -> MailDeps {
+    Deps {
         apps: world.apps.clone(),
         users: world.users.clone(),
         tokens: world.tokens.clone(),
@@ -26,15 +41,18 @@ fn answer(world: &World, event: &Event) -> Answer {
         entropy: world.entropy.clone(),
         email: world.email.clone(),
         default_app: Some(world.app.id.clone()),
-    };
-    block_on(handle(&deps, event.request()))
+    }
+}
+
+fn answer(world: &World, event: &Event) -> Answer {
+    block_on(handle(&deps(world), event.request()))
 }
 
 fn call(world: &World, event: &Event) -> Reply {
     reply(event, async { answer(world, event) })
 }
 
-fn recorded() -> Event {
+pub(crate) fn recorded() -> Event {
     Event::recorded("pace-user-otp-sendmail", "sendmail")
 }
 
@@ -165,4 +183,32 @@ fn no_code_and_no_address_is_logged_or_kept() {
     check_nothing_leaks(&world, &sent, &[&mailed(&world)]);
     let logged = format!("{:?}", sent.record);
     assert!(!logged.contains("ada@") && !logged.contains(USER_ID), "{logged}");
+}
+
+#[test]
+fn a_request_with_a_key_is_done_once() {
+    let manners = Manners { malformed: 422, ..Manners::PLAIN };
+    minds_keys_with(&manners, || (World::default(), recorded()), call);
+}
+
+#[test]
+fn a_refusal_by_a_key_says_why() {
+    let world = World::default();
+    let (event, sent) = (keyed(&recorded(), KEY), messages(&world));
+    assert_eq!(error(&call(&world, &keyed(&recorded(), "a b"))), (422, "invalid-request"));
+    assert_eq!(messages(&world), sent);
+    assert_eq!(call(&world, &event).status, 204);
+    let other = call(&world, &event.body("{}"));
+    assert_eq!(error(&other), (422, "idempotency-key-reused"));
+}
+
+#[test]
+fn a_mail_is_not_sent_again_by_its_key_when_it_could_be_without() {
+    let world = World::default();
+    let event = keyed(&recorded(), KEY);
+    assert_eq!(call(&world, &event).status, 204);
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(call(&world, &event).outcome, "answered again");
+    assert_eq!(messages(&world), 1);
+    assert_eq!((mail(&world).status, messages(&world)), (204, 2));
 }

@@ -96,21 +96,49 @@ pub(crate) fn messages(world: &World) -> usize {
 /// A world in which an event is served, and the event.
 pub(crate) type Scene = (World, Event);
 
+/// In what functions that mind keys differ.
+pub(crate) struct Manners {
+    /// The status of a malformed key.
+    pub(crate) malformed: u16,
+    /// The reads and writes of an answer that is given again.
+    pub(crate) again: (u64, u64),
+    /// Those of a refusal of another body.
+    pub(crate) other: (u64, u64),
+}
+
+impl Manners {
+    /// Those of most: an answer is kept whole, and a body holds no secret.
+    pub(crate) const PLAIN: Self = Self { malformed: 400, again: (1, 0), other: (1, 0) };
+}
+
 /// What every function that opens or sends does about an `Idempotency-Key`.
 pub(crate) fn minds_keys(scene: impl Fn() -> Scene, call: impl Fn(&World, &Event) -> Reply) {
-    refuses_malformed_keys(&scene(), &call);
+    minds_keys_with(&Manners::PLAIN, scene, call);
+}
+
+/// The same, where a contract or a body makes a difference.
+pub(crate) fn minds_keys_with(
+    manners: &Manners,
+    scene: impl Fn() -> Scene,
+    call: impl Fn(&World, &Event) -> Reply,
+) {
+    refuses_malformed_keys(manners.malformed, &scene(), &call);
     let costs = costs_of(&scene(), &call);
-    answers_again(&scene(), costs, &call);
+    answers_again(manners, &scene(), costs, &call);
     waits_for_a_lost_answer(&scene(), costs, &call);
     may_be_tried_again(&scene(), &call);
 }
 
-fn refuses_malformed_keys((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) {
+fn refuses_malformed_keys(
+    status: u16,
+    (world, event): &Scene,
+    call: &impl Fn(&World, &Event) -> Reply,
+) {
     world.ledgers.take_calls();
     let sent = messages(world);
     for key in ["", "\"\"", "a b", "\"a", &"k".repeat(256)] {
         let reply = call(world, &keyed(event, key));
-        assert_eq!(reply.status, 400, "{key}");
+        assert_eq!(reply.status, status, "{key}");
         assert!(reply.text.contains("Idempotency-Key"), "{reply:?}");
     }
     assert_eq!((world.ledgers.take_calls(), messages(world)), ((0, 0), sent));
@@ -124,6 +152,7 @@ fn costs_of((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) -> 
 }
 
 fn answers_again(
+    manners: &Manners,
     (world, event): &Scene,
     costs: (u64, u64),
     call: &impl Fn(&World, &Event) -> Reply,
@@ -136,12 +165,12 @@ fn answers_again(
 
     let again = call(world, &keyed(event, &format!("\"{KEY}\"")));
     assert_eq!(again, Reply { outcome: "answered again", ..first.clone() });
-    assert_eq!((world.ledgers.take_calls(), messages(world)), ((1, 0), sent));
+    assert_eq!((world.ledgers.take_calls(), messages(world)), (manners.again, sent));
 
     let other = format!(" {}", event.0["body"].as_str().unwrap_or_default());
     let other = call(world, &keyed(event, KEY).body(other));
     assert_eq!((other.status, other.outcome), (422, "refused"), "{other:?}");
-    assert_eq!((world.ledgers.take_calls(), messages(world)), ((1, 0), sent));
+    assert_eq!((world.ledgers.take_calls(), messages(world)), (manners.other, sent));
 
     let stored = world.ledgers.dump();
     assert!(!stored.contains(KEY) && (first.text.is_empty() || !stored.contains(&first.text)));

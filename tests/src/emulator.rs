@@ -178,6 +178,6 @@ fn answer(reply: &Value) -> Answer {
         headers,
         body: reply["body"].as_str().unwrap_or_default().to_owned(),
         record: Record::of("emulated"),
-        is_told_once: false,
+        code: None,
     }
 }

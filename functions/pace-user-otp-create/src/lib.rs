@@ -1,5 +1,6 @@
 //! `POST /user/otp`: a PIN or a password for a code. The code is handed to the caller, who presents
-//! it, or lets another service of the company present it, as proof of the user's consent.
+//! it, or lets another service of the company present it, as proof of the user's consent. The same
+//! request under the same `Idempotency-Key` is told the same code, while that is good.
 
 mod boot;
 mod secret;
@@ -7,7 +8,7 @@ mod secret;
 pub use boot::{Adapters, boot};
 use lambda_http::http::{HeaderValue, StatusCode};
 use passcode_domain::{
-    Address, Addresses, AppId, Channel,
+    Address, Addresses, AppId, Channel, Keyring,
     challenge::Lookup,
     issue::{self, Issued, IssuedCode},
     open::Open,
@@ -18,12 +19,12 @@ use passcode_domain::{
     user::HashedSecret,
 };
 use passcode_http::{
-    Answer, Media, Record, Request,
+    Answer, Idempotent, Media, Record, Request,
     contract::{
         otpless::request_id,
         pace::{self, Caller, Endpoint, PaceErrors, Refusal},
     },
-    with_choice,
+    with_choice, with_idempotency_in,
 };
 use secret::Presented;
 use serde::{Deserialize, Serialize};
@@ -92,8 +93,10 @@ pub struct UserOtpResponse {
             headers(("WWW-Authenticate" = String, description = "What the token lacks"))),
         (status = 404, description = "No app has this host, or it has no issuer", body = PaceErrors, content_type = "application/vnd.api+json"),
         (status = 406, description = "`Accept` admits neither JSON nor JSON:API", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 409, description = "`idempotency-conflict`: the same request under this `Idempotency-Key` is being served; or, without `Retry-After`, its code is good no more",
+            body = PaceErrors, content_type = "application/vnd.api+json", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 415, description = "The body is not `application/json`", body = PaceErrors, content_type = "application/vnd.api+json"),
-        (status = 422, description = "`invalid-request`; or `invalid-secret`, which spends one of the user's failures", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 422, description = "`invalid-request`; or `invalid-secret`, which spends one of the user's failures; or `idempotency-key-reused`: this `Idempotency-Key` came with another body", body = PaceErrors, content_type = "application/vnd.api+json"),
         (status = 429, description = "Too many wrong secrets", body = PaceErrors, content_type = "application/vnd.api+json",
             headers(("Retry-After" = u64, description = "Seconds until it is possible again"))),
         (status = 500, description = "Nothing was decided; try again", body = PaceErrors, content_type = "application/vnd.api+json",
@@ -119,10 +122,10 @@ where
         Ok(caller) => caller,
         Err(answer) => return answer,
     };
-    issue(deps, &caller).await.unwrap_or_else(|refused| refused)
+    issue_once(deps, &caller).await.unwrap_or_else(|refused| refused)
 }
 
-async fn issue<A, U, T, L, K, C, E>(
+async fn issue_once<A, U, T, L, K, C, E>(
     deps: &Deps<A, U, T, L, K, C, E>,
     caller: &Caller<'_>,
 ) -> Result<Answer, Answer>
@@ -136,17 +139,40 @@ where
     let UserOtpRequest { pin, password } = caller.body(Media::Json).await?;
     let presented = Presented::of(password, pin).map_err(|refusal| caller.refuse(&refusal))?;
     let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let work =
+        async { issue(deps, caller, &keyring, &presented).await.unwrap_or_else(|refused| refused) };
+    let tell = async |code| {
+        let issued = issue::tell_again(ports, &deps.keyring, code).await?;
+        Ok(issued.map(|issued| hand_over(&issued, record_of(caller))))
+    };
+    let idempotent = Idempotent { has_secret: true, ..caller.idempotent() };
+    Ok(idempotent.run_telling(&keyring, ports, work, tell).await)
+}
+
+async fn issue<A, U, T, L, K, C, E>(
+    deps: &Deps<A, U, T, L, K, C, E>,
+    caller: &Caller<'_>,
+    keyring: &Keyring,
+    presented: &Presented,
+) -> Result<Answer, Answer>
+where
+    U: LoadUsers,
+    L: LoadLedgers + StoreLedgers,
+    C: Clock,
+    E: Entropy,
+{
     let app = &caller.app;
     let user = deps.users.load_user(&app.id, &caller.user).await;
     let user = user.map_err(|error| caller.fail(&error))?;
     let shown = presented.compared(user.as_ref(), HashedSecret::matches);
     let addresses = Addresses::new(Address::User(caller.user.clone()), None);
     let life = Duration::from_secs(app.policy.code_seconds.into());
-    let open = Open::new(app, &keyring, &deps.entropy, addresses, life);
+    let open = Open::new(app, keyring, &deps.entropy, addresses, life);
     let open = open.found_by(Lookup::Identity);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let record = caller.record.clone().channel(Channel::Caller);
-    let issued = issue::issue(ports, &keyring, app, &open, shown).await;
+    let record = record_of(caller);
+    let issued = issue::issue(ports, keyring, app, &open, shown).await;
     Ok(match issued.map_err(|failure| caller.fail(&failure))? {
         Issued::Issued(issued) => hand_over(&issued, record),
         Issued::Incorrect => {
@@ -161,11 +187,15 @@ where
     })
 }
 
+fn record_of(caller: &Caller<'_>) -> Record {
+    caller.record.clone().channel(Channel::Caller)
+}
+
 fn hand_over(issued: &IssuedCode, record: Record) -> Answer {
     let otp = issued.code.reveal().to_owned();
     let body = UserOtpResponse { otp, expires_at: pace::date_time(issued.expires_at) };
     let record = Record { outcome: "issued", ..record.challenge(issued.id.challenge) };
-    let answer = Answer::json(StatusCode::CREATED, &body, record);
+    let answer = Answer::json(StatusCode::CREATED, &body, record).telling(issued.id);
     match HeaderValue::try_from(request_id(issued.id.challenge)) {
         Ok(id) => answer.header(pace::CHALLENGE_ID, id),
         Err(_) => answer,
@@ -179,5 +209,6 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_choice(Api::openapi(), "UserOtpRequest", &[("pin", &[]), ("password", &[])])
+    let api = with_idempotency_in(Api::openapi(), "PaceErrors", pace::MEDIA);
+    with_choice(api, "UserOtpRequest", &[("pin", &[]), ("password", &[])])
 }

@@ -19,6 +19,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::pace::{self, Caller, Endpoint, PaceErrors, Refusal},
+    with_idempotency_in,
 };
 use std::time::Duration;
 use utoipa::OpenApi;
@@ -64,6 +65,7 @@ pub struct Deps<A, U, T, L, K, C, E, M> {
             headers(("WWW-Authenticate" = String, description = "What the token lacks"))),
         (status = 404, description = "No app has this host, or it has no issuer", body = PaceErrors, content_type = "application/vnd.api+json"),
         (status = 406, description = "`Accept` admits neither JSON nor JSON:API", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 422, description = "`invalid-request`: a malformed `Idempotency-Key`; or `idempotency-key-reused`: it came with another body", body = PaceErrors, content_type = "application/vnd.api+json"),
         (status = 429, description = "Too soon, too often, or too many wrong codes", body = PaceErrors, content_type = "application/vnd.api+json",
             headers(("Retry-After" = u64, description = "Seconds until it is possible again"))),
         (status = 500, description = "No message, or one whose fate is unknown; try again", body = PaceErrors, content_type = "application/vnd.api+json",
@@ -90,10 +92,10 @@ where
         Ok(caller) => caller,
         Err(answer) => return answer,
     };
-    send(deps, &caller).await.unwrap_or_else(|refused| refused)
+    send_once(deps, &caller).await.unwrap_or_else(|refused| refused)
 }
 
-async fn send<A, U, T, L, K, C, E, M>(
+async fn send_once<A, U, T, L, K, C, E, M>(
     deps: &Deps<A, U, T, L, K, C, E, M>,
     caller: &Caller<'_>,
 ) -> Result<Answer, Answer>
@@ -107,14 +109,32 @@ where
     M: EmailCourier,
 {
     let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let work = async { send(deps, caller, &keyring).await.unwrap_or_else(|refused| refused) };
+    Ok(caller.idempotent().run(&keyring, ports, work).await)
+}
+
+async fn send<A, U, T, L, K, C, E, M>(
+    deps: &Deps<A, U, T, L, K, C, E, M>,
+    caller: &Caller<'_>,
+    keyring: &Keyring,
+) -> Result<Answer, Answer>
+where
+    A: LoadApps,
+    U: LoadUsers,
+    L: LoadLedgers + StoreLedgers + Throttle,
+    C: Clock,
+    E: Entropy,
+    M: EmailCourier,
+{
     let app = &caller.app;
     let user = deps.users.load_user(&app.id, &caller.user).await;
     let user = user.map_err(|error| caller.fail(&error))?;
-    let (open, wish) = plan(caller, user.and_then(|user| user.email), &keyring, &deps.entropy);
+    let (open, wish) = plan(caller, user.and_then(|user| user.email), keyring, &deps.entropy);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &Unreached, email: &deps.email };
     let target = Target::New(&open, app);
-    let sent = send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await;
+    let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
     let delivery = sent.map_err(|failure| caller.fail(&failure))?;
     Ok(deliver(caller, delivery, &deps.clock))
 }
@@ -174,5 +194,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    with_idempotency_in(Api::openapi(), "PaceErrors", pace::MEDIA)
 }

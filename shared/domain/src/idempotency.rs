@@ -4,10 +4,15 @@
 //!
 //! A key belongs to an app, a credential and a route, so nobody is told what another was answered.
 //! The body is kept as an HMAC, and the answer sealed (ChaCha20-Poly1305, RFC 8439) under a key that
-//! is made from the keyring and the caller's own key: the table alone opens none.
+//! is made from the keyring and the caller's own key: the table alone opens none. Of an answer that
+//! tells a code nothing is kept but which code it is.
+//!
+//! Whoever knows somebody's key learns from a refusal that a body is another. Where bodies hold
+//! secrets that is a guess, so those are counted before they are told, and bounded.
 
 use crate::{
     AppId, Keyring, Ledger, SubjectKey, Timestamp, bytes,
+    code::CodeId,
     ports::{Clock, Entropy, LoadLedgers, StoreError, StoreLedgers},
     transact::{Failure, Ports, transact},
 };
@@ -31,6 +36,9 @@ const MAX_LOOKS: u32 = 23;
 
 /// The pause after the first look; it doubles up to ten times that.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
+
+/// After this many other bodies under the key of a request with a secret, none is the right one.
+pub const MAX_OTHER_BODIES: u8 = 5;
 
 /// Where nobody but the key says who calls, it has at least this many characters: whoever guesses
 /// it is told the answer.
@@ -87,6 +95,8 @@ pub struct Keyed<'a> {
     pub key: &'a IdempotencyKey,
     /// Its body.
     pub body: &'a [u8],
+    /// Whether the body holds a secret, such as a PIN.
+    pub has_secret: bool,
 }
 
 impl Keyed<'_> {
@@ -155,8 +165,10 @@ impl SealedAnswer {
 pub enum Progress {
     /// It has not been answered, since then.
     InFlight(Timestamp),
-    /// It was answered. There is nothing to give again where the answer was to be told once.
-    Done(Option<SealedAnswer>),
+    /// It was answered.
+    Done(SealedAnswer),
+    /// It was answered with a code.
+    Told(CodeId),
 }
 
 /// What is kept of a request, in an item of its own.
@@ -164,10 +176,18 @@ pub enum Progress {
 pub struct KeptRequest {
     /// Its body.
     pub fingerprint: Fingerprint,
+    /// How many other bodies came under its key, where they are counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_bodies: u8,
     /// How far it is.
     pub progress: Progress,
     /// When its key is free.
     pub until: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(count: &u8) -> bool {
+    *count == 0
 }
 
 /// What is decided for a request with a key.
@@ -176,7 +196,9 @@ pub enum Decision {
     /// It is this caller's to do.
     Go,
     /// It was done, and answered so.
-    Done(Option<SealedAnswer>),
+    Done(SealedAnswer),
+    /// It was done, and answered with this code.
+    Told(CodeId),
     /// Another is at it.
     InFlight,
     /// The key is another request's.
@@ -185,21 +207,49 @@ pub enum Decision {
 
 /// Decides whose a request is. One that nobody will end any more is the next caller's.
 #[must_use]
-pub fn decide(mut ledger: Ledger, fingerprint: Fingerprint, now: Timestamp) -> (Ledger, Decision) {
-    if let Some(kept) = ledger.request.as_ref().filter(|kept| now < kept.until) {
-        let decision = match &kept.progress {
-            _ if kept.fingerprint != fingerprint => Some(Decision::OtherBody),
+pub fn decide(
+    mut ledger: Ledger,
+    fingerprint: Fingerprint,
+    has_secret: bool,
+    now: Timestamp,
+) -> (Ledger, Decision) {
+    let kept = ledger.request.as_mut().filter(|kept| now < kept.until);
+    if let Some(decision) = kept.and_then(|kept| kept.decide(fingerprint, has_secret, now)) {
+        return (ledger, decision);
+    }
+    let (progress, until) = (Progress::InFlight(now), now + LIFE);
+    ledger.request = Some(KeptRequest { fingerprint, other_bodies: 0, progress, until });
+    (ledger, Decision::Go)
+}
+
+impl KeptRequest {
+    /// What is decided for a request under the same key; `None` where it may begin anew.
+    fn decide(
+        &mut self,
+        fingerprint: Fingerprint,
+        has_secret: bool,
+        now: Timestamp,
+    ) -> Option<Decision> {
+        let is_served =
+            matches!(self.progress, Progress::InFlight(since) if now < since + LONGEST_RUN);
+        // Whoever serves it stores its answer over what was loaded, so nothing is counted meanwhile,
+        // and nothing told.
+        if is_served && has_secret {
+            return Some(Decision::InFlight);
+        }
+        if self.other_bodies >= MAX_OTHER_BODIES {
+            return Some(Decision::OtherBody);
+        }
+        if self.fingerprint != fingerprint {
+            self.other_bodies += u8::from(has_secret);
+            return Some(Decision::OtherBody);
+        }
+        match &self.progress {
             Progress::Done(answer) => Some(Decision::Done(answer.clone())),
-            Progress::InFlight(since) if now < *since + LONGEST_RUN => Some(Decision::InFlight),
-            Progress::InFlight(_) => None,
-        };
-        if let Some(decision) = decision {
-            return (ledger, decision);
+            Progress::Told(code) => Some(Decision::Told(*code)),
+            Progress::InFlight(_) => is_served.then_some(Decision::InFlight),
         }
     }
-    let progress = Progress::InFlight(now);
-    ledger.request = Some(KeptRequest { fingerprint, progress, until: now + LIFE });
-    (ledger, Decision::Go)
 }
 
 /// What is known of a request with a key.
@@ -208,8 +258,8 @@ pub enum Turn {
     Go(Box<Claim>),
     /// It was answered so.
     Again(KeptAnswer),
-    /// It was answered with what is told once.
-    ToldOnce,
+    /// It was answered with this code.
+    Told(CodeId),
     /// Another is still at it.
     InFlight,
     /// The key is another request's.
@@ -228,14 +278,14 @@ pub struct Claim {
 pub enum Stays {
     /// All of it, to be given again.
     Answer(KeptAnswer),
-    /// That it was given.
-    Fact,
+    /// Which code it tells.
+    Code(CodeId),
     /// Nothing: the same request may be tried again.
     Nothing,
 }
 
-/// Asks whose a request is: one read, and one write where it is this caller's. While another is at
-/// it, waits for that answer, for some seconds, with one read a look.
+/// Asks whose a request is: one read, and one write where it is this caller's or a guess that is
+/// counted. While another is at it, waits for that answer, for some seconds, with one read a look.
 ///
 /// A function that ends before it has settled leaves the request in flight: until [`LONGEST_RUN`] has
 /// passed nothing of it is done again. After that it is a new request, which cool-downs, counts and
@@ -256,7 +306,7 @@ where
     for look in 1..=MAX_LOOKS {
         let decide = |ledger: Option<Ledger>, now| {
             let ledger = ledger.unwrap_or_else(|| Ledger::new(owner(keyed.app)));
-            let (ledger, decision) = decide(ledger, fingerprint, now);
+            let (ledger, decision) = decide(ledger, fingerprint, keyed.has_secret, now);
             (Some(ledger), decision)
         };
         let settled = transact(ports, &place, decide).await?;
@@ -266,8 +316,8 @@ where
                 let claim = Claim { place, kept, version: settled.version, sealing_key };
                 return Ok(Turn::Go(Box::new(claim)));
             }
-            Decision::Done(Some(answer)) => return opened(&answer, &sealing_key),
-            Decision::Done(None) => return Ok(Turn::ToldOnce),
+            Decision::Done(answer) => return opened(&answer, &sealing_key),
+            Decision::Told(code) => return Ok(Turn::Told(code)),
             Decision::OtherBody => return Ok(Turn::OtherBody),
             Decision::InFlight if look < MAX_LOOKS => ports.clock.sleep(pause(look)).await,
             Decision::InFlight => {}
@@ -292,11 +342,11 @@ where
     let Claim { place, mut kept, version, sealing_key } = *claim;
     let seal = |answer| {
         let sealed = SealedAnswer::of(&answer, &sealing_key, entropy.bytes());
-        sealed.map(Some).map_err(|_| StoreError::Unavailable("an answer cannot be sealed".into()))
+        sealed.map_err(|_| StoreError::Unavailable("an answer cannot be sealed".into()))
     };
     let (progress, until) = match stays {
         Stays::Answer(answer) => (Some(Progress::Done(seal(answer)?)), now + LIFE),
-        Stays::Fact => (Some(Progress::Done(None)), now + LIFE),
+        Stays::Code(code) => (Some(Progress::Told(code)), now + LIFE),
         Stays::Nothing => (None, now),
     };
     if let Some(request) = &mut kept.request {
@@ -337,6 +387,7 @@ mod tests {
     }
 
     const BODY: Fingerprint = Fingerprint([1; 16]);
+    const OTHER: Fingerprint = Fingerprint([2; 16]);
 
     fn empty() -> Ledger {
         Ledger::new("demo".parse().unwrap())
@@ -387,7 +438,8 @@ mod tests {
         let (keyring, app, eve) = (keyring(), "demo".parse().unwrap(), "eve".parse().unwrap());
         let (key, other) = ("k".parse().unwrap(), "l".parse().unwrap());
         let (route, body) = ("/a", b"{}".as_slice());
-        let first = Keyed { app: Some(&app), credential: Some("s"), route, key: &key, body };
+        let (app, has_secret) = (Some(&app), false);
+        let first = Keyed { app, credential: Some("s"), route, key: &key, body, has_secret };
         let places = [
             first,
             Keyed { app: Some(&eve), ..first },
@@ -410,7 +462,8 @@ mod tests {
     #[test]
     fn only_a_long_key_stands_alone() {
         let (short, long) = ("k".repeat(15).parse().unwrap(), "k".repeat(16).parse().unwrap());
-        let keyed = Keyed { app: None, credential: None, route: "/", key: &short, body: b"" };
+        let (app, credential, body, has_secret) = (None, None, b"".as_slice(), false);
+        let keyed = Keyed { app, credential, route: "/", key: &short, body, has_secret };
         assert!(keyed.is_guessable());
         assert!(!Keyed { key: &long, ..keyed }.is_guessable());
         assert!(!Keyed { credential: Some("s"), ..keyed }.is_guessable());
@@ -418,19 +471,57 @@ mod tests {
 
     #[test]
     fn a_request_is_one_callers_until_no_function_can_be_at_it() {
-        let (ledger, decision) = decide(empty(), BODY, at(0));
+        let (ledger, decision) = decide(empty(), BODY, false, at(0));
         assert_eq!(decision, Decision::Go);
         for (body, seconds, expected) in [
             (BODY, 0, Decision::InFlight),
             (BODY, 29, Decision::InFlight),
             (BODY, 30, Decision::Go),
-            (Fingerprint([2; 16]), 0, Decision::OtherBody),
-            (Fingerprint([2; 16]), 30, Decision::OtherBody),
-            (Fingerprint([2; 16]), 86_400, Decision::Go),
+            (OTHER, 0, Decision::OtherBody),
+            (OTHER, 30, Decision::OtherBody),
+            (OTHER, 86_400, Decision::Go),
         ] {
-            let (_, decision) = decide(ledger.clone(), body, at(seconds));
+            let (_, decision) = decide(ledger.clone(), body, false, at(seconds));
             assert_eq!(decision, expected, "{seconds}");
         }
+    }
+
+    /// A ledger with a request that was answered.
+    fn answered(progress: Progress) -> Ledger {
+        let (mut ledger, _) = decide(empty(), BODY, false, at(0));
+        ledger.request.as_mut().unwrap().progress = progress;
+        ledger
+    }
+
+    #[test]
+    fn nobody_guesses_at_a_secret_by_its_key() {
+        let code = CodeId {
+            challenge: crate::ChallengeId::new(SubjectKey([7; 16]), [9; 16]),
+            generation: 1,
+        };
+        for guesses in 0..=MAX_OTHER_BODIES + 1 {
+            let mut ledger = answered(Progress::Told(code));
+            for _ in 0..guesses {
+                let (counted, decision) = decide(ledger.clone(), OTHER, true, at(1));
+                let is_counted = counted.request.as_ref().unwrap().other_bodies;
+                assert!(decision == Decision::OtherBody && is_counted <= MAX_OTHER_BODIES);
+                ledger = counted;
+            }
+            let is_told = decide(ledger, BODY, true, at(1)).1 == Decision::Told(code);
+            assert_eq!(is_told, guesses < MAX_OTHER_BODIES, "after {guesses}");
+        }
+    }
+
+    #[test]
+    fn while_a_request_with_a_secret_is_served_another_body_is_not_told_from_its_own() {
+        let (ledger, _) = decide(empty(), BODY, true, at(0));
+        for body in [BODY, OTHER] {
+            let (same, decision) = decide(ledger.clone(), body, true, at(29));
+            assert_eq!((same, decision), (ledger.clone(), Decision::InFlight));
+        }
+        let (counted, decision) = decide(ledger.clone(), OTHER, true, at(30));
+        assert_eq!((counted.request.unwrap().other_bodies, decision), (1, Decision::OtherBody));
+        assert_eq!(decide(ledger, BODY, true, at(30)).1, Decision::Go);
     }
 
     #[test]
@@ -444,11 +535,9 @@ mod tests {
         assert!(!serde_json::to_string(&sealed).unwrap().contains("order"));
         assert!(sealed.open(&[7; 32]).unwrap() == answer());
         assert!(sealed.open(&[8; 32]).is_err());
-        let (mut ledger, _) = decide(empty(), BODY, at(0));
-        let kept = ledger.request.as_mut().unwrap();
-        kept.progress = Progress::Done(Some(sealed.clone()));
-        let decided = |seconds| decide(ledger.clone(), BODY, at(seconds)).1;
-        assert_eq!(decided(86_399), Decision::Done(Some(sealed)));
+        let ledger = answered(Progress::Done(sealed.clone()));
+        let decided = |seconds| decide(ledger.clone(), BODY, false, at(seconds)).1;
+        assert_eq!(decided(86_399), Decision::Done(sealed));
         assert_eq!(decided(86_400), Decision::Go);
         assert_eq!(ledger.ends_at(), at(86_400));
     }

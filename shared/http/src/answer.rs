@@ -7,6 +7,7 @@ use lambda_http::{Body, Request, Response};
 use mediatype::MediaType;
 use passcode_domain::{
     Timestamp,
+    code::CodeId,
     guard::{Rule, Throttled},
     ledger::MAX_LIVE,
     send::Refusal,
@@ -31,8 +32,8 @@ pub struct Answer {
     pub body: String,
     /// What the log says.
     pub record: Record,
-    /// Whether the body is told once and kept nowhere: a code is in it.
-    pub is_told_once: bool,
+    /// Which code the body tells, where it tells one. Such a body is kept nowhere.
+    pub code: Option<CodeId>,
 }
 
 impl Answer {
@@ -42,7 +43,7 @@ impl Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status, headers, body, record, is_told_once: false }
+        Self { status, headers, body, record, code: None }
     }
 
     /// An answer in JSON. The contracts' bodies are plain structs, which always serialise.
@@ -61,10 +62,10 @@ impl Answer {
         Self { headers, ..answer }
     }
 
-    /// Keeps the body out of every store: the same request is not answered with it again.
+    /// Says that the body tells a code, and keeps it out of every store.
     #[must_use]
-    pub fn told_once(self) -> Self {
-        Self { is_told_once: true, ..self }
+    pub fn telling(self, code: CodeId) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// Adds a header.

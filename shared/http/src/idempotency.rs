@@ -1,11 +1,13 @@
 //! `Idempotency-Key` (IETF httpapi draft): a request that comes with one is done once, and answered
 //! the same for a day. Answers that time alone may change, 429 and from 500 up, are not kept: the
-//! same request may be tried again. Without the header nothing here asks the store.
+//! same request may be tried again. An answer that tells a code is not kept either: it is made
+//! again, with the code derived again. Without the header nothing here asks the store.
 
 use crate::{Answer, Record, Request, body::bytes, header_text};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use passcode_domain::{
     AppId, Keyring,
+    code::CodeId,
     idempotency::{self, IdempotencyKey, KeptAnswer, Keyed, Stays, Turn},
     ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
     transact::{Failure, Ports},
@@ -19,6 +21,9 @@ use utoipa::openapi::{
 /// The header.
 const HEADER: &str = "idempotency-key";
 
+/// How a request is logged that is answered as it was before.
+const AGAIN: &str = "answered again";
+
 /// When to ask again for an answer that another is still at work on.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -28,7 +33,7 @@ pub enum Refused {
     /// 400: the header holds no key, or none that is good enough.
     Malformed(String),
     /// 409: the same request is being done; ask again after the wait. Or, without a wait, it was
-    /// done, and its answer is told once.
+    /// done, and the code that its answer told is good no more.
     Conflict(Option<Duration>),
     /// 422: the key came with another body before.
     OtherBody,
@@ -44,8 +49,10 @@ pub struct Idempotent<'a> {
     pub app: Option<&'a AppId>,
     /// What shows who calls, and has been believed; `None` where nothing does.
     pub credential: Option<&'a str>,
+    /// Whether the body holds a secret, such as a PIN: at that nobody may guess by the key.
+    pub has_secret: bool,
     /// How the contract refuses.
-    pub refuse: fn(Refused, Record) -> Answer,
+    pub refuse: fn(Refused, &Request, Record) -> Answer,
 }
 
 impl Idempotent<'_> {
@@ -63,28 +70,49 @@ impl Idempotent<'_> {
         E: Entropy,
         W: Future<Output = Answer>,
     {
-        // On the heap, and before the first wait: what waits would hold it twice.
-        self.serve(keyring, ports, Box::pin(work))
+        self.run_telling(keyring, ports, work, async |_| Ok(None))
     }
 
-    async fn serve<L, C, E, W>(
+    /// The same for work whose answer tells a code: `tell` makes that answer again, as long as the
+    /// code is good.
+    pub fn run_telling<L, C, E, W, T>(
+        self,
+        keyring: &Keyring,
+        ports: Ports<'_, L, C, E>,
+        work: W,
+        tell: T,
+    ) -> impl Future<Output = Answer>
+    where
+        L: LoadLedgers + StoreLedgers,
+        C: Clock,
+        E: Entropy,
+        W: Future<Output = Answer>,
+        T: AsyncFnOnce(CodeId) -> Result<Option<Answer>, Failure>,
+    {
+        // On the heap, and before the first wait: what waits would hold it twice.
+        self.serve(keyring, ports, Box::pin(work), tell)
+    }
+
+    async fn serve<L, C, E, W, T>(
         self,
         keyring: &Keyring,
         ports: Ports<'_, L, C, E>,
         work: Pin<Box<W>>,
+        tell: T,
     ) -> Answer
     where
         L: LoadLedgers + StoreLedgers,
         C: Clock,
         E: Entropy,
         W: Future<Output = Answer>,
+        T: AsyncFnOnce(CodeId) -> Result<Option<Answer>, Failure>,
     {
         if !self.request.headers().contains_key(HEADER) {
             return work.await;
         }
         let turn = match self.begin(keyring, ports).await {
             Ok(turn) => turn,
-            Err(refused) => return (self.refuse)(refused, self.record()),
+            Err(refused) => return self.refused(refused),
         };
         let refused = match turn {
             Turn::Go(claim) => {
@@ -98,11 +126,17 @@ impl Idempotent<'_> {
                 };
             }
             Turn::Again(kept) => return again(kept, self.record()),
-            Turn::ToldOnce => Refused::Conflict(None),
+            Turn::Told(code) => match tell(code).await {
+                Ok(Some(told)) => {
+                    return Answer { record: Record { outcome: AGAIN, ..told.record }, ..told };
+                }
+                Ok(None) => Refused::Conflict(None),
+                Err(failure) => Refused::Failed(failure),
+            },
             Turn::InFlight => Refused::Conflict(Some(RETRY)),
             Turn::OtherBody => Refused::OtherBody,
         };
-        (self.refuse)(refused, self.record())
+        self.refused(refused)
     }
 
     async fn begin<L, C, E>(
@@ -125,12 +159,17 @@ impl Idempotent<'_> {
             route: self.request.uri().path(),
             key: &key,
             body: bytes(self.request.body()),
+            has_secret: self.has_secret,
         };
         if keyed.is_guessable() {
             let why = "must have at least 16 characters, as a UUID has";
             return Err(malformed(&why));
         }
         idempotency::begin(ports, keyring, keyed).await.map_err(Refused::Failed)
+    }
+
+    fn refused(&self, refused: Refused) -> Answer {
+        (self.refuse)(refused, self.request, self.record())
     }
 
     fn record(&self) -> Record {
@@ -142,8 +181,8 @@ fn stays(answer: &Answer) -> Stays {
     if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
         return Stays::Nothing;
     }
-    if answer.is_told_once {
-        return Stays::Fact;
+    if let Some(code) = answer.code {
+        return Stays::Code(code);
     }
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -156,7 +195,7 @@ fn stays(answer: &Answer) -> Stays {
 }
 
 fn again(kept: KeptAnswer, record: Record) -> Answer {
-    let record = Record { outcome: "answered again", ..record };
+    let record = Record { outcome: AGAIN, ..record };
     // What is kept was an answer's own.
     let status = StatusCode::from_u16(kept.status).unwrap_or_default();
     let header = |(name, value): (String, String)| {
@@ -170,23 +209,29 @@ fn again(kept: KeptAnswer, record: Record) -> Answer {
 }
 
 /// Adds to the operations of a contract what the header does to them; `error` is the schema of the
-/// contract's errors.
+/// contract's errors. What an operation says of a status itself stays.
 #[must_use]
-pub fn with_idempotency(mut api: OpenApi, error: &str) -> OpenApi {
+pub fn with_idempotency(api: OpenApi, error: &str) -> OpenApi {
+    with_idempotency_in(api, error, "application/json")
+}
+
+/// The same for a contract whose errors are of another media type.
+#[must_use]
+pub fn with_idempotency_in(mut api: OpenApi, error: &str, media: &str) -> OpenApi {
     for item in api.paths.paths.values_mut() {
         if let Some(post) = &mut item.post {
-            document(post, error);
+            document(post, error, media);
         }
     }
     api
 }
 
-fn document(operation: &mut Operation, error: &str) {
+fn document(operation: &mut Operation, error: &str, media: &str) {
     let least = if operation.security.is_some() { 1 } else { idempotency::MIN_ALONE };
     operation.parameters.get_or_insert_default().push(parameter(least).into());
     let refused = |description: &str| {
         let error = Content::new(Some(Ref::from_schema_name(error)));
-        ResponseBuilder::new().description(description).content("application/json", error)
+        ResponseBuilder::new().description(description).content(media, error)
     };
     let seconds = Header::new(ObjectBuilder::new().schema_type(Type::Integer).build());
     let conflict = refused("The same request under this `Idempotency-Key` is being served")
@@ -194,7 +239,7 @@ fn document(operation: &mut Operation, error: &str) {
         .build();
     let other = refused("This `Idempotency-Key` came with another body").build();
     let mut add = |status: &str, response: Response| {
-        operation.responses.responses.insert(status.to_owned(), response.into());
+        operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
     };
     add("409", conflict);
     add("422", other);

@@ -13,7 +13,7 @@ mod record;
 pub use answer::{Answer, header_text, preferred};
 pub use body::{BodyError, MAX_BODY, Media, body, filled, object, whole};
 pub use choice::{Way, with_choice};
-pub use idempotency::{Idempotent, Refused, with_idempotency};
+pub use idempotency::{Idempotent, Refused, with_idempotency, with_idempotency_in};
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use origin::{CLIENT_IP, own_ip, told_ip};
 pub use record::Record;

@@ -6,11 +6,12 @@ use passcode_domain::{
     App, Ledger, SubjectKey,
     app::SecretHash,
     change_pin::Change,
+    code::CodeId,
     guard::{
         Rule, Step, Steps,
         gauge::{Count, Field, Gauge, GaugeId, GaugeKey, Slot},
     },
-    idempotency::{self, KeptAnswer, Keyed, Stays, Turn},
+    idempotency::{self, KeptAnswer, Keyed, MAX_OTHER_BODIES, Stays, Turn},
     message::{Email, Sms},
     open,
     ports::{
@@ -74,7 +75,7 @@ async fn kept_requests<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl 
     let credential = somebody(entropy).to_string();
     let (app, credential) = (Some(&world.app.id), Some(credential.as_str()));
     let key = "conformance".parse().expect("a key");
-    let keyed = Keyed { app, credential, route: "/", key: &key, body: b"{}" };
+    let keyed = Keyed { app, credential, route: "/", key: &key, body: b"{}", has_secret: true };
     let begin = async |keyed| idempotency::begin(ports, world.keys(), keyed).await.expect("a turn");
 
     let Turn::Go(claim) = begin(keyed).await else { panic!("nobody has asked before") };
@@ -87,7 +88,18 @@ async fn kept_requests<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl 
     let Turn::Again(again) = begin(keyed).await else { panic!("it was answered") };
     assert!(again == answer, "every byte of an answer survives");
     let other = Keyed { body: b"{ }", ..keyed };
-    assert!(matches!(begin(other).await, Turn::OtherBody), "the body is known by its MAC");
+    for _ in 0..MAX_OTHER_BODIES {
+        assert!(matches!(begin(other).await, Turn::OtherBody), "the body is known by its MAC");
+    }
+    assert!(matches!(begin(keyed).await, Turn::OtherBody), "guesses are counted");
+
+    let told = "conformance-of-codes".parse().expect("a key");
+    let keyed = Keyed { key: &told, ..keyed };
+    let Turn::Go(claim) = begin(keyed).await else { panic!("nobody has asked before") };
+    let code = CodeId { challenge: world.open(), generation: 1 };
+    let settled = idempotency::settle(store, entropy, claim, Stays::Code(code), world.clock.now());
+    settled.await.expect("stores");
+    assert!(matches!(begin(keyed).await, Turn::Told(again) if again == code), "which code it was");
 }
 
 /// A step on a gauge of today: adds to one counter, which may be at most `most` before.

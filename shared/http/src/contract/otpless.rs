@@ -377,7 +377,13 @@ pub fn idempotent<'a>(
     held: Option<&'a str>,
 ) -> Idempotent<'a> {
     let secret = app.and_then(|_| header_text(request, "clientsecret"));
-    Idempotent { request, app: app.map(|app| &app.id), credential: secret.or(held), refuse }
+    Idempotent {
+        request,
+        app: app.map(|app| &app.id),
+        credential: secret.or(held),
+        has_secret: false,
+        refuse: |refused, _, record| refuse(refused, record),
+    }
 }
 
 fn refuse(refused: Refused, record: Record) -> Answer {

@@ -1,7 +1,10 @@
 //! What the PACE functions share: whose request it is, which media types it may name, and errors in
 //! the form of JSON:API.
 
-use crate::{Answer, BodyError, Media, Record, Request, RequestExt as _, body, contract::tenant};
+use crate::{
+    Answer, BodyError, Idempotent, Media, Record, Refused, Request, RequestExt as _, body,
+    contract::tenant,
+};
 use headers_accept::Accept;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::request::RequestContext;
@@ -101,12 +104,17 @@ pub enum Refusal {
     NotAcceptable,
     /// 406: a PIN that is easily guessed.
     WeakPin(PinError),
+    /// 409: the same request under this key is being served; come back after the wait. Or, without a
+    /// wait, it was answered with a code that is good no more.
+    Conflict(Option<Duration>),
     /// 415: a body of another media type than this.
     ContentType(&'static str),
-    /// 422: a body that cannot be read.
+    /// 422: a body that cannot be read, or an `Idempotency-Key`.
     Body(String),
     /// 422: a field of the body, by its pointer, and what it has to be.
     Field(Cow<'static, str>, &'static str),
+    /// 422: a key that came with another body.
+    OtherBody,
     /// 422: a wrong PIN or password, or none to compare it with.
     Secret,
     /// 429: too much for this user; come back after the wait.
@@ -180,6 +188,9 @@ impl Refusal {
                 (NOT_ACCEPTABLE, "not-acceptable", "No media type of the answer is accepted")
             }
             Self::WeakPin(_) => (NOT_ACCEPTABLE, "pin-not-secure", "The PIN is not secure"),
+            Self::Conflict(_) => {
+                (StatusCode::CONFLICT, "idempotency-conflict", "The same request came before")
+            }
             Self::ContentType(_) => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
@@ -188,6 +199,11 @@ impl Refusal {
             Self::Body(_) | Self::Field(..) => {
                 (INVALID, "invalid-request", "The request is not valid")
             }
+            Self::OtherBody => (
+                INVALID,
+                "idempotency-key-reused",
+                "The idempotency key belongs to another request",
+            ),
             Self::Secret => (INVALID, "invalid-secret", "The PIN or password is not valid"),
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
@@ -213,11 +229,18 @@ impl Refusal {
             Self::NotFound => "There is nothing here for this request",
             Self::NotAcceptable => "Let `Accept` admit the media types of this endpoint",
             Self::WeakPin(error) => return error.to_string().into(),
+            Self::Conflict(Some(_)) => {
+                "It is being served under this `Idempotency-Key`; come back after `Retry-After` seconds"
+            }
+            Self::Conflict(None) => {
+                "Its code was used, replaced or has expired; get a new one under another `Idempotency-Key`"
+            }
             Self::ContentType(media) => {
                 return format!("The `Content-Type` must be {media}").into();
             }
             Self::Body(what) => return what.clone().into(),
             Self::Field(_, must) => must,
+            Self::OtherBody => "This `Idempotency-Key` came with another body",
             Self::Secret => "Neither the password nor the PIN is the user's",
             Self::TooMany(_) => "Come back after `Retry-After` seconds",
             Self::Unavailable(_) => "Nothing was decided; try again",
@@ -275,7 +298,9 @@ impl Refusal {
             None => answer,
         };
         match self {
-            Self::TooMany(wait) | Self::Unavailable(wait) => answer.retry_after(*wait),
+            Self::TooMany(wait) | Self::Unavailable(wait) | Self::Conflict(Some(wait)) => {
+                answer.retry_after(*wait)
+            }
             _ => answer,
         }
     }
@@ -360,6 +385,19 @@ impl<'a> Caller<'a> {
         read.map_err(|error| self.refuse(&Refusal::of_body(&error, takes)))
     }
 
+    /// The request, which may come with an `Idempotency-Key`: the user's, whichever access token
+    /// shows who that is.
+    #[must_use]
+    pub fn idempotent(&self) -> Idempotent<'_> {
+        Idempotent {
+            request: self.request,
+            app: Some(&self.app.id),
+            credential: Some(self.user.as_str()),
+            has_secret: false,
+            refuse: refuse_key,
+        }
+    }
+
     /// The answer to a request that is refused.
     #[must_use]
     pub fn refuse(&self, refusal: &Refusal) -> Answer {
@@ -377,6 +415,16 @@ impl<'a> Caller<'a> {
     pub fn fail(&self, error: &(dyn Error + 'static)) -> Answer {
         unavailable(self.request, self.record.clone().error(error))
     }
+}
+
+fn refuse_key(refused: Refused, request: &Request, record: Record) -> Answer {
+    let refusal = match refused {
+        Refused::Malformed(why) => Refusal::Body(why),
+        Refused::Conflict(wait) => Refusal::Conflict(wait),
+        Refused::OtherBody => Refusal::OtherBody,
+        Refused::Failed(failure) => return unavailable(request, record.error(&failure)),
+    };
+    refusal.answer(request, record)
 }
 
 fn unavailable(request: &Request, record: Record) -> Answer {

@@ -314,7 +314,13 @@ async fn check_token(
 #[must_use]
 pub fn idempotent<'a>(request: &'a Request, app: &'a App) -> Idempotent<'a> {
     let credential = tenant::bearer_token(request);
-    Idempotent { request, app: Some(&app.id), credential, refuse: refuse_key }
+    Idempotent {
+        request,
+        app: Some(&app.id),
+        credential,
+        has_secret: false,
+        refuse: |refused, _, record| refuse_key(refused, record),
+    }
 }
 
 fn refuse_key(refused: Refused, record: Record) -> Answer {

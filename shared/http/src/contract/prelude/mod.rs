@@ -190,7 +190,13 @@ pub fn idempotent<'a>(
     app: &'a App,
     credential: Option<&'a str>,
 ) -> Idempotent<'a> {
-    Idempotent { request, app: Some(&app.id), credential, refuse }
+    Idempotent {
+        request,
+        app: Some(&app.id),
+        credential,
+        has_secret: false,
+        refuse: |refused, _, record| refuse(refused, record),
+    }
 }
 
 fn refuse(refused: Refused, record: Record) -> Answer {
