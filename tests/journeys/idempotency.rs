@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 
 const EMAIL: &str = "ada@example.com";
 const PHONE: &str = "+14155550100";
-const KEY: &str = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"";
+pub(crate) const KEY: &str = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"";
 
 /// What a client can see of an answer, but for the date.
-type Seen = (u16, Vec<(String, String)>, Vec<u8>);
+pub(crate) type Seen = (u16, Vec<(String, String)>, Vec<u8>);
 
-async fn seen(request: RequestBuilder) -> Seen {
+pub(crate) async fn seen(request: RequestBuilder) -> Seen {
     let answer = request.send().await.expect("an answer");
     let status = answer.status().as_u16();
     let headers = of_ours(answer.headers());
@@ -41,7 +41,7 @@ async fn seen_in_the_end(request: RequestBuilder) -> Seen {
 }
 
 /// Sends a request a hundred times at the same time, and returns the one answer to all of them.
-async fn a_hundred_times(request: &RequestBuilder) -> Seen {
+pub(crate) async fn a_hundred_times(request: &RequestBuilder) -> Seen {
     let mut sending = JoinSet::new();
     for _ in 0..100 {
         sending.spawn(seen_in_the_end(request.try_clone().expect("a body of bytes")));

@@ -116,10 +116,17 @@ async fn tokens_pins_and_passwords_appear_nowhere_either() {
         client.send(check).await;
     }
 
-    for secret in [json!({ "pin": "9999" }), json!({ "pin": PIN, "password": PASSWORD })] {
-        let answer = post("/user/otp", secret).send().await.expect("an answer");
-        let body: serde_json::Value = answer.json().await.expect("JSON");
-        codes.extend(body["otp"].as_str().map(str::to_owned));
+    let secrets = [json!({ "pin": "9999" }), json!({ "pin": PIN, "password": PASSWORD })];
+    for (key, secret) in ["a-key-of-hers", "a-key-of-hers-2"].iter().zip(secrets) {
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let create = post("/user/otp", secret.clone()).header("idempotency-key", *key);
+            let answer = create.send().await.expect("an answer");
+            let body: serde_json::Value = answer.json().await.expect("JSON");
+            told.extend(body["otp"].as_str().map(str::to_owned));
+        }
+        assert_eq!(told.first(), told.last(), "the same request is told the same code");
+        codes.extend(told.pop());
     }
     let change = json!({ "data": { "type": "pin",
         "attributes": { "pin": "2806", "otp": codes[1] } } });
@@ -141,7 +148,8 @@ async fn tokens_pins_and_passwords_appear_nowhere_either() {
             assert!(!text.contains(code.as_str()), "a code in the {place}");
         }
     }
-    for secret in [bearer, &token, &challenge, "demo-admin", PASSWORD, "\"2806\"", "\"9999\""] {
+    let secrets = [bearer, &token, &challenge, "demo-admin", PASSWORD, "\"2806\"", "\"9999\""];
+    for secret in secrets.into_iter().chain(["a-key-of-hers"]) {
         assert!(!logged.contains(secret) && !stored.contains(secret), "{secret}");
     }
     for address in ["ada@example.com", "4155550100"] {

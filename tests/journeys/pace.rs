@@ -1,6 +1,7 @@
 //! A user of PACE's: a PIN or a password for a code, the code for what it allows; the ways it can go
 //! wrong, then the way it goes. The tokens are the development issuer's own.
 
+use crate::idempotency::{KEY, Seen, a_hundred_times, seen};
 use passcode_testkit::{PASSWORD, PIN, USER_ID, World};
 use passcode_tests::stack::Client;
 use reqwest::RequestBuilder;
@@ -47,6 +48,11 @@ impl User {
 
     async fn mail(&self) -> u16 {
         self.client.send(self.request("POST", "/user/otp/sendmail")).await.0
+    }
+
+    /// Asks for a code with an `Idempotency-Key`.
+    fn create_once(&self, secrets: &Value) -> RequestBuilder {
+        self.request("POST", "/user/otp").json(secrets).header("idempotency-key", KEY)
     }
 
     async fn change_pin(&self, pin: &str, otp: &str) -> (u16, Value) {
@@ -184,6 +190,45 @@ async fn a_mailed_code_works_once_and_the_next_mail_waits_for_the_cool_down() {
     assert_eq!(user.verify(&old).await, 404);
     assert_eq!(user.verify(&new).await, 204);
     assert_eq!(user.verify(&new).await, 404);
+}
+
+fn otp_of((status, _, body): &Seen) -> String {
+    let body: Value = serde_json::from_slice(body).expect("JSON");
+    assert_eq!(*status, 201, "{body}");
+    body["otp"].as_str().expect("a code").to_owned()
+}
+
+#[tokio::test]
+async fn a_request_with_a_key_is_told_its_code_until_that_is_used_and_nobody_guesses_by_the_key() {
+    let mut user = User::start().await;
+    let pin = json!({ "pin": PIN });
+    let first = seen(user.create_once(&pin)).await;
+    user.client.stack.clock.advance(Duration::from_mins(5));
+    user.token = token(&user.client, SCOPES).await;
+    assert_eq!(seen(user.create_once(&pin)).await, first, "the token is another, the user is not");
+    let guess = json!({ "pin": "1794" });
+    let (status, body) = user.client.send(user.create_once(&guess)).await;
+    assert_eq!((status, code_of(&body)), (422, "idempotency-key-reused"));
+    assert_eq!(user.verify(&otp_of(&first)).await, 204);
+    let (status, headers, body) = seen(user.create_once(&pin)).await;
+    assert_eq!((status, headers.iter().any(|(name, _)| name == "retry-after")), (409, false));
+    assert!(!String::from_utf8_lossy(&body).contains(&otp_of(&first)));
+    for _ in 0..10 {
+        assert_eq!(user.client.send(user.create_once(&guess)).await.0, 422);
+    }
+    assert_eq!(user.client.send(user.create_once(&pin)).await.0, 422, "the key is spent");
+    assert_eq!(user.create(pin).await.0, 201, "and no PIN was looked at");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_hundred_equal_requests_with_a_key_one_is_served_and_all_are_answered() {
+    let user = User::start().await;
+    let told = a_hundred_times(&user.create_once(&json!({ "pin": PIN }))).await;
+    assert_eq!(user.verify(&otp_of(&told)).await, 204);
+    let mail = user.request("POST", "/user/otp/sendmail").header("idempotency-key", KEY);
+    assert_eq!(a_hundred_times(&mail).await.0, 204);
+    assert_eq!(user.client.messages(MAILBOX).await.len(), 1);
+    assert_eq!(user.verify(&user.client.last_code(MAILBOX).await).await, 204);
 }
 
 #[tokio::test]
