@@ -406,7 +406,7 @@ fn a_code_is_told_again_by_a_function_that_has_not_heard_of_a_rotation() {
 
 #[test]
 fn equal_requests_with_a_wrong_secret_cost_one_failure() {
-    let world = World::default();
+    let world = World::without_waits();
     let wrong = keyed_with(&json!({ "pin": "1794" }));
     let first = call(&world, &wrong);
     assert_eq!(error(&first), (422, "invalid-secret"));

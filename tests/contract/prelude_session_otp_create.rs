@@ -12,7 +12,9 @@ use passcode_domain::{
     ports::{Clock as _, StoreApps as _},
     verification_token::{Flow, VerificationToken},
 };
-use passcode_testkit::{FakeKeyring, Fault, Verdict, World, demo_app, schedule::block_on};
+use passcode_testkit::{
+    FakeKeyring, Fault, Verdict, World, demo_app, schedule::block_on, without_waits,
+};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 use std::time::Duration;
@@ -132,7 +134,7 @@ fn a_locked_number_is_told_or_concealed_as_the_app_says() {
     let world = World::without_waits();
     lock(&world);
     assert_eq!(error(&ask(&world)), (403, "auth_blocked"));
-    let conceals = App { conceal_blocks: true, ..demo_app() };
+    let conceals = without_waits(App { conceal_blocks: true, ..demo_app() });
     let (blocked, free) = (World::of(conceals.clone()), World::of(conceals));
     lock(&blocked);
     blocked.ledgers.take_calls();

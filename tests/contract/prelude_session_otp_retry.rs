@@ -69,7 +69,7 @@ fn a_retry_makes_the_next_code_and_forgives_nothing() {
 
 #[test]
 fn the_retries_have_an_end() {
-    let world = World::default();
+    let world = World::without_waits();
     let (token, code) = asked(&world);
     for cool_down in COOL_DOWNS {
         world.clock.advance(Duration::from_secs(cool_down));

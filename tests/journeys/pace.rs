@@ -142,7 +142,8 @@ async fn wrong_secrets_are_counted_and_the_right_one_is_worth_a_code() {
         expires_at.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     assert_eq!(shape, "0000-00-00T00:00:00.000Z");
     // Three wrong PINs so far, which the right password has not forgiven.
-    for _ in 0..7 {
+    for pause in [0, 0, 30, 60, 120, 240, 480] {
+        user.client.stack.clock.advance(Duration::from_secs(pause));
         assert_eq!(user.create(json!({ "pin": "1794" })).await.0, 422);
     }
     assert_eq!(user.create(json!({ "pin": PIN })).await.0, 429);
@@ -271,7 +272,7 @@ async fn secrets_codes_tokens_and_addresses_are_not_logged() {
     let mailed = user.client.last_code(MAILBOX).await;
     user.verify(&mailed).await;
     let (_, logged) = user.client.emitted();
-    assert_eq!(logged.lines().count(), 6, "one line a request: {logged}");
+    assert_eq!(logged.lines().count(), 7, "one line a request, one a wrong code: {logged}");
     for secret in [USER_ID, PASSWORD, MAILBOX, &user.token, "\"2806\""] {
         assert!(!logged.contains(secret), "{secret} in the logs: {logged}");
     }

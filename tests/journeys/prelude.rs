@@ -85,6 +85,8 @@ async fn wrong_codes_spend_the_attempts_and_all_refusals_look_alike() {
         browser.check(json!({ "code": World::wrong(&code) })).await;
     }
     assert_eq!(browser.check(json!({ "code": code })).await, wrong, "exhausted");
+    assert_eq!(browser.ask(phone()).await, 429, "after a challenge's attempts there is a pause");
+    client.stack.clock.advance(Duration::from_secs(30));
     assert_eq!(browser.ask(phone()).await, 204);
     let code = client.last_code(PHONE).await;
     client.stack.clock.advance(Duration::from_secs(601));

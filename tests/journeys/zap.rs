@@ -68,6 +68,7 @@ async fn wrong_expired_exhausted_and_used_codes_are_refused_alike() {
     }
     assert_eq!(verify(&client, EMAIL, &code).await, refused(), "exhausted");
 
+    client.stack.clock.advance(Duration::from_secs(30));
     generate(&client, body).await;
     let code = client.last_code(EMAIL).await;
     assert_eq!(verify(&client, EMAIL, &code).await, verified());

@@ -15,17 +15,28 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// When the subject may try again: after a while that grows with its failures, and when they have
-    /// used up what the policy allows, not before the first of them no longer counts.
+    /// When the first of the failures that have used up what the policy allows no longer counts.
     #[must_use]
     pub fn locked_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
-        let living = || self.at.iter().filter(|at| **at + self.window > now);
-        let failures = living().count();
-        let until = match failures.checked_sub(usize::from(policy.max_failures)) {
-            Some(surplus) => living().nth(surplus).map(|at| *at + self.window),
-            None => living().next_back().map(|at| *at + policy.failure_wait(failures)),
-        };
-        until.filter(|until| *until > now)
+        let surplus = self.living(now).count().checked_sub(usize::from(policy.max_failures))?;
+        self.living(now).nth(surplus).map(|at| at + self.window)
+    }
+
+    /// When the pause after the last failure ends, where there is one.
+    #[must_use]
+    pub fn paused_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        let pause = policy.failure_wait(self.living(now).count());
+        self.at.last().map(|at| *at + pause).filter(|until| *until > now)
+    }
+
+    /// When the subject may try again, if it may not now.
+    #[must_use]
+    pub fn refused_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        self.locked_until(policy, now).or_else(|| self.paused_until(policy, now))
+    }
+
+    fn living(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        self.at.iter().copied().filter(move |at| *at + self.window > now)
     }
 
     /// Counts one more.

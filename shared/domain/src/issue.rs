@@ -102,7 +102,7 @@ fn judge(
     policy: &Policy,
     now: Timestamp,
 ) -> Judged {
-    match (is_right, failures.locked_until(policy, now)) {
+    match (is_right, failures.refused_until(policy, now)) {
         (None, _) => Judged::NotShown,
         (Some(_), Some(until)) => Judged::LockedUntil(until),
         (Some(true), None) => {

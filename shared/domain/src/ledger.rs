@@ -124,6 +124,15 @@ impl Ledger {
         self.failures_of(challenge.lookup).locked_until(&challenge.policy, now)
     }
 
+    /// When the pause after a failure that stands in the way of a challenge ends, if one does.
+    #[must_use]
+    pub fn paused_until(&self, challenge: &Challenge, now: Timestamp) -> Option<Timestamp> {
+        if challenge.silence == Some(Silence::Concealed) {
+            return None;
+        }
+        self.failures_of(challenge.lookup).paused_until(&challenge.policy, now)
+    }
+
     /// The failures that challenges found this way count.
     #[must_use]
     pub const fn failures_of(&self, lookup: Lookup) -> &Failures {

@@ -46,7 +46,7 @@ pub enum Refusal {
     AlreadyUsed,
     /// No attempts are left, so no code could be verified; for a locked subject, until then.
     Exhausted(Option<Timestamp>),
-    /// The last message is too recent; a resend is possible then.
+    /// The last message is too recent, or the subject's last failure; a send is possible then.
     CoolingDown(Timestamp),
     /// The challenge has had all of its messages.
     SendsExhausted,
@@ -146,12 +146,11 @@ fn admit<'a>(
         return Err(Refusal::Expired);
     }
     let locked_until = ledger.locked_until(challenge, now);
-    if challenge.is_exhausted() {
-        // A lock that ends before the challenge does leaves it without attempts all the same.
-        return Err(Refusal::Exhausted(locked_until.filter(|until| *until > challenge.expires_at)));
-    }
-    if locked_until.is_some() {
+    if challenge.is_exhausted() || locked_until.is_some() {
         return Err(Refusal::Exhausted(locked_until));
+    }
+    if let Some(until) = ledger.paused_until(challenge, now) {
+        return Err(Refusal::CoolingDown(until));
     }
     if !challenge.is_test() {
         check_pace(challenge, now)?;

@@ -123,7 +123,8 @@ pub(crate) fn awaited(
     if challenge.state != State::Open {
         return Err(Outcome::AlreadyUsed);
     }
-    if challenge.is_exhausted() || ledger.locked_until(challenge, now).is_some() {
+    let refused = ledger.locked_until(challenge, now).or(ledger.paused_until(challenge, now));
+    if challenge.is_exhausted() || refused.is_some() {
         return Err(Outcome::Exhausted);
     }
     if challenge.has_expired(now) || now >= send.expires_at {

@@ -110,6 +110,7 @@ impl Line<'_> {
         writer.timestamp(at(self.at));
         writer.value("level", "INFO");
         writer.value("requestId", self.request_id);
+        writer.value("function", self.function);
         writer.value("app", self.record.app.as_ref().map_or("none", |app| app.as_str()));
     }
 }

@@ -142,7 +142,7 @@ fn between_failures_a_subject_waits_longer_and_longer_and_a_refused_try_costs_no
         assert_eq!(guess(id, &code), Outcome::Incorrect, "one challenge's attempts cost no time");
     }
     let until = world.clock.now() + 30 * SECOND;
-    assert_eq!(refusal(&world, world.open()), Some(Refusal::Exhausted(Some(until))));
+    assert_eq!(refusal(&world, world.open()), Some(Refusal::CoolingDown(until)));
     world.clock.advance(30 * SECOND);
     let (id, code) = world.open_and_send();
     for wait in [60, 120, 240] {
