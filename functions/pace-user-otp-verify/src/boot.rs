@@ -1,7 +1,7 @@
 //! The function's adapters, by name: on Lambda and on one machine the same.
 
 use crate::Deps;
-use passcode_dynamodb::{AppTable, CountedLedgers};
+use passcode_dynamodb::{AppTable, ChallengeTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
     BadSetting, CachedApps, HttpsIssuers, SecretKeyring, Settings, SystemEntropy, aws,
@@ -11,7 +11,7 @@ use passcode_runtime::{
 pub type Adapters<C> = Deps<
     CachedApps<AppTable>,
     IssuerTokens<HttpsIssuers>,
-    CountedLedgers,
+    ChallengeTable,
     SecretKeyring,
     C,
     SystemEntropy,
@@ -23,11 +23,7 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
     Ok(Deps {
         apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
-        ledgers: CountedLedgers::new(
-            &aws,
-            settings.require("CHALLENGE_TABLE")?,
-            settings.require("THROTTLE_TABLE")?,
-        ),
+        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         clock,
         entropy: SystemEntropy,

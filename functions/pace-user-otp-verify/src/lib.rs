@@ -6,9 +6,7 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, AppId, PresentedCode, SubjectKey,
-    ports::{
-        Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers, Throttle,
-    },
+    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers},
     transact::Ports,
     verify::{self, Outcome, Target, Verification},
 };
@@ -98,7 +96,7 @@ pub async fn handle<A, T, L, K, C, E>(deps: &Deps<A, T, L, K, C, E>, request: Re
 where
     A: LoadApps,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -117,7 +115,7 @@ async fn verify<A, T, L, K, C, E>(
     caller: &Caller<'_>,
 ) -> Result<Answer, Answer>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -129,7 +127,7 @@ where
     let subject = SubjectKey::of_address(&keyring, app, &Address::User(caller.user.clone()));
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let target = Target::Named(subject, app);
-    let verified = verify::verify(ports, &deps.keyring, target, &presented).await;
+    let verified = verify::verify_users(ports, &deps.keyring, target, &presented).await;
     let Verification { outcome, id, trace } = verified.map_err(|failure| caller.fail(&failure))?;
     let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
     let record = Record { outcome: outcome.as_str(), ..record };

@@ -1,7 +1,7 @@
 //! The function's adapters, by name: on Lambda and on one machine the same.
 
 use crate::Deps;
-use passcode_dynamodb::{AppTable, CountedLedgers, UserChanges, UserTable};
+use passcode_dynamodb::{AppTable, ChallengeTable, UserChanges, UserTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
     BadSetting, CachedApps, HttpsIssuers, SecretKeyring, Settings, SystemEntropy, aws,
@@ -12,7 +12,7 @@ pub type Adapters<C> = Deps<
     CachedApps<AppTable>,
     UserTable,
     IssuerTokens<HttpsIssuers>,
-    CountedLedgers,
+    ChallengeTable,
     UserChanges,
     SecretKeyring,
     C,
@@ -26,11 +26,7 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
         apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
-        ledgers: CountedLedgers::new(
-            &aws,
-            settings.require("CHALLENGE_TABLE")?,
-            settings.require("THROTTLE_TABLE")?,
-        ),
+        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
         changes: UserChanges::new(
             &aws,
             settings.require("CHALLENGE_TABLE")?,

@@ -12,7 +12,7 @@ use passcode_domain::{
     pin,
     ports::{
         ChangeUsers, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers, Throttle,
+        StoreLedgers,
     },
     transact::{Failure, Ports},
     user::HashedSecret,
@@ -78,7 +78,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers,
     G: ChangeUsers,
     K: LoadKeyring,
     C: Clock,
@@ -99,7 +99,7 @@ async fn update<A, U, T, L, G, K, C, E>(
 ) -> Result<Answer, Answer>
 where
     U: LoadUsers,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers,
     G: ChangeUsers,
     K: LoadKeyring,
     C: Clock,
@@ -141,7 +141,7 @@ async fn change<A, U, T, L, G, K, C, E>(
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers,
     G: ChangeUsers,
     K: LoadKeyring,
     C: Clock,
@@ -151,7 +151,8 @@ where
     let subject = SubjectKey::of_address(keyring, app, &Address::User(caller.user.clone()));
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let Some(before) = user else {
-        return verify::verify(ports, &deps.keyring, Target::Named(subject, app), code).await;
+        let target = Target::Named(subject, app);
+        return verify::verify_users(ports, &deps.keyring, target, code).await;
     };
     let change = Change { after: User { pin: Some(pin), ..before.clone() }, before };
     let changes = &deps.changes;

@@ -19,7 +19,7 @@ pub struct Change {
 }
 
 /// Verifies the code and makes the change: one read and one write, of both items at once where the
-/// code is right. Without a change there is no such user, and no code is right.
+/// code is right.
 pub async fn change_pin<L, U, K, C, E>(
     ports: Ports<'_, L, C, E>,
     users: &U,

@@ -9,7 +9,7 @@ use crate::{
         Clock, CountError, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, Throttle,
     },
     subject::CredentialId,
-    transact::{Commit, Failure, Ports, Settled, transact_and},
+    transact::{Alone, Commit, Failure, Ports, Settled, transact_and},
 };
 
 /// What a verify decided.
@@ -194,6 +194,22 @@ where
     E: Entropy,
 {
     verify_and(ports, &Told(ports.ledgers), keys, target, presented).await
+}
+
+/// Verifies a code that was handed over or mailed, as users' codes are: no gauge asks after it.
+pub async fn verify_users<L, K, C, E>(
+    ports: Ports<'_, L, C, E>,
+    keys: &K,
+    target: Target<'_>,
+    presented: &PresentedCode,
+) -> Result<Verification, Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    verify_and(ports, &Alone(ports.ledgers), keys, target, presented).await
 }
 
 /// Verifies a code, and lets `commit` store the ledger that the decision leaves behind: perhaps

@@ -8,7 +8,7 @@ use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
     PresentedCode,
     app::{Browser, Issuer, SecretHash, StepUp},
-    guard::{Guard, Rule},
+    guard::{Country, Guard, Rule},
     open::{self, Open},
     ports::{LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _, Throttle},
     proof::GrantMode,
@@ -62,6 +62,7 @@ pub fn demo_app() -> App {
             ("transfer".into(), step_up(Channel::Sms, GrantMode::SingleUse)),
             ("email:change".into(), step_up(Channel::Email, GrantMode::SessionBound)),
         ]),
+        guard: Guard::default().with_countries(Country::OF_EXAMPLES),
         ..App::new(id, "Demo")
     }
 }
@@ -76,7 +77,8 @@ pub fn without_waits(app: App) -> App {
 /// A guard that looks at nothing.
 #[must_use]
 pub fn unguarded() -> Guard {
-    let mut settings = serde_json::to_value(Guard::default()).unwrap_or_default();
+    let guard = Guard::default().with_countries(Country::OF_EXAMPLES);
+    let mut settings = serde_json::to_value(guard).unwrap_or_default();
     for rule in Rule::ALL {
         settings[rule.as_str()]["mode"] = "off".into();
     }

@@ -104,8 +104,8 @@ pub struct CountriesPerIp {
     pub most: u32,
 }
 
-/// Countries that text messages go to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Countries that text messages go to: none until the app has named them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllowedCountries {
     /// What the rule's decision does.
@@ -270,14 +270,8 @@ pub struct Guard {
 impl Default for Guard {
     fn default() -> Self {
         use NumberType::{Pager, PremiumRate, SharedCost, TollFree, Uan, Voicemail};
-        let countries = [*b"GR", *b"IN", *b"NG", *b"US"];
-        let countries =
-            countries.iter().filter_map(|letters| std::str::from_utf8(letters).ok()?.parse().ok());
         Self {
-            allowed_countries: AllowedCountries {
-                mode: Mode::Enforce,
-                countries: countries.collect(),
-            },
+            allowed_countries: AllowedCountries::default(),
             number_type: RefusedTypes {
                 mode: Mode::Enforce,
                 refused: [Pager, PremiumRate, SharedCost, TollFree, Uan, Voicemail].into(),
@@ -346,6 +340,13 @@ impl Guard {
             Some((_, broken)) => Err(GuardError(broken)),
             None => Ok(()),
         }
+    }
+
+    /// Sends text messages to these countries and no others.
+    #[must_use]
+    pub fn with_countries<const N: usize>(mut self, countries: [Country; N]) -> Self {
+        self.allowed_countries.countries = countries.into();
+        self
     }
 
     /// The modes of the rules that look at unverified messages.
