@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod coverage;
+mod enumeration;
 mod idempotency;
 mod otpless_auth_create;
 mod otpless_auth_status;

@@ -24,7 +24,7 @@ fn recorded(case: &str) -> Event {
     Event::recorded("rollout-otp-verify", case)
 }
 
-fn present(world: &World, id: ChallengeId, code: &str) -> Reply {
+pub(crate) fn present(world: &World, id: ChallengeId, code: &str) -> Reply {
     let event = recorded("json").challenge(&request_id(id)).json(&json!({ "otp": code }));
     call(world, &event)
 }
