@@ -15,6 +15,9 @@ use super::{
 use crate::{Timestamp, send::Refusal};
 use std::collections::BTreeSet;
 
+/// The modes of two rules that look at the same, if it need not be looked at.
+const NEITHER: [Mode; 2] = [Mode::Off; 2];
+
 /// Gauges that are counted together.
 struct Sum<'a> {
     gauges: &'a Gauges,
@@ -27,9 +30,9 @@ struct Sum<'a> {
 
 impl<'a> Sum<'a> {
     fn of(gauges: &'a Gauges, keys: &'a [GaugeKey], now: Timestamp) -> Self {
-        let [sent, mailed, verified] = [Count::Sent, Count::Mailed, Count::Verified]
-            .map(|count| gauges.series(keys, count, now));
-        Self { gauges, keys, now, sent, mailed, verified }
+        let series = |count| gauges.series(keys, count, now);
+        let (sent, mailed) = (series(Count::Sent), series(Count::Mailed));
+        Self { gauges, keys, now, sent, mailed, verified: series(Count::Verified) }
     }
 
     fn unverified_at(&self, slot: Slot) -> u64 {
@@ -82,8 +85,8 @@ impl Trial<'_> {
             self.check_country(text, *own);
         }
         if let Some(prefix) = text.prefix {
-            let keys = [prefix];
-            let sum = &Sum::of(self.gauges, &keys, self.now);
+            let keys = &[prefix];
+            let sum = &Sum::of(self.gauges, keys, self.now);
             let settings = self.guard.prefix_concentration;
             let most = at_most(settings, sum.verified(Window::Day));
             let (rule, window) = (Rule::PrefixConcentration, Window::Day);
@@ -96,6 +99,9 @@ impl Trial<'_> {
 
     fn check_countries(&mut self, ip: GaugeKey, to: Country) {
         let (rule, settings) = (Rule::CountriesPerIp, self.guard.countries_per_ip);
+        if settings.mode == Mode::Off {
+            return;
+        }
         let (mut countries, proven) = countries(self.gauges, ip, self.now);
         let is_new = countries.insert(to) && !proven.contains(&to);
         let unproven = countries.difference(&proven).count();
@@ -113,6 +119,9 @@ impl Trial<'_> {
 
     fn check_ip(&mut self, ip: GaugeKey) {
         let (guard, keys) = (self.guard, &[ip]);
+        if [guard.unverified_per_ip_hour.mode, guard.unverified_per_ip_day.mode] == NEITHER {
+            return;
+        }
         let sum = &Sum::of(self.gauges, keys, self.now);
         let verified = sum.verified(Window::Day);
         let hour = guard.unverified_per_ip_hour;
@@ -128,6 +137,10 @@ impl Trial<'_> {
 
     fn check_country(&mut self, text: &Text, own: GaugeKey) {
         let guard = self.guard;
+        let modes = [guard.unverified_per_country_hour.mode, guard.unverified_per_country_day.mode];
+        if modes == NEITHER {
+            return;
+        }
         let sum = &Sum::of(self.gauges, &text.country, self.now);
         let hour = guard.unverified_per_country_hour;
         let day = guard.unverified_per_country_day;

@@ -217,11 +217,11 @@ impl Gauge {
         self.0.get(&field).copied().unwrap_or(0)
     }
 
-    /// What was counted in each half hour of the day, where anything was.
+    /// The counters of a day that count this, with their half hours.
     fn counters(&self, count: Count) -> impl Iterator<Item = (u8, u64)> {
         let all = Field::Counter(count, 0)..=Field::Counter(count, u8::MAX);
         self.0.range(all).filter_map(|(field, counted)| match field {
-            Field::Counter(_, slot) => Some((*slot, *counted)),
+            Field::Counter(_, index) => Some((*index, *counted)),
             Field::Proven(_) | Field::Block(_) => None,
         })
     }
@@ -275,14 +275,18 @@ impl Gauges {
         gauge.map_or(0, |gauge| gauge.get(Field::counter(count, slot)))
     }
 
-    /// What keys have counted together in each half hour that a window can reach.
+    /// What keys have counted together in the present half hour and in each of the day before it.
     pub(super) fn series(&self, keys: &[GaugeKey], count: Count, now: Timestamp) -> Series {
-        let mut series = Series { present: Slot::of(now), counted: [0; REACH] };
-        let days = [series.present.day(), series.present.day().saturating_sub(1)];
-        let ids = keys.iter().flat_map(|key| days.map(|day| GaugeId { key: *key, day }));
-        for (id, gauge) in ids.filter_map(|id| Some((id, self.0.get(&id)?))) {
-            for (slot, counted) in gauge.counters(count) {
-                series.add(Slot::at(id.day, slot), counted);
+        let present = Slot::of(now);
+        let mut series = Series { present, counted: [0; SERIES] };
+        let days = [present.day(), present.before(SLOTS_PER_DAY).day()];
+        let days = days.into_iter().take(if present.day() == 0 { 1 } else { 2 });
+        for id in days.flat_map(|day| keys.iter().map(move |key| GaugeId { key: *key, day })) {
+            let Some(gauge) = self.0.get(&id) else { continue };
+            for (index, counted) in gauge.counters(count) {
+                if let Some(slot) = series.entry(Slot::at(id.day, index)) {
+                    *slot += counted;
+                }
             }
         }
         series
@@ -290,37 +294,32 @@ impl Gauges {
 
     /// What a key has counted on a day.
     pub(super) fn on(&self, key: GaugeKey, count: Count, day: u64) -> u64 {
-        let Some(gauge) = self.0.get(&GaugeId { key, day }) else { return 0 };
-        gauge.counters(count).map(|(_, counted)| counted).sum()
+        let gauge = self.0.get(&GaugeId { key, day });
+        gauge.map_or(0, |gauge| gauge.counters(count).map(|(_, counted)| counted).sum())
     }
 }
 
-/// As many half hours as the longest window is made of, with the one it begins in.
-const REACH: usize = 49;
+/// The half hours that a window of a day touches.
+const SERIES: usize = 49;
+const _: () = assert!(SERIES as u64 == SLOTS_PER_DAY + 1);
 
-const _: () = assert!(SLOTS_PER_DAY < REACH as u64);
-
-/// What was counted in each of the last half hours.
+/// What was counted in the last half hours: what windows are summed up from, read once.
 pub(super) struct Series {
     present: Slot,
-    /// The present half hour first.
-    counted: [u64; REACH],
+    /// The present half hour first, and then back.
+    counted: [u64; SERIES],
 }
 
 impl Series {
-    fn place(&self, slot: Slot) -> Option<usize> {
-        usize::try_from(self.present.0.checked_sub(slot.0)?).ok()
+    fn entry(&mut self, slot: Slot) -> Option<&mut u64> {
+        let back = usize::try_from(self.present.0.checked_sub(slot.0)?).ok()?;
+        self.counted.get_mut(back)
     }
 
-    fn add(&mut self, slot: Slot, more: u64) {
-        if let Some(counted) = self.place(slot).and_then(|place| self.counted.get_mut(place)) {
-            *counted += more;
-        }
-    }
-
-    /// Of one half hour; what lies out of reach has none.
+    /// What was counted in a half hour; zero where it is longer ago, or has not begun.
     pub(super) fn at(&self, slot: Slot) -> u64 {
-        self.place(slot).and_then(|place| self.counted.get(place)).copied().unwrap_or(0)
+        let back = self.present.0.checked_sub(slot.0).and_then(|back| usize::try_from(back).ok());
+        back.and_then(|back| self.counted.get(back)).copied().unwrap_or(0)
     }
 }
 
@@ -531,6 +530,30 @@ mod tests {
         nothing.push(Step { add: vec![(field, 1)], ..Step::on(id) });
         nothing.push(Step { add: vec![(field, -1)], ..Step::on(id) });
         assert!(nothing.is_empty(), "what is given back and taken again is left alone");
+    }
+
+    #[test]
+    fn a_series_says_of_each_half_hour_what_its_gauges_say() {
+        let other = GaugeKey([8; 16]);
+        for present in [20_777 * SLOTS_PER_DAY + 5, 20_777 * SLOTS_PER_DAY, 3].map(Slot) {
+            let mut gauges = Gauges::default();
+            for (n, key) in [(1, KEY), (100, other)] {
+                for slot in (0..60).map(|back| present.before(back)) {
+                    let set = vec![(Field::counter(Count::Sent, slot), n + slot.0 % 60)];
+                    let id = GaugeId { key, day: slot.day() };
+                    gauges.0.entry(id).or_default().take(&Step { set, ..Step::on(id) });
+                }
+            }
+            let series = gauges.series(&[KEY, other], Count::Sent, present.start());
+            for slot in (0..=SLOTS_PER_DAY).map(|back| present.before(back)) {
+                let both = [KEY, other].map(|key| gauges.at(key, Count::Sent, slot));
+                assert_eq!(series.at(slot), both.iter().sum::<u64>(), "{slot:?}");
+            }
+            assert_eq!(
+                (series.at(present.after(1)), series.at(Slot(0))),
+                (0, if present.0 == 3 { 101 } else { 0 })
+            );
+        }
     }
 
     proptest! {
