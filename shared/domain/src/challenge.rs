@@ -192,9 +192,7 @@ impl Challenge {
 
     /// What its messages' gauges are told when it is verified.
     pub(crate) fn verified_steps(&self) -> Steps {
-        let mut steps = Steps::default();
-        self.sends.iter().for_each(|send| steps.extend(send.counted.verified(send.at)));
-        steps
+        Counted::all_verified(self.sends.iter().map(|send| (&send.counted, send.at)))
     }
 
     /// Whether the code that counts was made under a key that this keyring lacks: a newer one, made by

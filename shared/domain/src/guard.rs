@@ -14,6 +14,7 @@ mod detectors;
 pub mod gauge;
 mod limits;
 mod number;
+pub mod replay;
 pub mod settings;
 mod trial;
 
@@ -21,7 +22,7 @@ pub use gauge::{Gauges, Step, Steps, Window};
 pub use number::{Country, MalformedCountry, NumberType, origin};
 pub use settings::{Amount, Guard, GuardError, Mode};
 
-use crate::{Address, App, Keyring, SubjectKey, Timestamp, send::Refusal};
+use crate::{Address, App, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp, send::Refusal};
 use gauge::{Count, Field, GaugeId, GaugeKey, HISTORY_DAYS, Slot};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
@@ -216,6 +217,13 @@ impl Counted {
         }
         steps
     }
+
+    /// Tells that the challenge was verified that these messages were sent for.
+    pub(crate) fn all_verified<'a>(sends: impl Iterator<Item = (&'a Self, Timestamp)>) -> Steps {
+        let mut steps = Steps::default();
+        sends.for_each(|(counted, at)| steps.extend(counted.verified(at)));
+        steps
+    }
 }
 
 /// A text message's part of a [`Sending`].
@@ -251,28 +259,39 @@ impl Sending {
         to: &Address,
         ip: Option<IpAddr>,
     ) -> Self {
+        let to = match to {
+            Address::Phone(phone) => Some((phone, origin(phone))),
+            Address::Email(_) | Address::User(_) => None,
+        };
+        Self::of(app, keyring, subject, to, ip)
+    }
+
+    /// The same, where it is known what a phone number tells.
+    fn of(
+        app: &App,
+        keyring: &Keyring,
+        subject: SubjectKey,
+        to: Option<(&PhoneNumber, (Country, NumberType))>,
+        ip: Option<IpAddr>,
+    ) -> Self {
         let guard = &app.guard;
         let key = |kind: &str, value: &str| {
             GaugeKey(keyring.index_mac(&["gauge", app.id.as_str(), kind, value]))
         };
         let shard = |shards| u64::from(subject.0[0]) % shards;
         let app_shard = shard(guard.app_shards());
-        let text = match to {
-            Address::Phone(phone) => {
-                let (country, kind) = origin(phone);
-                let shards = guard.country_shards();
-                let gauge = |n| key("country", &format!("{country}/{n}"));
-                Some(Text {
-                    to: country,
-                    kind,
-                    price: guard.spend_cap.price(country),
-                    prefix: guard.asks_for_prefix().then(|| key("prefix", prefix(phone.as_str()))),
-                    country: (0..shards).filter(|_| guard.asks_for_country()).map(gauge).collect(),
-                    own: usize::try_from(shard(shards)).unwrap_or_default(),
-                })
+        let text = to.map(|(phone, (to, kind))| {
+            let shards = guard.country_shards();
+            let gauge = |n| key("country", &format!("{to}/{n}"));
+            Text {
+                to,
+                kind,
+                price: guard.spend_cap.price(to),
+                prefix: guard.asks_for_prefix().then(|| key("prefix", prefix(phone.as_str()))),
+                country: (0..shards).filter(|_| guard.asks_for_country()).map(gauge).collect(),
+                own: usize::try_from(shard(shards)).unwrap_or_default(),
             }
-            Address::Email(_) | Address::User(_) => None,
-        };
+        });
         Self {
             text,
             ip: ip.filter(|_| guard.asks_for_ip()).map(|ip| key("ip", &network(ip))),
@@ -327,6 +346,13 @@ impl Sending {
 }
 
 impl Guard {
+    /// Lets a subject's ledger remember that a message goes out, where a rule will ask for it.
+    pub(crate) fn remember_sent(&self, ledger: &mut Ledger, now: Timestamp) {
+        if self.sends_per_address.mode != Mode::Off {
+            ledger.remember_sent(now);
+        }
+    }
+
     fn asks_for_ip(&self) -> bool {
         let unverified = [self.unverified_per_ip_hour.mode, self.unverified_per_ip_day.mode];
         let modes = [self.sends_per_ip.mode, self.countries_per_ip.mode];

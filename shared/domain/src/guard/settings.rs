@@ -1,7 +1,7 @@
 //! What an app sets: each rule's mode and numbers. The defaults let ordinary traffic pass, and are
 //! what the simulations in the tests run with.
 
-use super::{Country, NumberType, Window, gauge::SLOTS_PER_DAY};
+use super::{Country, NumberType, Rule, Window, gauge::SLOTS_PER_DAY};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +32,18 @@ pub enum Mode {
     Shadow,
     /// It is not looked at.
     Off,
+}
+
+impl Mode {
+    /// Its name, as a setting.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Messages per rolling hour and per rolling day.
@@ -218,7 +230,9 @@ impl Default for SpendCap {
 }
 
 impl SpendCap {
-    pub(super) fn price(&self, country: Country) -> u64 {
+    /// The price of a message to a country, in millionths of the currency.
+    #[must_use]
+    pub fn price(&self, country: Country) -> u64 {
         self.prices.get(&country).unwrap_or(&self.default_price).as_millionths()
     }
 
@@ -342,11 +356,39 @@ impl Guard {
         }
     }
 
-    /// Sends text messages to these countries and no others.
+    /// The mode of a rule.
     #[must_use]
-    pub fn with_countries<const N: usize>(mut self, countries: [Country; N]) -> Self {
-        self.allowed_countries.countries = countries.into();
-        self
+    pub fn mode(&self, rule: Rule) -> Mode {
+        *self.clone().mode_mut(rule)
+    }
+
+    /// The mode of a rule, to be set.
+    pub const fn mode_mut(&mut self, rule: Rule) -> &mut Mode {
+        match rule {
+            Rule::AllowedCountries => &mut self.allowed_countries.mode,
+            Rule::NumberType => &mut self.number_type.mode,
+            Rule::SendsPerAddress => &mut self.sends_per_address.mode,
+            Rule::SendsPerIp => &mut self.sends_per_ip.mode,
+            Rule::SendsPerCountry => &mut self.sends_per_country.mode,
+            Rule::SendsPerApp => &mut self.sends_per_app.mode,
+            Rule::SpendCap => &mut self.spend_cap.mode,
+            Rule::CountriesPerIp => &mut self.countries_per_ip.mode,
+            Rule::UnverifiedPerIpHour => &mut self.unverified_per_ip_hour.mode,
+            Rule::UnverifiedPerIpDay => &mut self.unverified_per_ip_day.mode,
+            Rule::UnverifiedPerCountryHour => &mut self.unverified_per_country_hour.mode,
+            Rule::UnverifiedPerCountryDay => &mut self.unverified_per_country_day.mode,
+            Rule::PrefixConcentration => &mut self.prefix_concentration.mode,
+        }
+    }
+
+    /// The same settings with one rule enforced and all others off.
+    #[must_use]
+    pub fn alone(&self, rule: Rule) -> Self {
+        let mut guard = self.clone();
+        for other in Rule::ALL {
+            *guard.mode_mut(other) = if other == rule { Mode::Enforce } else { Mode::Off };
+        }
+        guard
     }
 
     /// The modes of the rules that look at unverified messages.
@@ -435,6 +477,23 @@ mod tests {
             assert!(guard.validate().is_err(), "{guard:?}");
         }
         assert_eq!(Guard::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_rule_alone_is_enforced_and_its_numbers_stay() {
+        let mut guard = Guard { burst: 3, ..Guard::default() };
+        guard.sends_per_ip.per_hour = 7;
+        for rule in Rule::ALL {
+            let mut alone = guard.alone(rule);
+            let modes = Rule::ALL.map(|other| alone.mode(other));
+            let expected =
+                Rule::ALL.map(|other| if other == rule { Mode::Enforce } else { Mode::Off });
+            assert_eq!(modes, expected, "{rule:?}");
+            for other in Rule::ALL {
+                *alone.mode_mut(other) = guard.mode(other);
+            }
+            assert_eq!(alone, guard);
+        }
     }
 
     #[test]

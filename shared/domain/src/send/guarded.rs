@@ -5,7 +5,7 @@ use super::{Claim, Refusal, Report, Target, Wish, claim, decide, given_back, mar
 use crate::{
     Address, Addresses, App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     challenge::Silence,
-    guard::{Counted, Finding, Gauges, Mode, Sending, Steps, gauge::GaugeId},
+    guard::{Counted, Finding, Gauges, Sending, Steps, gauge::GaugeId},
     ports::{Clock, Entropy, LoadApps, LoadLedgers, Loaded, Throttle},
     transact::{Decision, Failure, Ports, load_gauges},
 };
@@ -206,7 +206,8 @@ impl Scene {
         if let Some(refusal) = verdict.refusal() {
             return refuse(refusal, verdict.findings, verdict.blocks);
         }
-        count(&mut ledger, &claim, &verdict.counted, app.guard.sends_per_address.mode, now);
+        app.guard.remember_sent(&mut ledger, now);
+        count(&mut ledger, &claim, &verdict.counted);
         let outcome = Decided { claim: Ok(claim), findings: verdict.findings };
         Decision { ledger: Some(ledger), steps: verdict.steps, outcome }
     }
@@ -217,11 +218,8 @@ fn refuse(refusal: Refusal, findings: Vec<Finding>, steps: Steps) -> Decision<De
     Decision { ledger: None, steps, outcome }
 }
 
-/// Remembers in the ledger that a message goes out, and where it is counted.
-fn count(ledger: &mut Ledger, claim: &Claim, counted: &Counted, mode: Mode, now: Timestamp) {
-    if mode != Mode::Off {
-        ledger.remember_sent(now);
-    }
+/// Remembers in the ledger where a message is counted.
+fn count(ledger: &mut Ledger, claim: &Claim, counted: &Counted) {
     let sends = ledger.find_mut(claim.id).into_iter().flat_map(|challenge| &mut challenge.sends);
     for send in sends.filter(|send| send.is_claimed_as(claim.generation)) {
         send.counted = counted.clone();

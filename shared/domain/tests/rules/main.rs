@@ -8,4 +8,5 @@ mod interleavings;
 mod messages;
 mod properties;
 mod refusals;
+mod replay;
 mod silence;
