@@ -1,7 +1,7 @@
 //! `passcode app`: makes, shows, changes and removes apps, on the local stack or a deployed one.
 
 mod secret;
-mod settings;
+pub(crate) mod settings;
 mod shown;
 mod test_address;
 
@@ -113,6 +113,15 @@ Settings:
   browser.…                 origins, a list; cross_site_cookie, true or false
   step_up.SCOPE.…           channel: sms or email; grant_mode: session-start,
                             single-use, session-bound or profile-bound
+  guard.RULE.mode           enforce, shadow (only recorded) or off
+  guard.allowed_countries.… countries, a list (ISO 3166-1)
+  guard.number_type.…       refused, a list: pager, premium_rate, …
+  guard.sends_per_….…       per_hour, per_day; of address, ip, country and app
+  guard.spend_cap.…         per_day, currency, default_price; prices.COUNTRY
+  guard.countries_per_ip.…  most
+  guard.unverified_per_….…  floor, percent; of ip_hour, ip_day, country_hour
+                            and country_day, and of prefix_concentration
+  guard.…                   block_seconds, burst
   templates.ID              a Fluent source that overrides the built-in texts
   test_addresses            see `passcode app test-address`
 
@@ -126,9 +135,14 @@ Examples:
   passcode app set shop policy.max_attempts=3 templates.t='sms = { $code }'
   passcode app set shop issuer.url=https://id.example issuer.audience=api
   passcode app set shop browser.origins=https://a.example,https://b.example
+  passcode app set shop guard.allowed_countries.countries=US,GR \\
+    guard.spend_cap.per_day=25.00 guard.sends_per_ip.mode=shadow
   passcode app set shop \\
     step_up.pay='{\"channel\":\"sms\",\"grant_mode\":\"single-use\"}'
-  passcode app set shop step_up.pay.channel=email blocked=true host=";
+  passcode app set shop step_up.pay.channel=email blocked=true host=
+
+What a rule of the guard would have refused of the messages that were sent:
+`passcode guard simulate`.";
 
 const TEST_ADDRESS_HELP: &str = "\
 They are for reviewers and automated tests. Codes live as long as ever and are

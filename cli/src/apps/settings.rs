@@ -14,7 +14,7 @@ const FIXED: [(&str, &str); 3] = [
 const NAMED: [(&str, usize); 2] = [("step_up", 3), ("templates", 2)];
 
 /// An app with settings changed, checked as a whole.
-pub(super) fn changed(app: &App, settings: &[String]) -> Result<App, String> {
+pub(crate) fn changed(app: &App, settings: &[String]) -> Result<App, String> {
     let default = document(&App::new(app.id.clone(), ""))?;
     let mut changed = document(app)?;
     for setting in settings {
@@ -142,7 +142,12 @@ fn lost(path: &str, given: &Value, kept: Option<&Value>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passcode_domain::{Channel, app::Issuer, proof::GrantMode};
+    use passcode_domain::{
+        Channel,
+        app::Issuer,
+        guard::{Country, Mode},
+        proof::GrantMode,
+    };
 
     fn app() -> App {
         App::new("shop".parse().expect("an id"), "Shop")
@@ -218,6 +223,60 @@ mod tests {
             assert!(error.contains(reason), "{settings:?}: {error}");
             assert!(!error.contains('\n'), "{settings:?}: {error}");
         }
+    }
+
+    #[test]
+    fn settings_of_the_guard_that_break_a_rule_are_refused_with_path_and_reason() {
+        for (settings, reason) in [
+            (&["guard.sends_per_ip.mode=maybe"][..], "`guard.sends_per_ip.mode`: unknown variant"),
+            (&["guard.sends_per_sea.mode=off"], "`guard.sends_per_sea`: unknown field"),
+            (&["guard.sends_per_ip.per_week=1"], "`guard.sends_per_ip.per_week`: unknown field"),
+            (&["guard.sends_per_ip.per_hour=0"], "guard: per_hour must be 1 to per_day"),
+            (&["guard.sends_per_ip.per_hour=301"], "guard: per_hour must be 1 to per_day"),
+            (&["guard.sends_per_ip.per_hour=many"], "`guard.sends_per_ip.per_hour`: invalid type"),
+            (&["guard.spend_cap.per_day=25,00"], "an amount is a decimal number"),
+            (&["guard.spend_cap.prices.US=cheap"], "an amount is a decimal number"),
+            (&["guard.spend_cap.currency=usd"], "spend_cap.currency must be three capital"),
+            (&["guard.allowed_countries.countries=USA"], "a country is two capital letters"),
+            (&["guard.number_type.refused=fax"], "`guard.number_type.refused[0]`: unknown variant"),
+            (&["guard.prefix_concentration.floor=0"], "floor must be at least 1"),
+            (&["guard.block_seconds=5"], "block_seconds must be 60 to 86400"),
+            (&["guard.burst.most=5"], "`guard.burst.most`: no such setting"),
+        ] {
+            let error = set(&app(), settings).expect_err(reason);
+            assert!(error.contains(reason), "{settings:?}: {error}");
+            assert!(!error.contains('\n'), "{settings:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_of_the_guard_are_changed_and_taken_away() {
+        let changes = [
+            "guard.sends_per_ip.mode=shadow",
+            "guard.sends_per_ip.per_hour=10",
+            "guard.allowed_countries.countries=US, GR",
+            "guard.number_type.refused=[]",
+            "guard.spend_cap.per_day=25.00",
+            "guard.spend_cap.prices.US=0.007",
+            "guard.burst=3",
+        ];
+        let new = app();
+        let app = set(&new, &changes).expect("it is valid");
+        let guard = &app.guard;
+        assert_eq!((guard.sends_per_ip.mode, guard.sends_per_ip.per_hour), (Mode::Shadow, 10));
+        let countries: Vec<_> =
+            guard.allowed_countries.countries.iter().map(Country::as_str).collect();
+        assert_eq!(countries, ["GR", "US"]);
+        assert!(guard.number_type.refused.is_empty());
+        assert_eq!(guard.spend_cap.per_day.map(|cap| cap.to_string()).as_deref(), Some("25.00"));
+        assert_eq!((guard.spend_cap.prices.len(), guard.burst), (1, 3));
+        let json = set(&app, &[r#"guard.spend_cap={"per_day":"9.50"}"#]).expect("it is valid");
+        assert!(json.guard.spend_cap.prices.is_empty(), "in the place of all that was there");
+        let again =
+            changes.map(|change| format!("{}=", change.split('=').next().unwrap_or_default()));
+        let again: Vec<_> = again.iter().map(String::as_str).collect();
+        assert_eq!(set(&app, &again).expect("it is valid"), new);
+        assert_eq!(set(&app, &["guard="]).expect("it is valid"), new);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::{settings::below, test_address};
 use crate::told::Told;
-use passcode_domain::{App, Timestamp};
-use serde_json::Value;
+use passcode_domain::{App, Timestamp, guard::Rule};
+use serde_json::{Map, Value};
 
 /// An app, of whose secrets only the number is shown.
 pub(super) fn shown(app: &App, now: Timestamp) -> Told {
@@ -20,14 +20,48 @@ pub(super) fn shown(app: &App, now: Timestamp) -> Told {
 /// One line a setting that is there, with the path that `set` takes; of a list one line an item.
 fn lines(path: &str, value: &Value) -> Vec<String> {
     match value {
+        Value::Object(fields) if path == "guard" => guard(fields),
         Value::Object(fields) => {
             fields.iter().flat_map(|(name, value)| lines(&below(path, name), value)).collect()
         }
         Value::Array(items) => items.iter().flat_map(|item| lines(path, item)).collect(),
         Value::Null => Vec::new(),
-        Value::String(text) => vec![format!("{path:<26} {text}")],
-        other => vec![format!("{path:<26} {other}")],
+        other => vec![format!("{path:<26} {}", plain(other))],
     }
+}
+
+/// One line a rule of the guard, in the order in which they are asked; then what all of them share.
+fn guard(fields: &Map<String, Value>) -> Vec<String> {
+    let rules = Rule::ALL.into_iter().map(Rule::as_str);
+    let is_rule = |name: &str| Rule::ALL.into_iter().any(|rule| rule.as_str() == name);
+    let others = fields.iter().filter(|(name, _)| !is_rule(name));
+    rules
+        .flat_map(|name| rule(&below("guard", name), &fields[name]))
+        .chain(others.flat_map(|(name, value)| lines(&below("guard", name), value)))
+        .collect()
+}
+
+/// A rule's mode and its numbers, as `set` takes them below its path. Prices are many, and have
+/// lines of their own.
+fn rule(path: &str, settings: &Value) -> Vec<String> {
+    let fields = settings.as_object().into_iter().flatten().filter(|(name, _)| *name != "mode");
+    let (tables, values): (Vec<_>, Vec<_>) = fields.partition(|(_, value)| value.is_object());
+    let values = values.into_iter().filter_map(|(name, value)| {
+        let value = match value {
+            Value::Null => return None,
+            Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+            other => plain(other),
+        };
+        Some(format!("{name}={value}"))
+    });
+    let (mode, values) = (plain(&settings["mode"]), values.collect::<Vec<_>>().join(" "));
+    let prices = tables.into_iter().flat_map(|(name, table)| lines(&below(path, name), table));
+    [format!("{path:<33} {mode:<7} {values}")].into_iter().chain(prices).collect()
+}
+
+/// A text without its quotation marks.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -66,5 +100,30 @@ mod tests {
         }
         assert!(!told.text.contains("[]") && !told.text.contains("null"), "{}", told.text);
         assert_eq!(told.json["test_addresses"][0]["until"], 1_798_761_600_000_u64);
+    }
+
+    #[test]
+    fn a_rule_of_the_guard_is_one_line_and_a_price_another() {
+        let mut app = app();
+        app.guard.spend_cap.per_day = "25".parse().ok();
+        app.guard
+            .spend_cap
+            .prices
+            .insert("IN".parse().expect("one"), "0.002".parse().expect("one"));
+        let told = shown(&app, Timestamp::from_millis(0));
+        let guard: Vec<_> = told.text.lines().filter(|line| line.starts_with("guard")).collect();
+        assert_eq!(guard.len(), 16, "13 rules, a price, and what they share: {}", told.text);
+        for line in [
+            "guard.allowed_countries           enforce countries=GR,IN,NG,US",
+            "guard.sends_per_ip                enforce per_day=300 per_hour=60",
+            "guard.spend_cap                   enforce currency=USD default_price=0.05 per_day=25.00",
+            "guard.spend_cap.prices.IN  0.002",
+            "guard.unverified_per_country_hour shadow  floor=3 percent=20",
+            "guard.burst                5",
+        ] {
+            assert!(guard.contains(&line), "{line}: {}", told.text);
+        }
+        let first = guard[0].split(' ').next();
+        assert_eq!(first, Some("guard.allowed_countries"), "in the order of the rules");
     }
 }
