@@ -2,7 +2,9 @@
 
 pub mod apps;
 mod ask;
+pub mod guard;
 pub mod keys;
+mod lines;
 pub mod local;
 pub mod openapi;
 pub mod place;

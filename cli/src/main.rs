@@ -1,7 +1,7 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{apps, keys, local, openapi, users};
+use passcode::{apps, guard, keys, local, openapi, users};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
@@ -24,6 +24,8 @@ enum Command {
     App(apps::Arguments),
     /// Make, show, import and remove users; set their PINs and passwords.
     User(users::Arguments),
+    /// See what an app's guard would have refused of a log of messages.
+    Guard(guard::Arguments),
     /// Show and rotate the keys that codes are made with.
     Keys(keys::Arguments),
     /// Print the OpenAPI document of every endpoint.
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Local(options) => local::run(&options).map(|()| ExitCode::SUCCESS),
         Command::App(arguments) => apps::run(&arguments),
         Command::User(arguments) => users::run(&arguments),
+        Command::Guard(arguments) => guard::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Openapi => openapi::print().map(|()| ExitCode::SUCCESS),
     };

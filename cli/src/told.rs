@@ -1,6 +1,7 @@
 //! What a command has to tell, for people and for programs.
 
 use anstream::{eprintln, println};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::{error::Error, process::ExitCode};
 
@@ -39,4 +40,14 @@ pub(crate) fn run(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(act)?.print(as_json))
+}
+
+/// A bar on a terminal; nothing where the output goes elsewhere.
+pub(crate) fn progress(length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len}, {eta} left");
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }

@@ -1,7 +1,7 @@
 //! What an administrator does: apps, users and keys, by the commands' own words, on a running stack.
 
 use clap::Parser;
-use passcode::{apps, keys, place::Place, told::Told, users};
+use passcode::{apps, guard, keys, place::Place, told::Told, users};
 use passcode_domain::{
     ports::LoadUsers as _,
     user::{HashedSecret, User},
@@ -19,6 +19,7 @@ const PHONE: &str = "+14155550100";
 enum Line {
     App(apps::Arguments),
     User(users::Arguments),
+    Guard(guard::Arguments),
     Keys(keys::Arguments),
 }
 
@@ -31,6 +32,7 @@ async fn told(client: &Client, line: &str, secret: &str) -> Result<Told, String>
     let told = match &line {
         Line::App(arguments) => apps::act(arguments, &place).await,
         Line::User(arguments) => users::act(arguments, &place, &ask).await,
+        Line::Guard(arguments) => guard::act(arguments, &place).await,
         Line::Keys(arguments) => keys::act(arguments, &place).await,
     };
     told.map_err(|error| error.to_string())
@@ -330,4 +332,64 @@ async fn nothing_reaches_a_test_address_and_its_code_verifies() {
     let removed = passcode(&client, &format!("app test-address remove shop {phone}")).await;
     assert_eq!(removed.text, "shop has no test addresses");
     assert_eq!(passcode(&client, "app test-address list shop").await.json, removed.json);
+}
+
+/// A log of messages to neighbours that nobody verifies, one a minute, the newest first.
+fn pumped() -> Scratch {
+    let line = |n: u32| {
+        let (minute, to) = (n % 60, format!("+1415555{n:04}"));
+        let at = format!("2026-11-20T{:02}:{minute:02}:00Z", 9 + n / 60);
+        json!({ "at": at, "event": "send", "id": n.to_string(), "to": to, "ip": "192.0.2.1" })
+    };
+    let lines: Vec<String> = (0..90).rev().map(|n| line(n).to_string()).collect();
+    Scratch::new("pumped.jsonl", &lines.join("\n"))
+}
+
+#[tokio::test]
+async fn what_cannot_be_simulated_is_refused_with_the_reason() {
+    let client = Client::start().await;
+    let (log, empty) = (pumped(), Scratch::new("empty.jsonl", "\n"));
+    let (log, empty) = (log.0.display(), empty.0.display());
+    for (line, reason) in [
+        ("guard simulate /nowhere.jsonl".to_owned(), "/nowhere.jsonl: "),
+        (format!("guard simulate {empty}"), "no send is in it"),
+        (format!("guard simulate {log} --app shop"), "no app is named shop"),
+        (format!("guard simulate {log} --set host=shop.example"), "only settings of the guard"),
+        (format!("guard simulate {log} --set guard.burst=0"), "burst must be 1 to 100"),
+        (format!("guard simulate {log} --picture pumped.png"), "must be named .svg"),
+    ] {
+        let error = told(&client, &line, "").await.expect_err(&line);
+        assert!(error.contains(reason), "{line}: {error}");
+    }
+    let text = "{\"at\":1,\"event\":\"send\",\"id\":\"c1\",\"to\":\"4155550100\"}\n{}\n";
+    let bad = Scratch::new("bad.jsonl", text);
+    let told = passcode(&client, &format!("guard simulate {}", bad.0.display())).await;
+    assert_eq!(told.text, "2 lines cannot be read; nothing is simulated");
+    let faults: Vec<_> = told.faults.iter().filter_map(|fault| fault.split(':').nth(2)).collect();
+    assert_eq!(faults, [" at", " to", " at", " event", " id"]);
+    assert!(!format!("{told:?}").contains("4155550100"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_log_is_simulated_by_an_apps_guard_and_by_settings_that_are_not_stored() {
+    let client = Client::start().await;
+    let (log, picture) = (pumped(), Scratch::new("pumped.svg", ""));
+    let line = format!("guard simulate {}", log.0.display());
+    let refused = |told: &Told| {
+        let rule = told.json["rules"].as_array().and_then(|rules| rules.last()).expect("rules");
+        (rule["mode"].clone(), rule["refused"].clone(), told.json["together"]["refused"].clone())
+    };
+    let new = passcode(&client, &line).await;
+    assert_eq!(refused(&new), (json!("enforce"), json!(70), json!(70)));
+    let demo = passcode(&client, &format!("{line} --app demo")).await;
+    assert_eq!(refused(&demo), (json!("shadow"), json!(70), json!(1)), "as the app has it");
+    let before = passcode(&client, "app show demo").await.json;
+    let settings = "--set guard.prefix_concentration.floor=50 --set guard.sends_per_ip.mode=off";
+    let picture = picture.0.display();
+    let line = format!("{line} --app demo {settings} --picture {picture}");
+    let tried = passcode(&client, &line).await;
+    assert_eq!(refused(&tried), (json!("shadow"), json!(40), json!(0)));
+    assert_eq!(passcode(&client, "app show demo").await.json, before, "nothing is stored");
+    let drawn = std::fs::read_to_string(picture.to_string()).expect("a picture");
+    assert!(drawn.starts_with("<svg") && drawn.contains("prefix_concentration"));
 }

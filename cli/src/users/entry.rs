@@ -1,6 +1,7 @@
 //! What a line of a file means: whose user it is, and what is to be changed of the user.
 
-use super::file::{Fault, Line};
+use super::file::Line;
+use crate::lines::Fault;
 use passcode_domain::{
     EmailAddress, PhoneNumber, password, pin,
     user::{HashedSecret, User, UserId, Username},

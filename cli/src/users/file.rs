@@ -1,8 +1,9 @@
 //! What a file says about users, line by line: CSV with a header row, or one JSON object a line. It
 //! is read as texts; what they mean is the next step's.
 
+use crate::lines::{self, Fault};
 use csv::StringRecord;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{error::Error, fmt::Display, fs, path::Path};
 
 /// The fields of a user, as a file names them.
@@ -14,21 +15,6 @@ pub(super) const FIELDS: [&str; 8] =
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) values: Vec<(&'static str, String)>,
-}
-
-/// What is wrong with a line. The value itself is not repeated: it may be a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) line: u64,
-    /// The field; empty where it is the whole line.
-    pub(super) field: &'static str,
-    pub(super) reason: String,
-}
-
-impl Fault {
-    pub(super) fn new(line: u64, field: &'static str, reason: &(impl Display + ?Sized)) -> Self {
-        Self { line, field, reason: reason.to_string() }
-    }
 }
 
 /// The lines that can be read, each or why not.
@@ -119,17 +105,12 @@ fn from_record(
 }
 
 fn from_json_lines(text: &[u8]) -> Result<Lines, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?.trim_start_matches('\u{feff}');
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    Ok(lines.map(|(number, line)| from_object(number, line)).collect())
+    Ok(lines::numbered(text)?.map(|(number, line)| from_object(number, line)).collect())
 }
 
 fn from_object(number: u64, line: &str) -> Result<Line, Fault> {
-    // The parser's own words would repeat a value.
-    let object: Map<String, Value> =
-        serde_json::from_str(line).map_err(|_| Fault::new(number, "", "not a JSON object"))?;
     let mut values = Vec::new();
-    for (name, value) in object {
+    for (name, value) in lines::object(number, line)? {
         let field = FIELDS.into_iter().find(|field| *field == name);
         let unknown = || Fault::new(number, "", &format!("`{name}` is no field of a user"));
         let field = field.ok_or_else(unknown)?;

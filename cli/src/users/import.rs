@@ -2,11 +2,13 @@
 
 use super::{
     entry::{Entry, without_repeats},
-    file::{self, Fault},
+    file,
 };
-use crate::told::Told;
+use crate::{
+    lines::Fault,
+    told::{self, Told},
+};
 use futures_util::{StreamExt as _, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use passcode_domain::{
     AppId,
     ports::{Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _},
@@ -28,7 +30,7 @@ pub(super) async fn import(
     dry_run: bool,
 ) -> Result<Told, Box<dyn Error>> {
     let (entries, mut faults) = understood(path)?;
-    let bar = progress(entries.len());
+    let bar = told::progress(entries.len());
     let mut stored = 0;
     let tasks = entries.into_iter().map(|entry| store(users, app, entry, dry_run));
     let mut results = stream::iter(tasks).buffer_unordered(AT_ONCE);
@@ -56,16 +58,6 @@ fn understood(path: &Path) -> Result<(Vec<Entry>, Vec<Fault>), Box<dyn Error>> {
     let (entries, repeats) = without_repeats(entries);
     faults.extend(repeats);
     Ok((entries, faults))
-}
-
-/// A bar on a terminal; nothing where the output goes elsewhere.
-fn progress(length: usize) -> ProgressBar {
-    let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len}, {eta} left");
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 async fn store(users: &UserTable, app: &AppId, entry: Entry, dry_run: bool) -> Result<(), Fault> {
@@ -110,21 +102,12 @@ fn told(path: &Path, stored: usize, faults: &[Fault], dry_run: bool) -> Told {
     } else {
         format!("stored {stored}, refused {refused}")
     };
-    let one = |fault: &Fault| {
-        let field =
-            if fault.field.is_empty() { String::new() } else { format!("{}: ", fault.field) };
-        format!("{}:{}: {field}{}", path.display(), fault.line, fault.reason)
-    };
-    let each = |fault: &Fault| {
-        let field = Some(fault.field).filter(|field| !field.is_empty());
-        json!({ "line": fault.line, "field": field, "reason": fault.reason })
-    };
     let json = json!({
         if dry_run { "would_store" } else { "stored" }: stored,
         "refused": refused,
-        "faults": faults.iter().map(each).collect::<Vec<_>>(),
+        "faults": faults.iter().map(Fault::json).collect::<Vec<_>>(),
     });
-    Told { faults: faults.iter().map(one).collect(), ..Told::new(text, json) }
+    Told { faults: faults.iter().map(|fault| fault.told(path)).collect(), ..Told::new(text, json) }
 }
 
 #[cfg(test)]

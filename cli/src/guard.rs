@@ -1,0 +1,322 @@
+//! `passcode guard`: what an app's guard does to a log of messages, before anybody feels it.
+
+mod log;
+mod picture;
+mod simulation;
+mod table;
+mod timeline;
+
+use crate::{
+    apps::{self, settings::changed},
+    lines::Fault,
+    place::Place,
+    told::{self, Told},
+};
+use clap::Subcommand;
+use passcode_domain::{
+    App, AppId,
+    guard::replay::{Event, Log},
+};
+use passcode_dynamodb::AppTable;
+use serde_json::json;
+use simulation::Simulation;
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use timeline::Timeline;
+
+/// What to do, and where the app is.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Replay a log of sends and verifies, and show what each rule of the guard would have refused.
+    #[command(after_help = SIMULATE_HELP)]
+    Simulate(Options),
+}
+
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// The log, one JSON object a line; `-` for standard input.
+    file: PathBuf,
+    /// The app whose guard is asked. Without it, that of a new app.
+    #[arg(long, value_name = "ID")]
+    app: Option<AppId>,
+    /// Try a setting of the guard, as in `passcode app set`. Nothing is stored. May be repeated.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    settings: Vec<String>,
+    /// Draw the timeline as SVG.
+    #[arg(long, value_name = "FILE.svg", value_parser = svg)]
+    picture: Option<PathBuf>,
+}
+
+const SIMULATE_HELP: &str = "\
+Fields of a line:
+  at      when: RFC 3339 (2026-11-20T09:00:00Z), or milliseconds since 1970
+  event   send or verify
+  id      the challenge; a resend has the id of the first message, and a verify
+          that of what it verified
+  to      of a send: a phone number with + and country code, or an e-mail
+          address
+  ip      of a send: the IP address of whoever asked for it, where it is known
+
+Lines may come in any order; those of the same moment keep theirs. If a line
+cannot be read, all such lines are listed, nothing is simulated, and the exit
+status is 1.
+
+Each rule is enforced alone, whatever its mode, and then all rules together in
+the modes they have. Messages are judged by the code that judges live ones, on
+counters that begin empty: a detector looks back on 14 days, so begin the log
+that long before the days of interest. The log does not know who would have
+come back after a refusal, nor whom the cool-down had kept waiting.
+
+The table says of each rule:
+  refused    messages that would not have been sent, and their share
+  verified   those of them whose challenge was verified: real people
+  first      when the first was refused (UTC)
+  saved      what they cost, by guard.spend_cap.prices and default_price
+
+Example:
+  passcode guard simulate week.jsonl --set guard.sends_per_ip.per_hour=10 \\
+    --set guard.spend_cap.per_day=25.00 --picture week.svg
+
+  with in week.jsonl:
+  {\"at\":\"2026-11-20T09:00:00Z\",\"event\":\"send\",\"id\":\"c1\",\"to\":\"+14155550100\"}
+  {\"at\":\"2026-11-20T09:00:21Z\",\"event\":\"verify\",\"id\":\"c1\"}";
+
+/// A file name that says what will be in the file.
+fn svg(name: &str) -> Result<PathBuf, &'static str> {
+    let path = PathBuf::from(name);
+    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+    is_svg.then_some(path).ok_or("the picture must be named .svg")
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    told::run(act(arguments, &arguments.place), arguments.json)
+}
+
+/// Does it, with the apps of a place.
+pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
+    let Action::Simulate(options) = &arguments.action;
+    let app = match &options.app {
+        Some(id) => {
+            let aws = place.aws()?;
+            let apps = AppTable::new(&aws, place.table(&aws, "AppTable").await?);
+            apps::existing(&apps, id, place).await?
+        }
+        None => App::new("new".parse()?, "New"),
+    };
+    let app = with_settings(&app, &options.settings)?;
+    match log::read(&options.file)? {
+        Ok(events) => simulate(app, events, options),
+        Err(faults) => Ok(refused(&options.file, &faults)),
+    }
+}
+
+/// The app with settings that are tried. What is not the guard's changes nothing here.
+fn with_settings(app: &App, settings: &[String]) -> Result<App, String> {
+    if let Some(other) = settings.iter().find(|setting| !setting.starts_with("guard")) {
+        let path = other.split('=').next().unwrap_or_default();
+        return Err(format!("`{path}`: only settings of the guard are tried, as in guard.burst=3"));
+    }
+    changed(app, settings)
+}
+
+fn simulate(app: App, events: Vec<Event>, options: &Options) -> Result<Told, Box<dyn Error>> {
+    let log = Log::new(events);
+    if log.messages().next().is_none() {
+        return Err(format!("{}: no send is in it", options.file.display()).into());
+    }
+    let simulation = Simulation::run(app, log);
+    let mut text =
+        vec![table::text(&simulation, options.app.as_ref()), timeline::chart(&simulation, width())];
+    let mut json = table::json(&simulation, options.app.as_ref());
+    json["timeline"] = Timeline::of(&simulation, picture::BARS).json();
+    if let Some(path) = &options.picture {
+        let named = |error| format!("{}: {error}", path.display());
+        std::fs::write(path, picture::svg(&simulation)).map_err(named)?;
+        text.push(format!("The picture is in {}.", path.display()));
+        json["picture"] = path.display().to_string().into();
+    }
+    Ok(Told::new(text.join("\n\n"), json))
+}
+
+/// How many columns there are, and as many as a page has where nobody knows.
+fn width() -> usize {
+    let known = terminal_size::terminal_size_of(std::io::stdout());
+    known.map_or(80, |(width, _)| usize::from(width.0))
+}
+
+fn refused(file: &Path, faults: &[Fault]) -> Told {
+    let mut lines: Vec<_> = faults.iter().map(|fault| fault.line).collect();
+    lines.dedup();
+    let are =
+        if lines.len() == 1 { "1 line cannot" } else { &format!("{} lines cannot", lines.len()) };
+    let text = format!("{are} be read; nothing is simulated");
+    let json = json!({
+        "refused": lines.len(),
+        "faults": faults.iter().map(Fault::json).collect::<Vec<_>>(),
+    });
+    Told { faults: faults.iter().map(|fault| fault.told(file)).collect(), ..Told::new(text, json) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use passcode_domain::{
+        Address, PhoneNumber, Timestamp,
+        guard::replay::{Message, What},
+    };
+
+    /// When the logs of the tests begin: 2026-11-20T09:00:00Z.
+    const START: u64 = 1_795_165_200_000;
+
+    fn app() -> App {
+        App::new("shop".parse().expect("an id"), "Shop")
+    }
+
+    /// So many messages to neighbours, a minute each; every tenth is verified.
+    fn pumped(messages: u64) -> Vec<Event> {
+        let at = |n: u64| Timestamp::from_millis(START + n * 60_000);
+        let sent = |n: u64| {
+            let to = PhoneNumber::parse(&format!("+1415555{n:04}")).expect("a number");
+            Message::new(n.to_string(), Address::Phone(to), None)
+        };
+        let sends = (0..messages).map(|n| Event { at: at(n), what: What::Sent(sent(n)) });
+        let tenth = (0..messages).step_by(10).map(|n| n.to_string());
+        let verifies = tenth.map(|id| Event { at: at(messages), what: What::Verified(id) });
+        sends.chain(verifies).collect()
+    }
+
+    fn options(picture: Option<&str>) -> Options {
+        Options {
+            file: "week.jsonl".into(),
+            app: None,
+            settings: Vec::new(),
+            picture: picture.map(PathBuf::from),
+        }
+    }
+
+    fn simulated(events: Vec<Event>) -> Told {
+        simulate(app(), events, &options(None)).expect("a log")
+    }
+
+    #[test]
+    fn what_cannot_be_simulated_is_refused_with_the_reason() {
+        let error = simulate(app(), Vec::new(), &options(None)).expect_err("an empty log");
+        assert_eq!(error.to_string(), "week.jsonl: no send is in it");
+        let verify = Event { at: Timestamp::from_millis(START), what: What::Verified("c1".into()) };
+        assert!(simulate(app(), vec![verify], &options(None)).is_err());
+        let nowhere = options(Some("/nowhere/to/be/found.svg"));
+        let error = simulate(app(), pumped(1), &nowhere).expect_err("no such folder");
+        assert!(error.to_string().starts_with("/nowhere/to/be/found.svg: "), "{error}");
+        assert_eq!(svg("week.png"), Err("the picture must be named .svg"));
+        for (setting, reason) in [
+            ("policy.max_sends=9", "`policy.max_sends`: only settings of the guard are tried"),
+            ("guard.sends_per_sea.mode=off", "`guard.sends_per_sea`: unknown field"),
+            ("guard.burst", "`guard.burst` is not FIELD=VALUE"),
+        ] {
+            let error = with_settings(&app(), &[setting.to_owned()]).expect_err(setting);
+            assert!(error.contains(reason), "{setting}: {error}");
+        }
+        let faults = [Fault::new(2, "at", "missing"), Fault::new(2, "id", "missing")];
+        let told = refused(Path::new("week.jsonl"), &faults);
+        assert_eq!(told.text, "1 line cannot be read; nothing is simulated");
+        assert_eq!(told.faults[1], "week.jsonl:2: id: missing");
+        assert_eq!(told.json["refused"], 1);
+    }
+
+    #[test]
+    fn each_rule_is_told_with_whom_it_hits_and_what_it_saves() {
+        let told = simulated(pumped(60));
+        let prefix = told.text.lines().find(|line| line.starts_with("prefix_concentration"));
+        assert_eq!(
+            prefix,
+            Some(
+                "prefix_concentration        enforce      40 66.7%        4  11-20 09:20     2.00"
+            )
+        );
+        assert!(
+            told.text.contains("spend_cap                   enforce  no cap\n"),
+            "{}",
+            told.text
+        );
+        assert!(told.text.contains("leave           4 of 6 verified challenges"), "{}", told.text);
+        let rules = told.json["rules"].as_array().expect("a list");
+        assert_eq!(rules.len(), 13);
+        assert_eq!(
+            (&rules[12]["rule"], &rules[12]["refused"]),
+            (&"prefix_concentration".into(), &40.into())
+        );
+        assert_eq!(rules[12]["first"], "2026-11-20T09:20:00Z");
+        assert_eq!((&rules[0]["refused"], &rules[0]["first"]), (&0.into(), &json!(null)));
+        assert_eq!(
+            (&told.json["cost"], &told.json["together"]["in_vain"]),
+            (&"3.00".into(), &4.into())
+        );
+    }
+
+    #[test]
+    fn a_rule_is_shown_alone_whatever_its_mode_and_in_its_mode_among_all() {
+        let mut app = app();
+        for mode in ["shadow", "off"] {
+            let setting = format!("guard.prefix_concentration.mode={mode}");
+            app = with_settings(&app, &[setting]).expect("it is valid");
+            let told = simulate(app.clone(), pumped(24), &options(None)).expect("a log");
+            let rule = &told.json["rules"][12];
+            assert_eq!((&rule["mode"], &rule["refused"]), (&mode.into(), &4.into()));
+            assert_eq!(told.json["together"]["refused"], 0, "{mode}");
+        }
+    }
+
+    #[test]
+    fn lines_in_another_order_tell_the_same() {
+        let mut events = pumped(40);
+        events.reverse();
+        assert_eq!(simulated(events).json, simulated(pumped(40)).json);
+    }
+
+    #[test]
+    fn whatever_is_told_fits_a_page_and_the_bars_are_the_messages() {
+        for messages in [1, 2, 7, 60, 200] {
+            let app = app();
+            let simulation = Simulation::run(app, Log::new(pumped(messages)));
+            let told = table::text(&simulation, None) + "\n" + &timeline::chart(&simulation, 80);
+            for line in told.lines().map(|line| anstream::adapter::strip_str(line).to_string()) {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            for most in [1, 2, 30, picture::BARS] {
+                let timeline = Timeline::of(&simulation, most);
+                assert!(timeline.bars <= most);
+                let sums: Vec<_> = timeline.lanes.iter().map(timeline::Lane::sum).collect();
+                assert_eq!(sums[0], messages);
+                let refused = simulation.together.refused.len() as u64;
+                assert!(refused == 0 || sums.last() == Some(&refused), "{sums:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_picture_names_its_lanes_and_needs_nothing_from_elsewhere() {
+        let simulation = Simulation::run(app(), Log::new(pumped(60)));
+        let picture = picture::svg(&simulation);
+        for words in ["all messages", "prefix_concentration", "40 refused; set to enforce", "09:30"]
+        {
+            assert!(picture.contains(words), "{words}: {picture}");
+        }
+        assert!(!picture.contains("sends_per_ip"), "what refuses nothing has no lane");
+        assert!(!picture.contains("href") && !picture.contains("url("), "{picture}");
+    }
+}

@@ -1,0 +1,151 @@
+//! What each rule would have refused, as a table and as JSON.
+
+use super::{
+    simulation::Simulation,
+    timeline::{RFC3339, utc},
+};
+use anstyle::Style;
+use passcode_domain::{
+    AppId, Timestamp,
+    guard::{Amount, Rule, replay::Tally},
+};
+use serde_json::{Value, json};
+
+const BOLD: Style = Style::new().bold();
+
+/// How the row and the lane of all rules are called.
+pub(super) const ALL_RULES: &str = "all rules, as they are set";
+
+/// The table, with what it is of above and what it comes to below.
+pub(super) fn text(simulation: &Simulation, app: Option<&AppId>) -> String {
+    let guard = &simulation.app.guard;
+    let header = format!(
+        "{BOLD}{:<27} {:<7} {:>7} {:>5} {:>8}  {:<11} {:>8}{BOLD:#}",
+        "rule", "mode", "refused", "share", "verified", "first", "saved"
+    );
+    let mut lines = vec![heading(simulation, app), String::new(), header];
+    for (rule, tally) in &simulation.alone {
+        let mode = guard.mode(*rule).as_str();
+        lines.push(match rule {
+            Rule::SpendCap if guard.spend_cap.per_day.is_none() => {
+                format!("{:<27} {mode:<7}  no cap", rule.as_str())
+            }
+            _ => row(rule.as_str(), mode, tally, simulation.messages()),
+        });
+    }
+    lines.push(row(ALL_RULES, "", &simulation.together, simulation.messages()));
+    lines.extend([String::new(), outcome(simulation)]);
+    if simulation.log.strays() > 0 {
+        let strays = simulation.log.strays();
+        lines
+            .push(format!("Verifies without a message before them, which tell nothing: {strays}."));
+    }
+    lines.join("\n")
+}
+
+fn heading(simulation: &Simulation, app: Option<&AppId>) -> String {
+    let (from, to) = simulation.log.span();
+    let [from, to] = [from, to].map(|at| utc(at, "%Y-%m-%d %H:%M"));
+    let whose = app.map_or("a new app".to_owned(), |app| format!("the app {}", app.as_str()));
+    let (messages, verified) = (simulation.messages(), simulation.log.verified());
+    format!(
+        "{messages} messages from {from} to {to} (UTC)\n\
+         {verified} challenges verified\n\n\
+         Each rule enforced alone, by the guard of {whose}:"
+    )
+}
+
+fn row(name: &str, mode: &str, tally: &Tally, messages: usize) -> String {
+    let (refused, verified) = (tally.refused.len(), tally.verified());
+    let Some(first) = tally.refused.first() else {
+        return format!("{name:<27} {mode:<7} {refused:>7}");
+    };
+    let (share, first) = (percent(refused, messages), utc(first.at, "%m-%d %H:%M"));
+    let saved = rounded(tally.saved);
+    format!("{name:<27} {mode:<7} {refused:>7} {share:>5} {verified:>8}  {first:<11} {saved:>8}")
+}
+
+/// What all rules together come to.
+fn outcome(simulation: &Simulation) -> String {
+    let Simulation { app, log, together, .. } = simulation;
+    let (saved, cost) = (rounded(together.saved), rounded(log.cost(&app.guard)));
+    let line =
+        |does: &str, part: String, whole: String| format!("  {does:<7} {part:>9} of {whole}");
+    let refused = together.refused.len().to_string();
+    let (messages, verified) = (simulation.messages(), log.verified());
+    [
+        "As they are set, the rules".to_owned(),
+        line("refuse", refused, format!("{messages} messages")),
+        line("save", saved, format!("{cost} {}", app.guard.spend_cap.currency)),
+        line(
+            "leave",
+            together.in_vain.to_string(),
+            format!("{verified} verified challenges without a message"),
+        ),
+    ]
+    .join("\n")
+}
+
+/// A share, in as many digits as tell something.
+fn percent(part: usize, whole: usize) -> String {
+    let tenths = (part * 1000 + whole / 2) / whole.max(1);
+    match tenths {
+        1000 => "100%".to_owned(),
+        0 if part > 0 => "<0.1%".to_owned(),
+        _ => format!("{}.{}%", tenths / 10, tenths % 10),
+    }
+}
+
+/// An amount of millionths, in hundredths.
+fn rounded(millionths: u64) -> String {
+    let hundredths = (millionths + 5_000) / 10_000;
+    Amount::from_millionths(hundredths * 10_000).to_string()
+}
+
+/// The same for programs.
+pub(super) fn json(simulation: &Simulation, app: Option<&AppId>) -> Value {
+    let Simulation { app: with, log, alone, together } = simulation;
+    let (from, to) = log.span();
+    let rule = |(rule, tally): &(Rule, Tally)| {
+        let mut told = tallied(tally);
+        told["rule"] = rule.as_str().into();
+        told["mode"] = with.guard.mode(*rule).as_str().into();
+        told
+    };
+    json!({
+        "app": app,
+        "guard": with.guard,
+        "from": utc(from, RFC3339),
+        "to": utc(to, RFC3339),
+        "messages": simulation.messages(),
+        "verified": log.verified(),
+        "strays": log.strays(),
+        "cost": Amount::from_millionths(log.cost(&with.guard)),
+        "rules": alone.iter().map(rule).collect::<Vec<_>>(),
+        "together": tallied(together),
+    })
+}
+
+fn tallied(tally: &Tally) -> Value {
+    let moment = |at: Timestamp| utc(at, RFC3339);
+    json!({
+        "refused": tally.refused.len(),
+        "verified": tally.verified(),
+        "in_vain": tally.in_vain,
+        "first": tally.refused.first().map(|refused| moment(refused.at)),
+        "saved": Amount::from_millionths(tally.saved),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_amounts_are_rounded_and_never_to_nothing() {
+        let shares =
+            [(0, 9), (1, 100_000), (1, 1000), (1, 3), (3, 3)].map(|(n, of)| percent(n, of));
+        assert_eq!(shares, ["0.0%", "<0.1%", "0.1%", "33.3%", "100%"]);
+        assert_eq!([0, 4_999, 5_000, 1_234_567].map(rounded), ["0.00", "0.00", "0.01", "1.23"]);
+    }
+}
