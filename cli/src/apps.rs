@@ -23,6 +23,15 @@ use settings::changed;
 use shown::shown;
 use std::{error::Error, process::ExitCode};
 
+/// What is left to do for an app whose text messages go nowhere.
+fn no_country(id: &AppId) -> String {
+    format!(
+        "Its text messages go nowhere yet. Name their countries:\n  \
+         passcode app set {} guard.allowed_countries.countries=US,CA",
+        id.as_str()
+    )
+}
+
 /// What to do, and where.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -92,9 +101,11 @@ enum Action {
 
 const CREATE_HELP: &str = "\
 An app has no admin key at first; `passcode app rotate-admin-key` makes one.
+Its text messages go to the countries that it names, and at first to none.
 
 Example:
-  passcode app create shop --name Shop host=shop.example";
+  passcode app create shop --name Shop host=shop.example \\
+    guard.allowed_countries.countries=US,CA";
 
 const SET_HELP: &str = "\
 Settings:
@@ -104,7 +115,9 @@ Settings:
                             nothing is sent
   conceal_blocks            true: who is blocked sees success, and gets nothing
   policy.…                  code_length, code_seconds, max_attempts, max_sends,
-                            cool_down_seconds, max_failures, failure_seconds
+                            cool_down_seconds, max_failures, failure_seconds,
+                            failure_wait_seconds; failed_verifies.mode and
+                            .per_hour, for the alarm
   sms.…                     sender_id, origination_number, max_price, entity_id,
                             template_id
   email.…                   from, configuration_set
@@ -217,7 +230,11 @@ impl Apps<'_> {
         let mut app = changed(&App::new(id.clone(), name), settings)?;
         let secret = secret::rotate(&mut app.secrets, true);
         self.store(&app).await?;
-        Ok(secret::told(id, CLIENT_SECRET, &secret, None))
+        let mut told = secret::told(id, CLIENT_SECRET, &secret, None);
+        if app.guard.allowed_countries.countries.is_empty() {
+            told.text = format!("{}\n\n{}", told.text, no_country(id));
+        }
+        Ok(told)
     }
 
     async fn set(&self, id: &AppId, settings: &[String]) -> Result<Told, String> {

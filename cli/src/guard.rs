@@ -50,7 +50,7 @@ enum Action {
 struct Options {
     /// The log, one JSON object a line; `-` for standard input.
     file: PathBuf,
-    /// The app whose guard is asked. Without it, that of a new app.
+    /// The app whose guard is asked. Without it, that of a new app, which takes any country.
     #[arg(long, value_name = "ID")]
     app: Option<AppId>,
     /// Try a setting of the guard, as in `passcode app set`. Nothing is stored. May be repeated.
@@ -134,10 +134,15 @@ fn with_settings(app: &App, settings: &[String]) -> Result<App, String> {
     changed(app, settings)
 }
 
-fn simulate(app: App, events: Vec<Event>, options: &Options) -> Result<Told, Box<dyn Error>> {
+fn simulate(mut app: App, events: Vec<Event>, options: &Options) -> Result<Told, Box<dyn Error>> {
     let log = Log::new(events);
     if log.messages().next().is_none() {
         return Err(format!("{}: no send is in it", options.file.display()).into());
+    }
+    // A new app has named no country, and all of the log would be refused for that.
+    let countries = &mut app.guard.allowed_countries.countries;
+    if options.app.is_none() && countries.is_empty() {
+        *countries = log.messages().filter_map(|(_, message)| message.country()).collect();
     }
     let simulation = Simulation::run(app, log);
     let mut text =

@@ -234,7 +234,11 @@ async fn what_cannot_be_done_to_an_app_is_refused_with_the_reason() {
 
 /// Makes an app, and an admin key of it.
 async fn shop(client: &Client) -> String {
-    let made = passcode(client, "app create shop --name Shop host=shop.example").await;
+    let made = passcode(
+        client,
+        "app create shop --name Shop host=shop.example guard.allowed_countries.countries=US,CA",
+    )
+    .await;
     assert!(made.json["clientSecret"].is_string(), "{made:?}");
     assert_eq!(passcode(client, "app show shop").await.json["admin_keys"], 0);
     new_key(client, "").await

@@ -22,8 +22,8 @@ use std::{
 const MISTYPE: u64 = 20;
 /// So many ask for a second message, since the first is slow.
 const ASK_AGAIN: u64 = 80;
-/// So many never come back.
-const LEAVE: u64 = 60;
+/// So many never come back, or have not got the message.
+const LEAVE: u64 = 200;
 /// So many ask by e-mail.
 const BY_EMAIL: u64 = 150;
 /// So many share their IP address with hundreds, as behind a mobile operator's.

@@ -82,10 +82,10 @@ fn neighbours_get_twenty_messages_in_a_day() {
 /// What no prefix shows, the country does: as many as it may have unverified before the first codes
 /// have ended, and no more.
 #[test]
-fn numbers_all_over_a_country_get_a_hundred() {
+fn numbers_all_over_a_country_get_five_hundred() {
     let damage = block_on(attack(&World::of(demo_app()), &Attack::on_many_prefixes(), 1));
     damage.print("1,000 numbers of 100 prefixes from 200 IP addresses, hourly", "in memory");
-    assert!(damage.sent <= 100, "{}", damage.sent);
+    assert!(damage.sent <= 500, "{}", damage.sent);
 }
 
 #[tokio::test]

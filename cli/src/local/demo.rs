@@ -5,7 +5,7 @@ use aws_types::SdkConfig;
 use passcode_domain::{
     App, Channel, EmailAddress, PhoneNumber,
     app::{Browser, EmailSender, Issuer, SecretHash, StepUp},
-    guard::{Country, Guard, Mode},
+    guard::{Country, Guard, Mode, Rule},
     ports::{Entropy as _, LoadApps as _, LoadUsers as _, StoreApps as _, StoreUsers as _},
     proof::GrantMode,
     user::{HashedSecret, User},
@@ -81,8 +81,8 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
 fn guard() -> Guard {
     let mut guard = Guard::default().with_countries(Country::OF_EXAMPLES);
     (guard.sends_per_address.per_hour, guard.sends_per_address.per_day) = (100, 100);
-    for detector in guard.detectors() {
-        *detector = Mode::Shadow;
+    for detector in Rule::DETECTORS {
+        *guard.mode_mut(detector) = Mode::Shadow;
     }
     guard
 }

@@ -77,6 +77,16 @@ impl Rule {
         Self::PrefixConcentration,
     ];
 
+    /// Those that look at messages whose codes never came back.
+    pub const DETECTORS: [Self; 6] = [
+        Self::CountriesPerIp,
+        Self::UnverifiedPerIpHour,
+        Self::UnverifiedPerIpDay,
+        Self::UnverifiedPerCountryHour,
+        Self::UnverifiedPerCountryDay,
+        Self::PrefixConcentration,
+    ];
+
     /// Its name: in settings, logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

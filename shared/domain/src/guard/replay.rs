@@ -53,6 +53,12 @@ impl Message {
         Self { id, to, origin, ip }
     }
 
+    /// The country that a text message goes to.
+    #[must_use]
+    pub fn country(&self) -> Option<Country> {
+        self.origin.map(|(country, _)| country)
+    }
+
     /// The name of its challenge.
     #[must_use]
     pub fn id(&self) -> &str {
