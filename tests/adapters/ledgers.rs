@@ -314,6 +314,7 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     make_tables(&url, "").await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
     conformance::throttle(&counted(&url), &SystemEntropy).await;
+    crate::guard::check(&url).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
     conformance::users(&user_table(&url)).await;
     check_changes(&url).await;

@@ -3,6 +3,7 @@
 //! adapters do when the other side is slow, silent or refuses.
 
 mod couriers;
+mod guard;
 mod keyring;
 mod ledgers;
 mod moto;

@@ -121,7 +121,7 @@ fn one_subject_is_guessed_at_ten_times_a_day_by_each_door() {
 #[ignore = "needs AWS's DynamoDB Local"]
 async fn one_subject_is_guessed_at_ten_times_a_day_on_dynamodb_local() {
     let world = on_dynamodb_local(demo_app(), "guessing").await;
-    let damage = attack(&world, Duration::from_mins(10)).await;
-    damage.print("every ten minutes, DynamoDB Local");
+    let damage = attack(&world, Duration::from_mins(2)).await;
+    damage.print("every two minutes, DynamoDB Local");
     damage.check(10);
 }

@@ -121,7 +121,8 @@ pub trait LoadUsers: Sync {
         id: &UserId,
     ) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
 
-    /// Loads the user of an app that goes by a name; `None` where nobody does. Consistent as well.
+    /// Loads the user of an app that goes by a name; `None` where nobody does, with as many calls.
+    /// Consistent as well.
     fn load_user_by_name(
         &self,
         app: &AppId,

@@ -202,7 +202,11 @@ impl LoadUsers for UserTable {
         app: &AppId,
         name: &Username,
     ) -> Result<Option<User>, StoreError> {
-        let Some(alias) = self.get(name_key(app, name)).await? else { return Ok(None) };
+        let Some(alias) = self.get(name_key(app, name)).await? else {
+            // A name that leads somewhere costs a second read; time must not tell which names do.
+            self.get(name_key(app, name)).await?;
+            return Ok(None);
+        };
         let id = leads_to(&alias).ok_or(malformed("a username leads to no user id"))?;
         let user = self.load_user(app, &id).await?;
         Ok(user.filter(|user| user.username.as_ref() == Some(name)))

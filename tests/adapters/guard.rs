@@ -1,0 +1,95 @@
+//! The guard with the real store: 64 callers at the same moment get no message more than a limit
+//! allows, and no money more than the spend cap.
+
+use passcode::{local::Stack, template};
+use passcode_domain::{
+    Address, App, PhoneNumber,
+    guard::{Amount, Guard, Mode, Rule},
+    ports::Entropy as _,
+    send::{Delivery, Sent},
+    transact::Failure,
+};
+use passcode_dynamodb::CountedLedgers;
+use passcode_runtime::SystemEntropy;
+use passcode_testkit::{World, demo_app, unguarded};
+use passcode_tests::{aws::aws_at, event::root};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+const CALLERS: u32 = 64;
+
+/// As many messages are allowed in each case.
+const ALLOWED: u32 = 20;
+
+/// A rule, and what makes it allow twenty messages.
+type Case = (Rule, fn(&mut Guard));
+
+const CASES: [Case; 5] = [
+    (Rule::SendsPerIp, |guard| guard.sends_per_ip.per_hour = ALLOWED),
+    (Rule::SendsPerApp, |guard| guard.sends_per_app.per_hour = ALLOWED),
+    (Rule::SendsPerCountry, |guard| guard.sends_per_country.per_hour = ALLOWED),
+    (Rule::SpendCap, |guard| {
+        guard.spend_cap.per_day = Some(Amount::from_millionths(1_030_000));
+    }),
+    (Rule::PrefixConcentration, |guard| guard.prefix_concentration.floor = ALLOWED),
+];
+
+fn number(n: u32) -> Address {
+    let number = PhoneNumber::parse(&format!("+1415555{n:04}")).expect("a number");
+    Address::Phone(number)
+}
+
+/// A world with one rule, whose gauges nobody else counts in.
+fn world(url: &str, (rule, edit): Case) -> World<CountedLedgers> {
+    let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
+    let mut guard = unguarded();
+    edit(&mut guard);
+    *guard.mode_mut(rule) = Mode::Enforce;
+    let app = App { id: id.parse().expect("an app id"), guard, ..demo_app() };
+    let table = CountedLedgers::new(&aws_at(url), "ChallengeTable".into(), "ThrottleTable".into());
+    World::on(app, table)
+}
+
+/// Whether a message went out. Who was kept from a decision by others may come again.
+fn is_sent(delivery: Result<Delivery, Failure>) -> bool {
+    match delivery {
+        Ok(Delivery { sent: Sent::Sent(..), .. }) => true,
+        Ok(Delivery { sent: Sent::Refused(_), .. }) | Err(Failure::Contended) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// 64 at the same moment, and then one after the other: never too many, and in the end all of them.
+pub(crate) async fn check(url: &str) {
+    for (n, case) in CASES.into_iter().enumerate() {
+        let world = Arc::new(world(url, case));
+        let ip = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)));
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| {
+                let world = world.clone();
+                tokio::spawn(async move { is_sent(world.send_to(number(caller), ip).await) })
+            })
+            .collect();
+        let mut sent = 0;
+        for caller in callers {
+            sent += u32::from(caller.await.expect("no panic"));
+        }
+        println!("{}: {sent} of {CALLERS} at once, {ALLOWED} allowed", CASES[n].0.as_str());
+        assert!(sent <= ALLOWED && sent > 0, "{}: {sent}", CASES[n].0.as_str());
+        for caller in CALLERS..2 * CALLERS {
+            sent += u32::from(is_sent(world.send_to(number(caller), ip).await));
+        }
+        assert_eq!(sent, ALLOWED, "{}: what is left is given later", CASES[n].0.as_str());
+        assert_eq!(world.sms.taken().len(), ALLOWED as usize);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_callers_exceed_no_limit_and_no_cap() {
+    let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
+    let observer = Arc::new(|_: &str, _: &passcode_runtime::Observed| {});
+    let stack = Stack::in_memory(&template, observer).await.expect("the stack starts");
+    check(&stack.dynamodb).await;
+}
