@@ -22,7 +22,10 @@ pub use gauge::{Gauges, Step, Steps, Window};
 pub use number::{Country, MalformedCountry, NumberType, origin};
 pub use settings::{Amount, Guard, GuardError, Mode};
 
-use crate::{Address, App, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp, send::Refusal};
+use crate::{
+    Address, App, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp, challenge::Lookup,
+    send::Refusal,
+};
 use gauge::{Count, Field, GaugeId, GaugeKey, HISTORY_DAYS, Slot};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
@@ -104,6 +107,25 @@ impl Rule {
             Self::UnverifiedPerCountryHour => "unverified_per_country_hour",
             Self::UnverifiedPerCountryDay => "unverified_per_country_day",
             Self::PrefixConcentration => "prefix_concentration",
+        }
+    }
+}
+
+/// Who asks for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Whoever has a secret, a token or the id of a challenge that somebody with a secret has opened.
+    Known,
+    /// Whoever has shown nothing but the address. What strangers ask for is counted apart, so that
+    /// they use up nothing of what others have: only what the whole app may send and spend is one.
+    Stranger,
+}
+
+impl From<Lookup> for Asker {
+    fn from(lookup: Lookup) -> Self {
+        match lookup {
+            Lookup::Id | Lookup::Address | Lookup::Identity => Self::Known,
+            Lookup::Stranger => Self::Stranger,
         }
     }
 }
@@ -268,12 +290,13 @@ impl Sending {
         subject: SubjectKey,
         to: &Address,
         ip: Option<IpAddr>,
+        by: Asker,
     ) -> Self {
         let to = match to {
             Address::Phone(phone) => Some((phone, origin(phone))),
             Address::Email(_) | Address::User(_) => None,
         };
-        Self::of(app, keyring, subject, to, ip)
+        Self::of(app, keyring, subject, to, ip, by)
     }
 
     /// The same, where it is known what a phone number tells.
@@ -283,10 +306,15 @@ impl Sending {
         subject: SubjectKey,
         to: Option<(&PhoneNumber, (Country, NumberType))>,
         ip: Option<IpAddr>,
+        by: Asker,
     ) -> Self {
         let guard = &app.guard;
-        let key = |kind: &str, value: &str| {
+        let of_all = |kind: &str, value: &str| {
             GaugeKey(keyring.index_mac(&["gauge", app.id.as_str(), kind, value]))
+        };
+        let key = |kind: &str, value: &str| match by {
+            Asker::Known => of_all(kind, value),
+            Asker::Stranger => of_all(kind, &format!("{value} for strangers")),
         };
         let shard = |shards| u64::from(subject.0[0]) % shards;
         let app_shard = shard(guard.app_shards());
@@ -305,7 +333,7 @@ impl Sending {
         Self {
             text,
             ip: ip.filter(|_| guard.asks_for_ip()).map(|ip| key("ip", &network(ip))),
-            app: guard.asks_for_app().then(|| key("app", &app_shard.to_string())),
+            app: guard.asks_for_app().then(|| of_all("app", &app_shard.to_string())),
             app_shard,
         }
     }
@@ -357,9 +385,9 @@ impl Sending {
 
 impl Guard {
     /// Lets a subject's ledger remember that a message goes out, where a rule will ask for it.
-    pub(crate) fn remember_sent(&self, ledger: &mut Ledger, now: Timestamp) {
+    pub(crate) fn remember_sent(&self, ledger: &mut Ledger, by: Asker, now: Timestamp) {
         if self.sends_per_address.mode != Mode::Off {
-            ledger.remember_sent(now);
+            ledger.remember_sent(by, now);
         }
     }
 

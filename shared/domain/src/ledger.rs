@@ -4,7 +4,7 @@ use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
     challenge::{Lookup, Silence, State, Trace},
     failures::Failures,
-    guard::{Window, settings::MAX_PER_ADDRESS},
+    guard::{Asker, Window, settings::MAX_PER_ADDRESS},
     idempotency::KeptRequest,
     order::Order,
 };
@@ -47,6 +47,9 @@ pub struct Ledger {
     /// When messages went to the subject, or may have, oldest first: those of the last day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Timestamp>,
+    /// The same of messages that strangers have asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_for_strangers: Vec<Timestamp>,
     /// Where an order leads, in the item that an order has of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
@@ -68,6 +71,7 @@ impl Ledger {
             pin_failures: Failures::default(),
             password_failures: Failures::default(),
             sent: Vec::new(),
+            sent_for_strangers: Vec::new(),
             order: None,
             request: None,
         }
@@ -109,7 +113,8 @@ impl Ledger {
         let failures = kinds.into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
         let request = self.request.iter().map(|request| request.until);
-        let sent = self.sent.iter().map(|at| *at + Window::Day.span());
+        let sent =
+            self.sent.iter().chain(&self.sent_for_strangers).map(|at| *at + Window::Day.span());
         let all = challenges.chain(failures).chain(order).chain(request).chain(sent);
         all.max().unwrap_or(Timestamp::from_millis(0))
     }
@@ -171,20 +176,39 @@ impl Ledger {
         self.pin_failures.prune(now);
         self.password_failures.prune(now);
         self.sent.retain(|at| *at + Window::Day.span() > now);
+        self.sent_for_strangers.retain(|at| *at + Window::Day.span() > now);
+    }
+
+    /// When messages went to the subject that were asked for so, oldest first.
+    #[must_use]
+    pub fn sent(&self, by: Asker) -> &[Timestamp] {
+        match by {
+            Asker::Known => &self.sent,
+            Asker::Stranger => &self.sent_for_strangers,
+        }
+    }
+
+    const fn sent_mut(&mut self, by: Asker) -> &mut Vec<Timestamp> {
+        match by {
+            Asker::Known => &mut self.sent,
+            Asker::Stranger => &mut self.sent_for_strangers,
+        }
     }
 
     /// Remembers that a message goes out.
-    pub(crate) fn remember_sent(&mut self, now: Timestamp) {
-        self.sent.retain(|at| *at + Window::Day.span() > now);
-        self.sent.push(now);
-        let surplus = self.sent.len().saturating_sub(MAX_PER_ADDRESS as usize);
-        self.sent.drain(..surplus);
+    pub(crate) fn remember_sent(&mut self, by: Asker, now: Timestamp) {
+        let sent = self.sent_mut(by);
+        sent.retain(|at| *at + Window::Day.span() > now);
+        sent.push(now);
+        let surplus = sent.len().saturating_sub(MAX_PER_ADDRESS as usize);
+        sent.drain(..surplus);
     }
 
     /// Forgets a message that was claimed then and has certainly not gone out.
-    pub(crate) fn forget_sent(&mut self, at: Timestamp) {
-        if let Some(position) = self.sent.iter().rposition(|sent| *sent == at) {
-            self.sent.remove(position);
+    pub(crate) fn forget_sent(&mut self, by: Asker, at: Timestamp) {
+        let sent = self.sent_mut(by);
+        if let Some(position) = sent.iter().rposition(|sent| *sent == at) {
+            sent.remove(position);
         }
     }
 

@@ -101,6 +101,11 @@ impl Open {
             && (challenge.silence == Some(Silence::Concealed)) == self.is_concealed
     }
 
+    /// How callers will find it again.
+    pub(crate) const fn lookup(&self) -> Lookup {
+        self.lookup
+    }
+
     /// Where its codes go.
     pub(crate) const fn addresses(&self) -> &Addresses {
         &self.addresses

@@ -239,8 +239,9 @@ pub fn mark(mut ledger: Ledger, id: ChallengeId, generation: u32, report: Report
         Report::Refused => {
             let at = challenge.sends.iter().find(|send| own(send)).map(|send| send.at);
             challenge.sends.retain(|send| !own(send));
+            let by = challenge.lookup.into();
             if let Some(at) = at {
-                ledger.forget_sent(at);
+                ledger.forget_sent(by, at);
             }
             return ledger;
         }

@@ -8,6 +8,7 @@ use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
     PresentedCode,
     app::{Browser, Issuer, SecretHash, StepUp},
+    challenge::Lookup,
     guard::{Country, Guard, Mode, Rule},
     open::{self, Open},
     ports::{LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _, Throttle},
@@ -252,8 +253,19 @@ impl<L: LoadLedgers + StoreLedgers + Throttle> World<L> {
 
     /// Sends the first code of a new challenge to an address, for whoever has this IP address.
     pub async fn send_to(&self, to: Address, ip: Option<IpAddr>) -> Result<Delivery, Failure> {
+        self.send_to_as(to, ip, Lookup::Id).await
+    }
+
+    /// The same of a challenge that will be found so.
+    pub async fn send_to_as(
+        &self,
+        to: Address,
+        ip: Option<IpAddr>,
+        lookup: Lookup,
+    ) -> Result<Delivery, Failure> {
         let wish = Wish { ip, ..World::wish(to.channel()) };
         let opening = self.opening(Addresses::new(to, None), Duration::from_mins(15));
+        let opening = opening.found_by(lookup);
         let couriers = Couriers { sms: &self.sms, email: &self.email };
         let target = Target::Ordered(&opening, &self.app);
         send::send(self.ports(), self.keys(), &self.apps, couriers, target, &wish).await

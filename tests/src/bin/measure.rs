@@ -9,12 +9,16 @@ use axum::{
     routing::any,
 };
 use otpless_auth_create as create;
-use passcode_domain::App;
+use passcode_domain::{
+    App,
+    guard::{Mode, Rule},
+};
 use passcode_testkit::{World, demo_app, schedule::block_on, unguarded};
 use passcode_tests::{
     event::{Event, root},
     stack::Client,
 };
+use prelude_session_otp_create as send;
 use rollout_otp_verify as verify;
 use std::{
     fs,
@@ -70,7 +74,9 @@ async fn main() {
         report("resident after the first request", megabytes(resident), "MB", 25.0);
     }
     println!("handlers without their network");
-    for (what, spent) in [("create", create_call()), ("verify", verify_call())] {
+    for (what, spent) in
+        [("create", create_call()), ("send", send_call()), ("verify", verify_call())]
+    {
         report(what, spent.as_secs_f64() * 1e6, "us", 200.0);
     }
     println!("store calls: counted in `cargo test`, store_calls_stay_within_their_budget");
@@ -215,6 +221,44 @@ fn create_call() -> Duration {
         entropy: world.entropy.clone(),
     };
     mean(|| event.request(), |request| drop(block_on(create::handle(&deps, request))))
+}
+
+/// The mean time of a send that every rule of the guard looks at, in an app that sends a message every
+/// two seconds.
+fn send_call() -> Duration {
+    // Nobody types a code here, which the detectors would stop.
+    let mut app = demo_app();
+    for detector in Rule::DETECTORS {
+        *app.guard.mode_mut(detector) = Mode::Shadow;
+    }
+    let world = World::of(app);
+    let deps = send::Deps {
+        apps: world.apps.clone(),
+        ledgers: world.ledgers.clone(),
+        keyring: world.keyring.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        sms: world.sms.clone(),
+        email: world.email.clone(),
+        default_app: Some(world.app.id.clone()),
+    };
+    let mut asked = 0;
+    let next = || {
+        asked += 1;
+        world.clock.advance(Duration::from_secs(2));
+        world.sms.forget();
+        let number = format!("+1415{:03}{:04}", 200 + asked % 800, asked);
+        let identifier = serde_json::json!({ "type": "phone_number", "value": number });
+        let event = Event::recorded("prelude-session-otp-create", "phone");
+        let mut event = event.json(&serde_json::json!({ "identifier": identifier }));
+        let ip = format!("10.{}.{}.1", asked / 250, asked % 250);
+        event.0["requestContext"]["http"]["sourceIp"] = ip.into();
+        event.request()
+    };
+    mean(next, |request| {
+        let answer = block_on(send::handle(&deps, request));
+        assert_eq!(answer.status, 204, "the message went out");
+    })
 }
 
 /// The mean time of a verify that looks at the code, with every port faked.

@@ -6,7 +6,7 @@
 //! who would have come back after a refusal, and neither does a replay: a refused message is
 //! counted nowhere, and that is all.
 
-use super::{Counted, Country, Gauges, Guard, NumberType, Sending, Verdict, origin};
+use super::{Asker, Counted, Country, Gauges, Guard, NumberType, Sending, Verdict, origin};
 use crate::{Address, App, Keyring, Ledger, SubjectKey, Timestamp};
 use std::{
     collections::{HashMap, HashSet},
@@ -77,7 +77,7 @@ impl Message {
             Address::Phone(phone) => self.origin.map(|origin| (phone, origin)),
             Address::Email(_) | Address::User(_) => None,
         };
-        Sending::of(app, keyring, subject, to, self.ip)
+        Sending::of(app, keyring, subject, to, self.ip, Asker::Known)
     }
 }
 
@@ -135,11 +135,11 @@ impl<'a> Replay<'a> {
         let subject = challenge.subject;
         let ledger = ledgers.entry(subject).or_insert_with(|| Ledger::new(app.id.clone()));
         let sending = message.sending(app, keyring, subject);
-        let verdict = sending.judge(&app.guard, &ledger.sent, gauges, at);
+        let verdict = sending.judge(&app.guard, ledger.sent(Asker::Known), gauges, at);
         if verdict.refusal().is_some() {
             gauges.take(&verdict.blocks);
         } else {
-            app.guard.remember_sent(ledger, at);
+            app.guard.remember_sent(ledger, Asker::Known, at);
             gauges.take(&verdict.steps);
             challenge.sends.push((verdict.counted.clone(), at));
         }

@@ -5,7 +5,7 @@ use super::{Claim, Refusal, Report, Target, Wish, claim, decide, given_back, mar
 use crate::{
     Address, Addresses, App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     challenge::Silence,
-    guard::{Counted, Finding, Gauges, Sending, Steps, gauge::GaugeId},
+    guard::{Asker, Counted, Finding, Gauges, Sending, Steps, gauge::GaugeId},
     ports::{Clock, Entropy, LoadApps, LoadLedgers, Loaded, Throttle},
     transact::{Decision, Failure, Ports, load_gauges},
 };
@@ -33,6 +33,7 @@ pub(super) struct Scene {
     /// The app whose message it is, unless it is blocked or gone.
     pub(super) app: Option<Arc<App>>,
     subject: SubjectKey,
+    by: Asker,
     /// Each address that the message can go to, as the guard sees it.
     sendings: Vec<(Address, Sending)>,
     gauges: Gauges,
@@ -58,7 +59,8 @@ impl Scene {
         if let Target::New(open, app) | Target::Ordered(open, app) = target {
             let is_silent = open.silence(now).is_some();
             let addresses = Some(open.addresses()).filter(|_| !is_silent);
-            let mut scene = Self::of(Some(app.clone()), keyring, subject, addresses, wish);
+            let by = open.lookup().into();
+            let mut scene = Self::of(Some(app.clone()), keyring, subject, by, addresses, wish);
             let loading = ports.ledgers.load(&subject);
             let (loaded, gauges) =
                 future::join(loading, load_gauges(ports.ledgers, scene.gauges(now))).await;
@@ -73,7 +75,8 @@ impl Scene {
             (None, ..) => None,
         };
         let addresses = found.filter(|found| found.silence.is_none()).map(|found| &found.addresses);
-        let mut scene = Self::of(app, keyring, subject, addresses, wish);
+        let by = found.map_or(Asker::Known, |found| found.lookup.into());
+        let mut scene = Self::of(app, keyring, subject, by, addresses, wish);
         scene.gauges = load_gauges(ports.ledgers, scene.gauges(now)).await?;
         Ok((loaded, scene))
     }
@@ -82,6 +85,7 @@ impl Scene {
         app: Option<Arc<App>>,
         keyring: &Keyring,
         subject: SubjectKey,
+        by: Asker,
         addresses: Option<&Addresses>,
         wish: &Wish,
     ) -> Self {
@@ -93,12 +97,12 @@ impl Scene {
                 if reached.is_empty() {
                     reached.push(addresses.primary());
                 }
-                let sending = |to: &Address| Sending::new(app, keyring, subject, to, wish.ip);
+                let sending = |to: &Address| Sending::new(app, keyring, subject, to, wish.ip, by);
                 reached.into_iter().map(|to| (to.clone(), sending(to))).collect()
             }
             _ => Vec::new(),
         };
-        Self { app, subject, sendings, gauges: Gauges::default() }
+        Self { app, subject, by, sendings, gauges: Gauges::default() }
     }
 
     /// The gauges that its judgement needs.
@@ -199,14 +203,14 @@ impl Scene {
         }
         let known = self.sendings.iter().find(|(to, _)| *to == claim.to);
         let sending = known.map_or_else(
-            || Sending::new(app, keyring, self.subject, &claim.to, wish.ip),
+            || Sending::new(app, keyring, self.subject, &claim.to, wish.ip, self.by),
             |(_, sending)| sending.clone(),
         );
-        let verdict = sending.judge(&app.guard, &ledger.sent, gauges, now);
+        let verdict = sending.judge(&app.guard, ledger.sent(self.by), gauges, now);
         if let Some(refusal) = verdict.refusal() {
             return refuse(refusal, verdict.findings, verdict.blocks);
         }
-        app.guard.remember_sent(&mut ledger, now);
+        app.guard.remember_sent(&mut ledger, self.by, now);
         count(&mut ledger, &claim, &verdict.counted);
         let outcome = Decided { claim: Ok(claim), findings: verdict.findings };
         Decision { ledger: Some(ledger), steps: verdict.steps, outcome }

@@ -2,17 +2,23 @@
 //! others are off.
 
 use passcode_domain::{
-    Address, App, ChallengeId, PhoneNumber,
-    guard::{Guard, Mode, Rule, Throttled},
+    Address, App, ChallengeId, Ledger, PhoneNumber, SubjectKey,
+    challenge::Lookup,
+    guard::{Gauges, Guard, Mode, NumberType, Rule, Steps, Throttled, gauge::GaugeId},
+    ports::{CountError, LoadLedgers, Loaded, StoreError, StoreLedgers, Throttle},
     send::{Delivery, Refusal, Sent},
     verify::Outcome,
 };
 use passcode_testkit::{
-    FakeEntropy, Verdict, World, demo_app,
-    schedule::{Task, block_on, interleave},
+    FakeEntropy, FakeLedgers, Verdict, World, demo_app,
+    schedule::{Task, block_on, give_way, interleave},
     unguarded,
 };
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -528,5 +534,137 @@ fn one_subject_gets_no_message_more_under_64_callers() {
             world.sms.taken().len()
         };
         assert!(served <= 8, "{served}: as many challenges as a subject can have open");
+    }
+}
+
+#[test]
+fn strangers_use_up_nothing_of_what_others_have_but_the_apps_own_limit() {
+    let enforced: [fn(&mut Guard); 5] = [
+        |g| (g.sends_per_address.mode, g.sends_per_address.per_hour) = (Mode::Enforce, 5),
+        |g| (g.sends_per_ip.mode, g.sends_per_ip.per_hour) = (Mode::Enforce, 5),
+        |g| (g.sends_per_country.mode, g.sends_per_country.per_hour) = (Mode::Enforce, 5),
+        |g| (g.prefix_concentration.mode, g.prefix_concentration.floor) = (Mode::Enforce, 5),
+        |g| {
+            (g.unverified_per_ip_hour.mode, g.unverified_per_ip_hour.floor) = (Mode::Enforce, 1);
+        },
+    ];
+    let shared: [fn(&mut Guard); 1] =
+        [|g| (g.sends_per_app.mode, g.sends_per_app.per_hour) = (Mode::Enforce, 5)];
+    let is_left_alone = |edit: fn(&mut Guard)| {
+        let world = guarded(edit);
+        let ask = |lookup| {
+            let delivery = block_on(world.send_to_as(neighbour(1, 1), ip(1), lookup)).unwrap();
+            matches!(delivery.sent, Sent::Sent(..))
+        };
+        let served = (0..10).filter(|_| ask(Lookup::Stranger)).count();
+        assert_eq!(served, 5, "strangers have a limit of their own");
+        ask(Lookup::Id)
+    };
+    assert!(enforced.into_iter().all(is_left_alone));
+    assert!(!shared.into_iter().any(is_left_alone));
+}
+
+/// A store whose two reads of a send wait for each other.
+struct Meeting {
+    store: FakeLedgers,
+    ledger: AtomicBool,
+    gauges: AtomicBool,
+}
+
+/// Waits until somebody else has come; forever is a hundred turns.
+async fn meet(own: &AtomicBool, other: &AtomicBool) {
+    own.store(true, Ordering::SeqCst);
+    for _ in 0..100 {
+        if other.load(Ordering::SeqCst) {
+            return;
+        }
+        give_way().await;
+    }
+    panic!("one waits for the other to end");
+}
+
+impl LoadLedgers for Meeting {
+    async fn load(&self, key: &SubjectKey) -> Result<Loaded, StoreError> {
+        meet(&self.ledger, &self.gauges).await;
+        self.store.load(key).await
+    }
+}
+
+impl StoreLedgers for Meeting {
+    async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
+        self.store.store(key, ledger, seen).await
+    }
+}
+
+impl Throttle for Meeting {
+    async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
+        meet(&self.gauges, &self.ledger).await;
+        self.store.load_gauges(ids).await
+    }
+
+    async fn store_and_count(
+        &self,
+        key: &SubjectKey,
+        ledger: &Ledger,
+        seen: u64,
+        steps: &Steps,
+    ) -> Result<u64, CountError> {
+        self.store.store_and_count(key, ledger, seen, steps).await
+    }
+
+    async fn count(&self, steps: &Steps) -> Result<(), StoreError> {
+        self.store.count(steps).await
+    }
+}
+
+#[test]
+fn the_gauges_of_a_send_are_read_while_its_ledger_is() {
+    let store = FakeLedgers::default();
+    let meeting = Meeting { store: store.clone(), ledger: false.into(), gauges: false.into() };
+    let world = World::on(demo_app(), meeting);
+    let delivery = block_on(world.send_to(neighbour(1, 1), ip(1))).unwrap();
+    assert!(matches!(delivery.sent, Sent::Sent(..)));
+    assert_eq!((store.take_calls(), store.take_gauge_loads()), ((1, 2), 1));
+}
+
+#[test]
+fn a_refused_send_asks_the_store_no_more_often_than_an_accepted_one() {
+    for rule in Rule::ALL {
+        let world = guarded(|guard| {
+            *guard.mode_mut(rule) = Mode::Enforce;
+            guard.spend_cap.per_day = Some("0.01".parse().unwrap());
+            guard.allowed_countries.countries.clear();
+            guard.number_type.refused.insert(NumberType::Subscriber);
+            for limit in [
+                &mut guard.sends_per_address,
+                &mut guard.sends_per_ip,
+                &mut guard.sends_per_country,
+                &mut guard.sends_per_app,
+            ] {
+                (limit.per_hour, limit.per_day) = (1, 1);
+            }
+            for unverified in [
+                &mut guard.unverified_per_ip_hour,
+                &mut guard.unverified_per_ip_day,
+                &mut guard.unverified_per_country_hour,
+                &mut guard.unverified_per_country_day,
+                &mut guard.prefix_concentration,
+            ] {
+                unverified.floor = 1;
+            }
+            (guard.burst, guard.countries_per_ip.most) = (1, 1);
+        });
+        let mut refused = 0;
+        for number in ["+14155550100", "+14155550100", "+306912345678", "+306912345678"] {
+            let (reads, writes) = {
+                world.ledgers.take_calls();
+                world.ledgers.take_gauge_loads();
+                refused += u32::from(sent(&world, phone(number), ip(1)).is_err());
+                world.ledgers.take_calls()
+            };
+            assert!(reads <= 1 && writes <= 2, "{rule:?}: {reads} + {writes}");
+            assert!(world.ledgers.take_gauge_loads() <= 1, "{rule:?}");
+        }
+        assert!(refused > 0, "{rule:?} has refused nothing");
     }
 }

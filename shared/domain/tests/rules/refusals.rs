@@ -509,6 +509,7 @@ fn store_calls_stay_within_their_budget() {
     assert_eq!(world.ledgers.take_calls(), (1, 1), "create");
     send(&world, id);
     assert_eq!(world.ledgers.take_calls(), (1, 2), "send: read, claim, mark");
+    assert_eq!(world.ledgers.take_gauge_loads(), 1, "send: all gauges at once");
     let code = world.last_code();
     block_on(world.verify(id, &World::wrong(&code))).unwrap();
     assert_eq!(world.ledgers.take_calls(), (1, 1), "verify, wrong");
