@@ -45,7 +45,8 @@ impl Damage {
             assert!(Self::most(times) <= budget, "{door}: {}", Self::most(times));
             assert!(Self::most(times) == budget, "{door}: the attack falls short of the budget");
         }
-        assert!(Self::most(&self.messages) <= 20, "{}", Self::most(&self.messages));
+        // Twenty that strangers ask for, and twenty that others do.
+        assert!(Self::most(&self.messages) <= 40, "{}", Self::most(&self.messages));
     }
 }
 

@@ -18,7 +18,7 @@ use passcode_http::{
         otpless::{self, ErrorBody, RETRY, Refusal},
         otpless_order::{OrderRef, OrderResponse},
     },
-    told_ip, with_idempotency,
+    told_ip, with_client_ip, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -123,5 +123,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_idempotency(Api::openapi(), "ErrorBody")
+    with_client_ip(with_idempotency(Api::openapi(), "ErrorBody"))
 }

@@ -22,7 +22,7 @@ use passcode_http::{
         otpless::{self, EmailField, ErrorBody, Refusal, addresses},
         otpless_order::{self, OrderRef, OrderResponse, order_id},
     },
-    filled, told_ip, whole, with_idempotency,
+    filled, told_ip, whole, with_client_ip, with_idempotency,
 };
 use serde::Deserialize;
 use std::{net::IpAddr, time::Duration};
@@ -248,5 +248,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_idempotency(Api::openapi(), "ErrorBody")
+    with_client_ip(with_idempotency(Api::openapi(), "ErrorBody"))
 }

@@ -22,7 +22,7 @@ use passcode_http::{
         self, EmailField, ErrorBody, Refusal, addresses, authenticate, brings_credentials,
         parse_request_id, request_id,
     },
-    filled, own_ip, told_ip, whole, with_idempotency,
+    filled, own_ip, told_ip, whole, with_client_ip, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -272,5 +272,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_idempotency(Api::openapi(), "ErrorBody")
+    with_client_ip(with_idempotency(Api::openapi(), "ErrorBody"))
 }

@@ -158,11 +158,7 @@ fn plan(
 }
 
 fn deliver(caller: &Caller<'_>, delivery: Delivery, clock: &impl Clock) -> Answer {
-    let record = caller.record.clone().findings(&delivery.findings);
-    let record = match &delivery.unmarked {
-        Some(cause) => record.cause(cause),
-        None => record,
-    };
+    let record = caller.record.clone().delivery(&delivery);
     let done = |outcome, id: ChallengeId, channel| {
         let record = Record { outcome, ..record.clone().challenge(id).channel(channel) };
         Answer::empty(StatusCode::NO_CONTENT, record)

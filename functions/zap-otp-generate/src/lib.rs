@@ -19,7 +19,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request,
     contract::zap::{self, ErrorBody, LIFE, Recipient, Refusal, SuccessBody, Told},
-    told_ip, with_idempotency,
+    told_ip, with_client_ip, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -208,5 +208,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_idempotency(Api::openapi(), "ZapError")
+    with_client_ip(with_idempotency(Api::openapi(), "ZapError"))
 }

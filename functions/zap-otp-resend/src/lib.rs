@@ -17,7 +17,7 @@ use passcode_domain::{
 use passcode_http::{
     Answer, Record, Request, Way,
     contract::zap::{self, ErrorBody, Recipient, Refusal, SuccessBody, Told},
-    told_ip, with_choice, with_idempotency,
+    told_ip, with_choice, with_client_ip, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -184,5 +184,5 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         ("username", &["email", "phoneNumber"]),
     ];
     let api = with_choice(Api::openapi(), "ZapResendRequest", &ways);
-    with_idempotency(api, "ZapError")
+    with_client_ip(with_idempotency(api, "ZapError"))
 }

@@ -7,7 +7,7 @@ use passcode_domain::{
     guard::{Finding, Rule},
     policy::FailedVerifies,
     ports::Cause,
-    send::Refusal,
+    send::{Delivery, Refusal},
 };
 use std::fmt::Write as _;
 
@@ -68,10 +68,20 @@ impl Record {
         }
     }
 
+    /// Adds what is known of a send: whose it was, what the guard has said, and why it is not marked.
+    #[must_use]
+    pub fn delivery(self, delivery: &Delivery) -> Self {
+        let app = delivery.app.clone().or(self.app);
+        let record = Self { app, ..self }.findings(&delivery.findings);
+        match &delivery.unmarked {
+            Some(cause) => record.cause(cause),
+            None => record,
+        }
+    }
+
     /// Adds what the guard's rules have said. Where one of them has refused the request, that is
     /// how it ended.
-    #[must_use]
-    pub fn findings(self, findings: &[Finding]) -> Self {
+    fn findings(self, findings: &[Finding]) -> Self {
         let enforced = findings.iter().find(|finding| finding.is_enforced);
         let outcome = match enforced.map(|finding| finding.refusal) {
             Some(Refusal::Throttled(_)) => "throttled",

@@ -461,15 +461,7 @@ pub fn deliver(
     now: Timestamp,
     sent: impl FnOnce(ChallengeId, Record) -> Answer,
 ) -> Answer {
-    let record = match &delivery.app {
-        Some(app) => record.app(app),
-        None => record,
-    };
-    let record = record.findings(&delivery.findings);
-    let record = match &delivery.unmarked {
-        Some(cause) => record.cause(cause),
-        None => record,
-    };
+    let record = record.delivery(&delivery);
     match delivery.sent {
         Sent::Sent(id, channel) => {
             let record = record.challenge(id).channel(channel);

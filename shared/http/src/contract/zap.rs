@@ -433,11 +433,7 @@ impl Told {
         record: Record,
         now: Timestamp,
     ) -> Self {
-        let record = record.findings(&delivery.findings);
-        let record = match &delivery.unmarked {
-            Some(cause) => record.cause(cause),
-            None => record,
-        };
+        let record = record.delivery(&delivery);
         let gone = |outcome, id, channel: Channel, record: Record| {
             (Ok(id), Record { outcome, ..record.challenge(id).channel(channel) })
         };

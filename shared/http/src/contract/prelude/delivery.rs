@@ -45,15 +45,7 @@ pub fn deliver(
     lost: Lost,
     sent: impl FnOnce(Record) -> Answer,
 ) -> Answer {
-    let record = match &delivery.app {
-        Some(app) => record.app(app),
-        None => record,
-    };
-    let record = record.findings(&delivery.findings);
-    let record = match &delivery.unmarked {
-        Some(cause) => record.cause(cause),
-        None => record,
-    };
+    let record = record.delivery(&delivery);
     let (id, channel, outcome) = match delivery.sent {
         Sent::Sent(id, channel) => (id, channel, "sent"),
         Sent::Tested(id, channel) => (id, channel, "tested"),
