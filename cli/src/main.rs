@@ -14,7 +14,8 @@ struct Cli {
 
 const HELP: &str = "\
 Begin with `passcode local`: it says where everything is, and what to try.
-`app`, `user` and `keys` act on that stack, or with --stack on a deployed one.";
+`app`, `user`, `keys` and `guard` act on that stack, or with --stack on a deployed
+one.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
