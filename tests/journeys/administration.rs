@@ -386,7 +386,7 @@ async fn a_log_is_simulated_by_an_apps_guard_and_by_settings_that_are_not_stored
     let new = passcode(&client, &line).await;
     assert_eq!(refused(&new), (json!("enforce"), json!(70), json!(70)));
     let demo = passcode(&client, &format!("{line} --app demo")).await;
-    assert_eq!(refused(&demo), (json!("shadow"), json!(70), json!(1)), "as the app has it");
+    assert_eq!(refused(&demo), (json!("shadow"), json!(70), json!(30)), "as the app has it");
     let before = passcode(&client, "app show demo").await.json;
     let settings = "--set guard.prefix_concentration.floor=50 --set guard.sends_per_ip.mode=off";
     let picture = picture.0.display();

@@ -21,6 +21,7 @@ mod trial;
 pub use gauge::{Gauges, Step, Steps, Window};
 pub use number::{Country, MalformedCountry, NumberType, origin};
 pub use settings::{Amount, Guard, GuardError, Mode};
+use settings::{MAX_SHARDS, share};
 
 use crate::{
     Address, App, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp, challenge::Lookup,
@@ -30,6 +31,9 @@ use gauge::{Count, Field, GaugeId, GaugeKey, HISTORY_DAYS, Slot};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
 use trial::Trial;
+
+/// A prefix of no more characters than this, with its `+`, is most of a country.
+const MIN_PREFIX: usize = 5;
 
 /// The rules, in the order in which they are asked; the first that refuses is the one that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,7 +121,7 @@ pub enum Asker {
     /// Whoever has a secret, a token or the id of a challenge that somebody with a secret has opened.
     Known,
     /// Whoever has shown nothing but the address. What strangers ask for is counted apart, so that
-    /// they use up nothing of what others have: only what the whole app may send and spend is one.
+    /// they use up nothing of what others have: only what the app may spend is one for all.
     Stranger,
 }
 
@@ -185,6 +189,8 @@ pub struct Counted {
     #[serde(skip_serializing_if = "Option::is_none")]
     app: Option<GaugeKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    spend: Option<GaugeKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     country: Option<GaugeKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<GaugeKey>,
@@ -220,7 +226,8 @@ impl Counted {
             }
         };
         add(self.ip, vec![counter(Count::Sent, one), counter(to_ip, one)]);
-        add(self.app, vec![counter(Count::Sent, one), counter(Count::Spent, price)]);
+        add(self.app, vec![counter(Count::Sent, one)]);
+        add(self.spend, vec![counter(Count::Spent, price)]);
         add(self.country, vec![counter(Count::Sent, one)]);
         add(self.prefix, vec![counter(Count::Sent, one)]);
         steps
@@ -265,10 +272,38 @@ struct Text {
     kind: NumberType,
     price: u64,
     prefix: Option<GaugeKey>,
-    /// The country's gauge, shard by shard; empty where nothing asks for it.
-    country: Vec<GaugeKey>,
+    country: Option<Sharded>,
+}
+
+/// A gauge that would be hot, spread over several: each subject counts in one of them.
+#[derive(Clone, Debug)]
+struct Sharded {
+    /// All there can be, since what was counted before a limit was edited may lie in any of them.
+    keys: Vec<GaugeKey>,
     /// Which of them this subject counts in.
     own: usize,
+    /// Among how many the limit is shared now.
+    shards: u64,
+}
+
+impl Sharded {
+    fn new(subject: SubjectKey, shards: u64, key: impl Fn(u64) -> GaugeKey) -> Self {
+        let own = usize::try_from(u64::from(subject.0[0]) % shards).unwrap_or_default();
+        Self { keys: (0..MAX_SHARDS).map(key).collect(), own, shards }
+    }
+
+    fn whole(key: GaugeKey) -> Self {
+        Self { keys: vec![key], own: 0, shards: 1 }
+    }
+
+    fn own(&self) -> Option<GaugeKey> {
+        self.keys.get(self.own).copied()
+    }
+
+    /// The share that the subject's own one has of a limit.
+    fn share(&self, limit: u64) -> u64 {
+        share(limit, self.own as u64, self.shards)
+    }
 }
 
 /// A message that is to be judged: what the rules need to know of it.
@@ -276,8 +311,8 @@ struct Text {
 pub struct Sending {
     text: Option<Text>,
     ip: Option<GaugeKey>,
-    app: Option<GaugeKey>,
-    app_shard: u64,
+    app: Option<Sharded>,
+    spend: Option<Sharded>,
 }
 
 impl Sending {
@@ -316,25 +351,27 @@ impl Sending {
             Asker::Known => of_all(kind, value),
             Asker::Stranger => of_all(kind, &format!("{value} for strangers")),
         };
-        let shard = |shards| u64::from(subject.0[0]) % shards;
-        let app_shard = shard(guard.app_shards());
         let text = to.map(|(phone, (to, kind))| {
-            let shards = guard.country_shards();
             let gauge = |n| key("country", &format!("{to}/{n}"));
+            let country = || Sharded::new(subject, guard.country_shards(), gauge);
+            let prefix = prefix(phone.as_str()).filter(|_| guard.asks_for_prefix());
             Text {
                 to,
                 kind,
                 price: guard.spend_cap.price(to),
-                prefix: guard.asks_for_prefix().then(|| key("prefix", prefix(phone.as_str()))),
-                country: (0..shards).filter(|_| guard.asks_for_country()).map(gauge).collect(),
-                own: usize::try_from(shard(shards)).unwrap_or_default(),
+                prefix: prefix.map(|prefix| key("prefix", prefix)),
+                country: guard.asks_for_country().then(country),
             }
         });
+        let app = || Sharded::new(subject, guard.app_shards(), |n| key("app", &n.to_string()));
+        // Money is one for all.
+        let spend =
+            || Sharded::new(subject, guard.spend_shards(), |n| of_all("spend", &n.to_string()));
         Self {
-            text,
             ip: ip.filter(|_| guard.asks_for_ip()).map(|ip| key("ip", &network(ip))),
-            app: guard.asks_for_app().then(|| of_all("app", &app_shard.to_string())),
-            app_shard,
+            app: guard.asks_for_app().then(app),
+            spend: (guard.has_cap() && text.is_some()).then(spend),
+            text,
         }
     }
 
@@ -345,12 +382,12 @@ impl Sending {
         let on = |key, days: std::ops::Range<u64>| {
             days.map(move |back| GaugeId { key, day: today.saturating_sub(back) })
         };
-        let text = self.text.iter();
-        let shards = text.clone().flat_map(|text| text.country.iter().copied());
-        let own = text.clone().filter_map(|text| text.country.get(text.own).copied());
-        let prefix = text.filter_map(|text| text.prefix);
-        let recent = shards.chain(self.ip).chain(self.app).chain(prefix);
-        let recent = recent.flat_map(|key| on(key, 0..2));
+        let country = self.text.iter().filter_map(|text| text.country.as_ref());
+        let prefix = self.text.iter().filter_map(|text| text.prefix);
+        let sharded = country.clone().chain(&self.app).chain(&self.spend);
+        let shards = sharded.flat_map(|sharded| sharded.keys.iter().copied());
+        let recent = shards.chain(self.ip).chain(prefix).flat_map(|key| on(key, 0..2));
+        let own = country.filter_map(Sharded::own);
         recent.chain(own.flat_map(|key| on(key, 2..HISTORY_DAYS))).collect()
     }
 
@@ -370,15 +407,16 @@ impl Sending {
         trial.end()
     }
 
-    fn counted(&self, guard: &Guard) -> Counted {
-        let has_cap = guard.spend_cap.mode != Mode::Off && guard.spend_cap.per_day.is_some();
+    fn counted(&self) -> Counted {
+        let text = self.text.as_ref();
         Counted {
             ip: self.ip,
-            app: self.app,
-            country: self.text.as_ref().and_then(|text| text.country.get(text.own).copied()),
-            prefix: self.text.as_ref().and_then(|text| text.prefix),
-            to: self.text.as_ref().map(|text| text.to),
-            price: self.text.as_ref().filter(|_| has_cap).map_or(0, |text| text.price),
+            app: self.app.as_ref().and_then(Sharded::own),
+            spend: self.spend.as_ref().and_then(Sharded::own),
+            country: text.and_then(|text| text.country.as_ref()?.own()),
+            prefix: text.and_then(|text| text.prefix),
+            to: text.map(|text| text.to),
+            price: text.filter(|_| self.spend.is_some()).map_or(0, |text| text.price),
         }
     }
 }
@@ -398,8 +436,11 @@ impl Guard {
     }
 
     fn asks_for_app(&self) -> bool {
-        let has_cap = self.spend_cap.mode != Mode::Off && self.spend_cap.per_day.is_some();
-        has_cap || self.sends_per_app.mode != Mode::Off
+        self.sends_per_app.mode != Mode::Off
+    }
+
+    fn has_cap(&self) -> bool {
+        self.spend_cap.mode != Mode::Off && self.spend_cap.per_day.is_some()
     }
 
     fn asks_for_country(&self) -> bool {
@@ -413,9 +454,10 @@ impl Guard {
     }
 }
 
-/// A number without its last four digits: ten thousand neighbours.
-fn prefix(number: &str) -> &str {
-    number.get(..number.len().saturating_sub(4)).unwrap_or_default()
+/// A number without its last four digits: ten thousand neighbours. Where a country's numbers are so
+/// short that hardly more than its own digits are left, neighbours are all there are, and none.
+fn prefix(number: &str) -> Option<&str> {
+    number.get(..number.len().saturating_sub(4)).filter(|prefix| prefix.len() > MIN_PREFIX)
 }
 
 /// Whom an IP address stands for. Of IPv6, providers give everybody a /64 at least; an IPv4 address

@@ -44,6 +44,10 @@ pub struct Ledger {
     /// A user's wrong passwords; only a right one clears them.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub password_failures: Failures,
+    /// Wrong codes for challenges that reach nobody. They make their caller wait as others do, and
+    /// count against nothing that is real.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub concealed_failures: Failures,
     /// When messages went to the subject, or may have, oldest first: those of the last day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Timestamp>,
@@ -70,6 +74,7 @@ impl Ledger {
             stranger_failures: Failures::default(),
             pin_failures: Failures::default(),
             password_failures: Failures::default(),
+            concealed_failures: Failures::default(),
             sent: Vec::new(),
             sent_for_strangers: Vec::new(),
             order: None,
@@ -109,6 +114,7 @@ impl Ledger {
             &self.stranger_failures,
             &self.pin_failures,
             &self.password_failures,
+            &self.concealed_failures,
         ];
         let failures = kinds.into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
@@ -132,10 +138,11 @@ impl Ledger {
     /// When the pause after a failure that stands in the way of a challenge ends, if one does.
     #[must_use]
     pub fn paused_until(&self, challenge: &Challenge, now: Timestamp) -> Option<Timestamp> {
-        if challenge.silence == Some(Silence::Concealed) {
-            return None;
-        }
-        self.failures_of(challenge.lookup).paused_until(&challenge.policy, now)
+        let failures = match challenge.silence {
+            Some(Silence::Concealed) => &self.concealed_failures,
+            Some(Silence::Test(_)) | None => self.failures_of(challenge.lookup),
+        };
+        failures.paused_until(&challenge.policy, now)
     }
 
     /// The failures that challenges found this way count.
@@ -175,6 +182,7 @@ impl Ledger {
         self.stranger_failures.prune(now);
         self.pin_failures.prune(now);
         self.password_failures.prune(now);
+        self.concealed_failures.prune(now);
         self.sent.retain(|at| *at + Window::Day.span() > now);
         self.sent_for_strangers.retain(|at| *at + Window::Day.span() > now);
     }
@@ -214,7 +222,7 @@ impl Ledger {
 
     /// Makes room for one more challenge among those that are found in the same way: nobody pushes
     /// out, or shuts out, what others know in another way. Of those that wait for their codes the
-    /// oldest that nothing was sent for gives way, and then the oldest test; when all have been sent,
+    /// oldest that nothing was sent for gives way, then the oldest that reaches nobody; when all have been sent,
     /// the moment room appears is the error. Of those that have ended, verified ones stay longest,
     /// since somebody may yet ask; and one whose attempts are spent stays until its time is over, so
     /// that its id cannot be opened anew.
@@ -226,8 +234,8 @@ impl Ledger {
         if self.challenges.iter().filter(|c| live(c)).count() >= MAX_LIVE {
             let ends = self.challenges.iter().filter(|c| live(c)).map(|c| c.expires_at).min();
             let unsent = self.challenges.iter().position(|c| live(c) && c.sends.is_empty());
-            let oldest =
-                unsent.or_else(|| self.challenges.iter().position(|c| live(c) && c.is_test()));
+            let silent = || self.challenges.iter().position(|c| live(c) && c.silence.is_some());
+            let oldest = unsent.or_else(silent);
             self.challenges.remove(oldest.ok_or(ends.unwrap_or(now))?);
         }
         if self.challenges.iter().filter(|c| own(c)).count() >= MAX_CHALLENGES {

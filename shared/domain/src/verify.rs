@@ -70,9 +70,11 @@ pub fn decide(
                 challenge.attempts += 1;
                 let (lookup, policy) = (challenge.lookup, challenge.policy.clone());
                 // Guesses at what is concealed shall not make the lock last longer.
-                if challenge.silence != Some(Silence::Concealed) {
-                    ledger.failures_of_mut(lookup).count(&policy, now);
-                }
+                let failures = match challenge.silence {
+                    Some(Silence::Concealed) => &mut ledger.concealed_failures,
+                    Some(Silence::Test(_)) | None => ledger.failures_of_mut(lookup),
+                };
+                failures.count(&policy, now);
             }
             (ledger, Outcome::Incorrect)
         }

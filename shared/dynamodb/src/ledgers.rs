@@ -123,8 +123,11 @@ pub(crate) fn new_writer() -> Result<AttributeValue, StoreError> {
         .map_err(|error| StoreError::Unavailable(error.to_string().into()))
 }
 
+/// Another version is stored, or a transaction that writes one is at work.
 fn is_conflict(error: &SdkError<PutItemError>) -> bool {
-    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+    error.as_service_error().is_some_and(|error| {
+        error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
+    })
 }
 
 /// Whether a refused write has in fact been made, by an earlier try of this same call.

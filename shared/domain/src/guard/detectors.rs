@@ -7,9 +7,9 @@
 //! that is over within minutes would go unseen: `burst` times what is allowed is too many.
 
 use super::{
-    Country, Mode, Rule, Text, Window,
+    Country, Mode, Rule, Sharded, Window,
     gauge::{Count, Field, GaugeId, GaugeKey, Gauges, HISTORY_DAYS, SLOTS_PER_DAY, Series, Slot},
-    settings::{Unverified, is_settled, share},
+    settings::{Unverified, is_settled},
     trial::Trial,
 };
 use crate::{Timestamp, send::Refusal};
@@ -18,10 +18,10 @@ use std::collections::BTreeSet;
 /// The modes of two rules that look at the same, if it need not be looked at.
 const NEITHER: [Mode; 2] = [Mode::Off; 2];
 
-/// Gauges that are counted together.
+/// What the shards of a gauge have counted together.
 struct Sum<'a> {
     gauges: &'a Gauges,
-    keys: &'a [GaugeKey],
+    gauge: &'a Sharded,
     now: Timestamp,
     sent: Series,
     mailed: Series,
@@ -29,10 +29,10 @@ struct Sum<'a> {
 }
 
 impl<'a> Sum<'a> {
-    fn of(gauges: &'a Gauges, keys: &'a [GaugeKey], now: Timestamp) -> Self {
-        let series = |count| gauges.series(keys, count, now);
+    fn of(gauges: &'a Gauges, gauge: &'a Sharded, now: Timestamp) -> Self {
+        let series = |count| gauges.series(&gauge.keys, count, now);
         let (sent, mailed) = (series(Count::Sent), series(Count::Mailed));
-        Self { gauges, keys, now, sent, mailed, verified: series(Count::Verified) }
+        Self { gauges, gauge, now, sent, mailed, verified: series(Count::Verified) }
     }
 
     fn unverified_at(&self, slot: Slot) -> u64 {
@@ -65,8 +65,6 @@ struct Suspect<'a> {
     rule: Rule,
     mode: Mode,
     sum: &'a Sum<'a>,
-    /// Which of its gauges the message is counted in, and a block is kept in.
-    own: usize,
     window: Window,
     most: u64,
     burst: u64,
@@ -81,19 +79,19 @@ impl Trial<'_> {
             self.check_countries(ip, text.to);
             self.check_ip(ip);
         }
-        if let Some(own) = text.country.get(text.own) {
-            self.check_country(text, *own);
+        if let Some(country) = &text.country {
+            self.check_country(country);
         }
         if let Some(prefix) = text.prefix {
-            let keys = &[prefix];
-            let sum = &Sum::of(self.gauges, keys, self.now);
+            let gauge = &Sharded::whole(prefix);
+            let sum = &Sum::of(self.gauges, gauge, self.now);
             let settings = self.guard.prefix_concentration;
             let most = at_most(settings, sum.verified(Window::Day));
             let (rule, window) = (Rule::PrefixConcentration, Window::Day);
             // Ten thousand neighbours rarely ask for their codes within minutes.
             let burst = 1;
             let mode = settings.mode;
-            self.suspect(&Suspect { rule, mode, sum, own: 0, window, most, burst });
+            self.suspect(&Suspect { rule, mode, sum, window, most, burst });
         }
     }
 
@@ -118,11 +116,11 @@ impl Trial<'_> {
     }
 
     fn check_ip(&mut self, ip: GaugeKey) {
-        let (guard, keys) = (self.guard, &[ip]);
+        let (guard, gauge) = (self.guard, &Sharded::whole(ip));
         if [guard.unverified_per_ip_hour.mode, guard.unverified_per_ip_day.mode] == NEITHER {
             return;
         }
-        let sum = &Sum::of(self.gauges, keys, self.now);
+        let sum = &Sum::of(self.gauges, gauge, self.now);
         let verified = sum.verified(Window::Day);
         let hour = guard.unverified_per_ip_hour;
         let day = guard.unverified_per_ip_day;
@@ -131,20 +129,20 @@ impl Trial<'_> {
             (Rule::UnverifiedPerIpDay, day, Window::Day, at_most(day, verified)),
         ] {
             let (mode, burst) = (settings.mode, guard.burst.into());
-            self.suspect(&Suspect { rule, mode, sum, own: 0, window, most, burst });
+            self.suspect(&Suspect { rule, mode, sum, window, most, burst });
         }
     }
 
-    fn check_country(&mut self, text: &Text, own: GaugeKey) {
+    fn check_country(&mut self, country: &Sharded) {
         let guard = self.guard;
         let modes = [guard.unverified_per_country_hour.mode, guard.unverified_per_country_day.mode];
         if modes == NEITHER {
             return;
         }
-        let sum = &Sum::of(self.gauges, &text.country, self.now);
+        let sum = &Sum::of(self.gauges, country, self.now);
         let hour = guard.unverified_per_country_hour;
         let day = guard.unverified_per_country_day;
-        let best = best_day(sum, own).max(sum.verified(Window::Day));
+        let best = best_day(sum).max(sum.verified(Window::Day));
         let per_day = at_most(day, best);
         let per_hour = at_most(hour, sum.verified(Window::Hour)).max(per_day / 6);
         for (rule, settings, window, most) in [
@@ -152,24 +150,24 @@ impl Trial<'_> {
             (Rule::UnverifiedPerCountryDay, day, Window::Day, per_day),
         ] {
             let (mode, burst) = (settings.mode, guard.burst.into());
-            self.suspect(&Suspect { rule, mode, sum, own: text.own, window, most, burst });
+            self.suspect(&Suspect { rule, mode, sum, window, most, burst });
         }
     }
 
     fn suspect(&mut self, suspect: &Suspect<'_>) {
         let Suspect { rule, mode, sum, window, most, burst, .. } = *suspect;
-        let Some(own) = sum.keys.get(suspect.own).filter(|_| mode != Mode::Off) else { return };
-        if self.is_blocked(rule, sum.keys) {
+        let Some(own) = sum.gauge.own().filter(|_| mode != Mode::Off) else { return };
+        if self.is_blocked(rule, &sum.gauge.keys) {
             return self.find(rule, mode, Refusal::Blocked(rule));
         }
         let room = most.saturating_mul(burst).checked_sub(sum.unverified(window) + 1);
         if let Some(room) = room.filter(|_| sum.settled(window) < most) {
             // Others may be judged by the same sum, and count in its other gauges.
-            let part = share(room + 1, suspect.own as u64, sum.keys.len() as u64);
-            self.bound(mode, *own, Count::Sent, part.saturating_sub(1));
+            let part = sum.gauge.share(room + 1);
+            self.bound(mode, own, Count::Sent, part.saturating_sub(1));
         } else {
             self.find(rule, mode, Refusal::Blocked(rule));
-            self.block(rule, mode, *own);
+            self.block(rule, mode, own);
         }
     }
 }
@@ -181,13 +179,15 @@ fn at_most(settings: Unverified, verified: u64) -> u64 {
 
 /// The most that was verified on one of the last days. Of days that are over, one shard tells for
 /// all of them: subjects are spread evenly.
-fn best_day(sum: &Sum<'_>, own: GaugeKey) -> u64 {
+fn best_day(sum: &Sum<'_>) -> u64 {
     let today = Slot::of(sum.now).day();
-    let shards = sum.keys.len() as u64;
     let on = |back: u64| {
         let day = today.saturating_sub(back);
         let of = |key: &GaugeKey| sum.gauges.on(*key, Count::Verified, day);
-        if back < 2 { sum.keys.iter().map(of).sum() } else { of(&own) * shards }
+        match sum.gauge.own() {
+            Some(own) if back >= 2 => of(&own) * sum.gauge.shards,
+            _ => sum.gauge.keys.iter().map(of).sum(),
+        }
     };
     (0..HISTORY_DAYS).map(on).max().unwrap_or_default()
 }

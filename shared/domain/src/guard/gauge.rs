@@ -441,34 +441,32 @@ impl Window {
         whole + share(counted(present.before(self.slots())), now.until(present.end()))
     }
 
-    /// When the sum will have come down to `most`, if nothing more is counted.
+    /// The sum over every half hour that the window ending now touches: no less than what lies in it,
+    /// whenever in the oldest of them it was counted.
+    pub(super) fn most(self, now: Timestamp, counted: impl Fn(Slot) -> u64) -> u64 {
+        let present = Slot::of(now);
+        (0..=self.slots()).map(|back| counted(present.before(back))).sum()
+    }
+
+    /// When [`most`](Self::most) will have come down to a bound, if nothing more is counted.
     pub(super) fn free_at(
         self,
         now: Timestamp,
-        most: u64,
+        bound: u64,
         counted: impl Fn(Slot) -> u64,
     ) -> Timestamp {
         let present = Slot::of(now);
-        for ahead in 0..=self.slots() {
-            let slot = present.after(ahead);
-            let counted = |back| {
-                let slot = slot.before(back);
-                if slot > present { 0 } else { counted(slot) }
-            };
-            let whole: u64 = (0..self.slots()).map(counted).sum();
-            let Some(room) = most.checked_sub(whole) else { continue };
-            let oldest = counted(self.slots());
-            let left = if oldest <= room { SLOT_MILLIS } else { room * SLOT_MILLIS / oldest };
-            let moment = Timestamp::from_millis(slot.end().as_millis() - left);
-            return moment.max(now);
-        }
-        now + self.span()
+        let until_present = |slot| if slot > present { 0 } else { counted(slot) };
+        let free = (0..=self.slots())
+            .map(|ahead| present.after(ahead).start().max(now))
+            .find(|moment| self.most(*moment, until_present) <= bound);
+        free.unwrap_or(present.after(self.slots() + 1).start())
     }
 }
 
 fn share(counted: u64, left: Duration) -> u64 {
-    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-    (counted.saturating_mul(left)).div_ceil(SLOT_MILLIS)
+    let part = u128::from(counted) * left.as_millis();
+    u64::try_from(part.div_ceil(SLOT_MILLIS.into())).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -572,11 +570,23 @@ mod tests {
                 None => 0,
             };
             let free_at = window.free_at(now, most, counted);
-            prop_assert!(window.sum(free_at, counted) <= most);
+            prop_assert!(window.most(free_at, counted) <= most);
             if free_at > now {
                 let sooner = Timestamp::from_millis(free_at.as_millis() - 1);
-                prop_assert!(window.sum(sooner, counted) > most);
+                prop_assert!(window.most(sooner, counted) > most);
             }
+        }
+
+        #[test]
+        fn no_amount_is_too_large_for_a_window(counted in 0..1_000_000_000_000_000u64, offset in 0..SLOT_MILLIS) {
+            let present = Slot(1_000_000);
+            let now = Timestamp::from_millis(present.start().as_millis() + offset);
+            let oldest = |slot: Slot| if slot == present.before(2) { counted } else { 0 };
+            let sum = Window::Hour.sum(now, oldest);
+            let left = u64::try_from(now.until(present.end()).as_millis()).unwrap();
+            let part = (u128::from(counted) * u128::from(left)).div_ceil(1_800_000);
+            prop_assert_eq!(u128::from(sum), part);
+            prop_assert!(Window::Hour.free_at(now, 0, oldest) > now);
         }
 
         #[test]

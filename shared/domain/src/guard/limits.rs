@@ -2,27 +2,24 @@
 //! one is told when to come back.
 
 use super::{
-    Mode, Rule, Throttled, Window,
-    gauge::{Count, GaugeKey},
-    settings::{Limit, share},
+    Mode, Rule, Sharded, Throttled, Window,
+    gauge::{Count, Slot},
+    settings::Limit,
     trial::Trial,
 };
 use crate::Timestamp;
 
-/// What a limit counts, and how much of it.
-struct Counter {
-    key: GaugeKey,
+/// What a limit counts.
+struct Counter<'a> {
+    gauge: &'a Sharded,
     count: Count,
     /// What the message adds.
     by: u64,
-    /// The share of the limit that this gauge has.
-    shard: u64,
-    shards: u64,
 }
 
-impl Counter {
-    const fn whole(key: GaugeKey) -> Self {
-        Self { key, count: Count::Sent, by: 1, shard: 0, shards: 1 }
+impl<'a> Counter<'a> {
+    const fn of_messages(gauge: &'a Sharded) -> Self {
+        Self { gauge, count: Count::Sent, by: 1 }
     }
 }
 
@@ -30,26 +27,23 @@ impl Trial<'_> {
     /// Every limit that the message counts against.
     pub(super) fn check_limits(&mut self, sent: &[Timestamp]) {
         let (guard, sending) = (self.guard, self.sending);
-        self.check_address(guard.sends_per_address, sent);
-        if let Some(key) = sending.ip {
-            self.check_limit(Rule::SendsPerIp, guard.sends_per_ip, &Counter::whole(key));
-        }
         let text = sending.text.as_ref();
-        let country = text.and_then(|text| Some((text, *text.country.get(text.own)?)));
-        if let Some((text, key)) = country {
-            let shard = text.own as u64;
-            let counter = Counter { shard, shards: guard.country_shards(), ..Counter::whole(key) };
-            self.check_limit(Rule::SendsPerCountry, guard.sends_per_country, &counter);
+        self.check_address(guard.sends_per_address, sent);
+        if let Some(ip) = sending.ip.map(Sharded::whole) {
+            self.check_limit(Rule::SendsPerIp, guard.sends_per_ip, &ip);
         }
-        if let Some(key) = sending.app {
-            let (shard, shards) = (sending.app_shard, guard.app_shards());
-            let counter = Counter { shard, shards, ..Counter::whole(key) };
-            self.check_limit(Rule::SendsPerApp, guard.sends_per_app, &counter);
-            if let (Some(cap), Some(text)) = (guard.spend_cap.per_day, text) {
-                let counter = Counter { count: Count::Spent, by: text.price, ..counter };
-                let (mode, cap) = (guard.spend_cap.mode, cap.as_millionths());
-                self.check_window(Rule::SpendCap, mode, cap, Window::Day, &counter);
-            }
+        if let Some(country) = text.and_then(|text| text.country.as_ref()) {
+            self.check_limit(Rule::SendsPerCountry, guard.sends_per_country, country);
+        }
+        if let Some(app) = &sending.app {
+            self.check_limit(Rule::SendsPerApp, guard.sends_per_app, app);
+        }
+        if let (Some(cap), Some(text), Some(gauge)) =
+            (guard.spend_cap.per_day, text, &sending.spend)
+        {
+            let counter = Counter { gauge, count: Count::Spent, by: text.price };
+            let (mode, cap) = (guard.spend_cap.mode, cap.as_millionths());
+            self.check_window(Rule::SpendCap, mode, cap, Window::Day, &counter);
         }
     }
 
@@ -66,32 +60,42 @@ impl Trial<'_> {
         }
     }
 
-    fn check_limit(&mut self, rule: Rule, limit: Limit, counter: &Counter) {
+    fn check_limit(&mut self, rule: Rule, limit: Limit, gauge: &Sharded) {
         for window in [Window::Hour, Window::Day] {
-            self.check_window(rule, limit.mode, limit.in_window(window), window, counter);
+            let quota = limit.in_window(window);
+            self.check_window(rule, limit.mode, quota, window, &Counter::of_messages(gauge));
         }
     }
 
+    /// The subject's own shard has its share of the limit, and all shards together have the whole: so
+    /// none is exceeded by callers who do not see each other, nor by what was counted when the limit
+    /// was shared among others.
     fn check_window(
         &mut self,
         rule: Rule,
         mode: Mode,
         quota: u64,
         window: Window,
-        counter: &Counter,
+        counter: &Counter<'_>,
     ) {
-        if mode == Mode::Off {
-            return;
-        }
-        let Counter { key, count, by, shard, shards } = *counter;
-        let series = self.gauges.series(&[key], count, self.now);
-        let at = |slot| series.at(slot);
-        let most = share(quota, shard, shards);
-        if let Some(room) = most.checked_sub(window.sum(self.now, at) + by) {
-            self.bound(mode, key, count, room);
+        let Counter { gauge, count, by } = *counter;
+        let Some(own) = gauge.own().filter(|_| mode != Mode::Off) else { return };
+        let series =
+            [&[own][..], &gauge.keys].map(|keys| self.gauges.series(keys, count, self.now));
+        let mosts = [gauge.share(quota), quota];
+        let room = |n: usize| {
+            let sum = window.most(self.now, |slot| series[n].at(slot));
+            mosts[n].checked_sub(sum.saturating_add(by))
+        };
+        if let (Some(room), Some(_)) = (room(0), room(1)) {
+            self.bound(mode, own, count, room);
         } else {
-            let until = window.free_at(self.now, most.saturating_sub(by), at);
-            self.throttle(mode, Throttled { rule, quota, window: window.span(), until });
+            let free_at = |n: usize| {
+                let at = |slot: Slot| series[n].at(slot);
+                window.free_at(self.now, mosts[n].saturating_sub(by), at)
+            };
+            let (window, until) = (window.span(), free_at(0).max(free_at(1)));
+            self.throttle(mode, Throttled { rule, quota, window, until });
         }
     }
 }

@@ -15,7 +15,7 @@ use thiserror::Error;
 pub const MAX_PER_ADDRESS: u32 = 100;
 
 /// The shards of an app's or a country's gauge, where its limit is high enough for all of them.
-const MAX_SHARDS: u64 = 8;
+pub(super) const MAX_SHARDS: u64 = 8;
 
 /// A shard has at least this much of the limit per day, and a fifth of it of the limit per hour, so
 /// that few messages are refused before the whole limit is used up.
@@ -286,12 +286,13 @@ pub struct Guard {
 /// speak for their country.
 impl Default for Guard {
     fn default() -> Self {
-        use NumberType::{Pager, PremiumRate, SharedCost, TollFree, Uan, Voicemail};
+        use NumberType::{Pager, Personal, PremiumRate, SharedCost, TollFree, Uan, Voicemail};
         Self {
             allowed_countries: AllowedCountries::default(),
             number_type: RefusedTypes {
                 mode: Mode::Enforce,
-                refused: [Pager, PremiumRate, SharedCost, TollFree, Uan, Voicemail].into(),
+                refused: [Pager, Personal, PremiumRate, SharedCost, TollFree, Uan, Voicemail]
+                    .into(),
             },
             sends_per_address: Limit::of(10, 20),
             sends_per_ip: Limit::of(60, 300),
@@ -406,8 +407,12 @@ impl Guard {
 
     /// Among how many items the app's gauge is spread.
     pub(super) fn app_shards(&self) -> u64 {
-        let messages = [self.sends_per_app.to_share(), self.spend_cap.messages()];
-        shards(messages.into_iter().flatten().min())
+        shards(self.sends_per_app.to_share())
+    }
+
+    /// Among how many items what the app spends is spread.
+    pub(super) fn spend_shards(&self) -> u64 {
+        shards(self.spend_cap.messages())
     }
 
     /// Among how many items a country's gauge is spread.

@@ -114,7 +114,7 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) fn end(self) -> Verdict {
-        let counted = self.sending.counted(self.guard);
+        let counted = self.sending.counted();
         let mut steps = counted.by(1, self.now);
         steps.extend(self.bounds);
         steps.extend(self.shadow_blocks);

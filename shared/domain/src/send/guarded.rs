@@ -147,7 +147,10 @@ impl Scene {
             Target::Ordered(open, _) => attempt(Target::Ordered(&open.clone().concealed(), app)),
             Target::Existing(..) | Target::Again(..) | Target::Named(..) => attempt(target),
         };
-        let Ok(claim) = claim else { return judged };
+        let claim = match claim {
+            Ok(claim) => claim,
+            Err(refusal) => return refuse(refusal, judged.outcome.findings, judged.steps),
+        };
         let claim = Claim { silence: Some(Silence::Concealed), ..claim };
         let outcome = Decided { claim: Ok(claim), findings: judged.outcome.findings };
         Decision { ledger: after, steps: judged.steps, outcome }

@@ -16,7 +16,10 @@ use passcode_testkit::{
 };
 use std::{
     net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -538,8 +541,8 @@ fn one_subject_gets_no_message_more_under_64_callers() {
 }
 
 #[test]
-fn strangers_use_up_nothing_of_what_others_have_but_the_apps_own_limit() {
-    let enforced: [fn(&mut Guard); 5] = [
+fn strangers_use_up_nothing_of_what_others_have_but_money() {
+    let enforced: [fn(&mut Guard); 6] = [
         |g| (g.sends_per_address.mode, g.sends_per_address.per_hour) = (Mode::Enforce, 5),
         |g| (g.sends_per_ip.mode, g.sends_per_ip.per_hour) = (Mode::Enforce, 5),
         |g| (g.sends_per_country.mode, g.sends_per_country.per_hour) = (Mode::Enforce, 5),
@@ -547,9 +550,12 @@ fn strangers_use_up_nothing_of_what_others_have_but_the_apps_own_limit() {
         |g| {
             (g.unverified_per_ip_hour.mode, g.unverified_per_ip_hour.floor) = (Mode::Enforce, 1);
         },
+        |g| (g.sends_per_app.mode, g.sends_per_app.per_hour) = (Mode::Enforce, 5),
     ];
-    let shared: [fn(&mut Guard); 1] =
-        [|g| (g.sends_per_app.mode, g.sends_per_app.per_hour) = (Mode::Enforce, 5)];
+    let shared: [fn(&mut Guard); 1] = [|g| {
+        g.spend_cap.mode = Mode::Enforce;
+        g.spend_cap.per_day = Some("0.25".parse().unwrap());
+    }];
     let is_left_alone = |edit: fn(&mut Guard)| {
         let world = guarded(edit);
         let ask = |lookup| {
@@ -562,6 +568,112 @@ fn strangers_use_up_nothing_of_what_others_have_but_the_apps_own_limit() {
     };
     assert!(enforced.into_iter().all(is_left_alone));
     assert!(!shared.into_iter().any(is_left_alone));
+}
+
+/// The same world after the app was edited.
+fn edited(world: World, edit: impl FnOnce(&mut Guard)) -> World {
+    let mut app = (*world.app).clone();
+    edit(&mut app.guard);
+    app.guard.validate().unwrap();
+    World { app: Arc::new(app), ..world }
+}
+
+#[test]
+fn an_edited_limit_forgets_nothing_that_was_counted() {
+    let world = guarded(|guard| {
+        guard.spend_cap.mode = Mode::Enforce;
+        guard.spend_cap.per_day = Some("100.00".parse().unwrap());
+    });
+    let spent = (0..2_100).filter(|n| sent(&world, neighbour(n % 700, *n), None).is_ok()).count();
+    assert!((1_900..=2_000).contains(&spent), "{spent} messages of 0.05, in four shards");
+    // A price that makes the cap one of few messages, which is kept whole.
+    let world = edited(world, |guard| {
+        guard.spend_cap.prices.insert("GB".parse().unwrap(), "0.25".parse().unwrap());
+    });
+    let more = (0..2_100).filter(|n| sent(&world, neighbour(n % 700, *n), None).is_ok()).count();
+    assert_eq!(spent + more, 2_000, "what was left, and no more");
+
+    let world = guarded(|guard| guard.unverified_per_country_day.mode = Mode::Enforce);
+    for n in 0..100 {
+        assert!(sent(&world, neighbour(n, n), None).is_ok());
+    }
+    world.clock.advance(HOUR);
+    let refused = Err(Refusal::Blocked(Rule::UnverifiedPerCountryDay));
+    assert_eq!(sent(&world, neighbour(100, 1), None), refused);
+    let world = edited(world, |guard| {
+        guard.sends_per_country.mode = Mode::Enforce;
+        (guard.sends_per_country.per_hour, guard.sends_per_country.per_day) = (150, 700);
+    });
+    for n in 0..20 {
+        assert_eq!(sent(&world, neighbour(200 + n, n), None), refused, "a block stays");
+    }
+}
+
+#[test]
+fn no_moment_makes_an_hour_or_a_day_longer() {
+    let world = guarded(|guard| {
+        guard.sends_per_ip.mode = Mode::Enforce;
+        (guard.sends_per_ip.per_hour, guard.sends_per_ip.per_day) = (20, 30);
+    });
+    let ask = |n: u32| sent(&world, neighbour(n, n), ip(1)).is_ok();
+    let mut sent_at = Vec::new();
+    for minute in 0..3_000 {
+        // Bursts at the ends of half hours, and at every minute in between.
+        for n in 0..if minute % 30 == 29 { 25 } else { 1 } {
+            if ask(minute * 30 % 600 + n) {
+                sent_at.push(minute);
+            }
+        }
+        world.clock.advance(MINUTE);
+    }
+    let within = |from: u32, minutes: u32| {
+        sent_at.iter().filter(|at| (from..from + minutes).contains(at)).count()
+    };
+    let most = |minutes| sent_at.iter().map(|from| within(*from, minutes)).max().unwrap();
+    assert!(most(60) <= 20 && most(24 * 60) <= 30, "{} and {}", most(60), most(24 * 60));
+    assert!(sent_at.len() >= 55, "and what is due comes: {}", sent_at.len());
+}
+
+#[test]
+fn amounts_of_any_currency_can_be_capped() {
+    let world = guarded(|guard| {
+        guard.spend_cap.mode = Mode::Enforce;
+        guard.spend_cap.per_day = Some("100000000".parse().unwrap());
+        guard.spend_cap.default_price = "20000000".parse().unwrap();
+    });
+    let served = (0..10).filter(|n| sent(&world, neighbour(1, *n), None).is_ok()).count();
+    assert_eq!(served, 5);
+}
+
+#[test]
+fn whoever_is_blocked_in_silence_shuts_nobody_out_and_waits_like_others() {
+    let mut guard = unguarded();
+    guard.allowed_countries.mode = Mode::Enforce;
+    guard.sends_per_ip.mode = Mode::Enforce;
+    guard.unverified_per_ip_hour.mode = Mode::Enforce;
+    guard.unverified_per_ip_hour.floor = 1;
+    let world = World::of(App { guard, conceal_blocks: true, ..demo_app() });
+    let ask =
+        |to: Address, n| block_on(world.send_to_as(to, ip(n), Lookup::Stranger)).unwrap().sent;
+    assert!(matches!(ask(neighbour(1, 1), 1), Sent::Sent(..)));
+    world.clock.advance(40 * MINUTE);
+    for _ in 0..20 {
+        assert!(matches!(ask(neighbour(2, 2), 1), Sent::Concealed(..)));
+    }
+    assert!(matches!(ask(neighbour(2, 2), 2), Sent::Sent(..)), "the victim's own request");
+
+    // Five wrong codes: whether they were for a message or for none, there is a pause.
+    let abroad = phone("+447400123456");
+    for (to, n) in [(neighbour(3, 3), 3), (abroad, 4)] {
+        let (Sent::Sent(id, _) | Sent::Concealed(id, _)) = ask(to.clone(), n) else {
+            panic!("as if it had gone out");
+        };
+        for _ in 0..5 {
+            assert_eq!(block_on(world.verify(id, "0000000000")).unwrap(), Outcome::Incorrect);
+        }
+        let told = ask(to, n);
+        assert!(matches!(told, Sent::Refused(Refusal::CoolingDown(_))), "{told:?}");
+    }
 }
 
 /// A store whose two reads of a send wait for each other.
