@@ -87,6 +87,9 @@ The table says of each rule:
   first      when the first was refused (UTC)
   saved      what they cost, by guard.spend_cap.prices and default_price
 
+A log does not say who asked: strangers and others, whom the guard counts apart,
+are counted as one. Without --app every country of the log is allowed.
+
 Example:
   passcode guard simulate week.jsonl --set guard.sends_per_ip.per_hour=10 \\
     --set guard.spend_cap.per_day=25.00 --picture week.svg

@@ -51,3 +51,8 @@ pub(crate) fn progress(length: usize) -> ProgressBar {
         Err(_) => bar,
     }
 }
+
+/// So many of something.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}

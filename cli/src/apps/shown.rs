@@ -26,7 +26,7 @@ fn lines(path: &str, value: &Value) -> Vec<String> {
         }
         Value::Array(items) => items.iter().flat_map(|item| lines(path, item)).collect(),
         Value::Null => Vec::new(),
-        other => vec![format!("{path:<26} {}", plain(other))],
+        other => vec![format!("{path:<33} {}", plain(other))],
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn no_hash_is_shown() {
         let told = shown(&app(), Timestamp::from_millis(0));
-        assert!(told.text.contains("secrets                    1"), "{}", told.text);
+        assert!(told.text.contains("secrets                           1"), "{}", told.text);
         assert_eq!((&told.json["secrets"], &told.json["admin_keys"]), (&1.into(), &2.into()));
     }
 
@@ -92,9 +92,9 @@ mod tests {
     fn lists_have_a_line_an_item_and_test_addresses_their_last_day() {
         let told = shown(&app(), Timestamp::from_millis(0));
         for line in [
-            "browser.origins            https://a.example",
-            "browser.origins            https://b.example",
-            "test_addresses             +14155550199             123456     until 2026-12-31",
+            "browser.origins                   https://a.example",
+            "browser.origins                   https://b.example",
+            "test_addresses                    +14155550199             123456     until 2026-12-31",
         ] {
             assert!(told.text.lines().any(|found| found == line), "{line}: {}", told.text);
         }
@@ -119,9 +119,9 @@ mod tests {
             "guard.allowed_countries           enforce countries=CA,US",
             "guard.sends_per_ip                enforce per_day=300 per_hour=60",
             "guard.spend_cap                   enforce currency=USD default_price=0.05 per_day=25.00",
-            "guard.spend_cap.prices.IN  0.002",
+            "guard.spend_cap.prices.IN         0.002",
             "guard.unverified_per_country_hour shadow  floor=50 percent=100",
-            "guard.burst                5",
+            "guard.burst                       5",
         ] {
             assert!(guard.contains(&line), "{line}: {}", told.text);
         }

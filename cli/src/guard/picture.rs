@@ -4,6 +4,7 @@ use super::{
     simulation::Simulation,
     timeline::{Bar, Lane, Timeline, utc},
 };
+use crate::told::count;
 use passcode_domain::guard::Rule;
 use svg::{
     Document, Node as _,
@@ -73,7 +74,7 @@ fn title(simulation: &Simulation) -> Group {
     let (from, to) = simulation.log.span();
     let [from, to] = [from, to].map(|at| utc(at, "%Y-%m-%d %H:%M"));
     let (messages, refused) = (simulation.messages(), simulation.together.refused.len());
-    let what = format!("{messages} messages from {from} to {to} (UTC)");
+    let what = format!("{} from {from} to {to} (UTC)", count(messages, "message"));
     let which = format!("Each rule enforced alone. As they are set, all rules refuse {refused}.");
     Group::new()
         .add(text(24, 34, INK, what).set("font-size", 18).set("font-weight", 600))

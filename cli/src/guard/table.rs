@@ -4,6 +4,7 @@ use super::{
     simulation::Simulation,
     timeline::{RFC3339, utc},
 };
+use crate::told::count;
 use anstyle::Style;
 use passcode_domain::{
     AppId, Timestamp,
@@ -49,9 +50,11 @@ fn heading(simulation: &Simulation, app: Option<&AppId>) -> String {
     let whose = app.map_or("a new app".to_owned(), |app| format!("the app {}", app.as_str()));
     let (messages, verified) = (simulation.messages(), simulation.log.verified());
     format!(
-        "{messages} messages from {from} to {to} (UTC)\n\
-         {verified} challenges verified\n\n\
-         Each rule enforced alone, by the guard of {whose}:"
+        "{} from {from} to {to} (UTC)\n\
+         {} verified\n\n\
+         Each rule enforced alone, by the guard of {whose}:",
+        count(messages, "message"),
+        count(verified, "challenge"),
     )
 }
 
@@ -75,7 +78,7 @@ fn outcome(simulation: &Simulation) -> String {
     let (messages, verified) = (simulation.messages(), log.verified());
     [
         "As they are set, the rules".to_owned(),
-        line("refuse", refused, format!("{messages} messages")),
+        line("refuse", refused, count(messages, "message")),
         line("save", saved, format!("{cost} {}", app.guard.spend_cap.currency)),
         line(
             "leave",

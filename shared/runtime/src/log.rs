@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const NAMESPACE: &str = "Passcode";
 
 /// The outcomes that are counted, with their metrics.
-pub const METRICS: [(&str, &str); 7] = [
+pub const METRICS: [(&str, &str); 9] = [
     ("sent", "Sent"),
     ("verified", "Verified"),
     ("incorrect", "Incorrect"),
@@ -24,6 +24,8 @@ pub const METRICS: [(&str, &str); 7] = [
     ("exhausted", "Exhausted"),
     ("throttled", "Throttled"),
     ("blocked", "Blocked"),
+    ("concealed", "Concealed"),
+    ("refused", "Refused"),
 ];
 
 /// The metric of rules in shadow.

@@ -322,25 +322,32 @@ impl Guard {
     /// windows are an hour and a day, blocks must not outlive the gauges they are kept in, and a
     /// ledger must remember as many messages as it may allow.
     pub fn validate(&self) -> Result<(), GuardError> {
-        let limits =
-            [self.sends_per_address, self.sends_per_ip, self.sends_per_country, self.sends_per_app];
+        let limits = [
+            (self.sends_per_address, "sends_per_address.per_hour must be 1 to per_day"),
+            (self.sends_per_ip, "sends_per_ip.per_hour must be 1 to per_day"),
+            (self.sends_per_country, "sends_per_country.per_hour must be 1 to per_day"),
+            (self.sends_per_app, "sends_per_app.per_hour must be 1 to per_day"),
+        ]
+        .map(|(limit, broken)| (limit.is_valid(), broken));
         let unverified = [
-            self.unverified_per_ip_hour,
-            self.unverified_per_ip_day,
-            self.unverified_per_country_hour,
-            self.unverified_per_country_day,
-            self.prefix_concentration,
-        ];
+            (self.unverified_per_ip_hour, "unverified_per_ip_hour: floor from 1, percent to 1000"),
+            (self.unverified_per_ip_day, "unverified_per_ip_day: floor from 1, percent to 1000"),
+            (
+                self.unverified_per_country_hour,
+                "unverified_per_country_hour: floor from 1, percent to 1000",
+            ),
+            (
+                self.unverified_per_country_day,
+                "unverified_per_country_day: floor from 1, percent to 1000",
+            ),
+            (self.prefix_concentration, "prefix_concentration: floor from 1, percent to 1000"),
+        ]
+        .map(|(settings, broken)| (settings.is_valid(), broken));
         let currency = self.spend_cap.currency.as_bytes();
         let rules = [
-            (limits.iter().all(Limit::is_valid), "per_hour must be 1 to per_day"),
             (
                 self.sends_per_address.per_day <= MAX_PER_ADDRESS,
                 "sends_per_address.per_day must be at most 100, which a ledger remembers",
-            ),
-            (
-                unverified.iter().all(Unverified::is_valid),
-                "floor must be at least 1, percent at most 1000",
             ),
             (self.countries_per_ip.most >= 1, "countries_per_ip.most must be at least 1"),
             (
@@ -353,7 +360,8 @@ impl Guard {
                 "spend_cap.currency must be three capital letters (ISO 4217)",
             ),
         ];
-        match rules.iter().find(|(holds, _)| !holds) {
+        let mut all = limits.iter().chain(&unverified).chain(&rules);
+        match all.find(|(holds, _)| !holds) {
             Some((_, broken)) => Err(GuardError(broken)),
             None => Ok(()),
         }
