@@ -3,7 +3,8 @@
 //! distributions are printed:
 //!
 //! ```text
-//! cargo test --package passcode-tests --test journeys enumeration -- --ignored --nocapture
+//! cargo test --profile measure --package passcode-tests --test journeys enumeration -- --ignored \
+//!   --nocapture --test-threads 1
 //! ```
 //!
 //! That bytes and store calls are the same is tested in `contract/enumeration.rs`.
