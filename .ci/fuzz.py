@@ -31,6 +31,7 @@ REFUSED = [
     # A key that came with another body, or that says too little of a caller without credentials.
     (r"otpless-|zap-", r"this `?Idempotency-Key`? came with another body"),
     (r"prelude-", r'"code":"idempotency_key_reused"'),
+    (r"pace-", r'"code":"idempotency-key-reused"'),
     (r"otpless-otp-initiate", r"`Idempotency-Key` must have at least 16 characters"),
     # No address, a channel without its address, two things of which one is wanted.
     (r"otpless-", r'"errorCode":"(7103|7105|7106)"'),
