@@ -108,15 +108,7 @@ impl Ledger {
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
         let challenges = self.challenges.iter().map(|challenge| challenge.expires_at + AFTERLIFE);
-        let kinds = [
-            &self.failures,
-            &self.identity_failures,
-            &self.stranger_failures,
-            &self.pin_failures,
-            &self.password_failures,
-            &self.concealed_failures,
-        ];
-        let failures = kinds.into_iter().filter_map(Failures::ends_at);
+        let failures = self.all_failures().into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
         let request = self.request.iter().map(|request| request.until);
         let sent =
@@ -177,14 +169,32 @@ impl Ledger {
     /// Drops what has ended. What is still open is never touched.
     pub(crate) fn prune(&mut self, now: Timestamp) {
         self.challenges.retain(|challenge| now < challenge.expires_at + AFTERLIFE);
-        self.failures.prune(now);
-        self.identity_failures.prune(now);
-        self.stranger_failures.prune(now);
-        self.pin_failures.prune(now);
-        self.password_failures.prune(now);
-        self.concealed_failures.prune(now);
-        self.sent.retain(|at| *at + Window::Day.span() > now);
-        self.sent_for_strangers.retain(|at| *at + Window::Day.span() > now);
+        self.all_failures_mut().into_iter().for_each(|failures| failures.prune(now));
+        forget_old(&mut self.sent, now);
+        forget_old(&mut self.sent_for_strangers, now);
+    }
+
+    /// The failures of every kind.
+    const fn all_failures(&self) -> [&Failures; 6] {
+        [
+            &self.failures,
+            &self.identity_failures,
+            &self.stranger_failures,
+            &self.pin_failures,
+            &self.password_failures,
+            &self.concealed_failures,
+        ]
+    }
+
+    const fn all_failures_mut(&mut self) -> [&mut Failures; 6] {
+        [
+            &mut self.failures,
+            &mut self.identity_failures,
+            &mut self.stranger_failures,
+            &mut self.pin_failures,
+            &mut self.password_failures,
+            &mut self.concealed_failures,
+        ]
     }
 
     /// When messages went to the subject that were asked for so, oldest first.
@@ -206,7 +216,7 @@ impl Ledger {
     /// Remembers that a message goes out.
     pub(crate) fn remember_sent(&mut self, by: Asker, now: Timestamp) {
         let sent = self.sent_mut(by);
-        sent.retain(|at| *at + Window::Day.span() > now);
+        forget_old(sent, now);
         sent.push(now);
         let surplus = sent.len().saturating_sub(MAX_PER_ADDRESS as usize);
         sent.drain(..surplus);
@@ -222,10 +232,10 @@ impl Ledger {
 
     /// Makes room for one more challenge among those that are found in the same way: nobody pushes
     /// out, or shuts out, what others know in another way. Of those that wait for their codes the
-    /// oldest that nothing was sent for gives way, then the oldest that reaches nobody; when all have been sent,
-    /// the moment room appears is the error. Of those that have ended, verified ones stay longest,
-    /// since somebody may yet ask; and one whose attempts are spent stays until its time is over, so
-    /// that its id cannot be opened anew.
+    /// oldest that nothing was sent for gives way, then the oldest that reaches nobody; when all have
+    /// been sent, the moment room appears is the error. Of those that have ended, verified ones stay
+    /// longest, since somebody may yet ask; and one whose attempts are spent stays until its time is
+    /// over, so that its id cannot be opened anew.
     pub(crate) fn make_room(&mut self, lookup: Lookup, now: Timestamp) -> Result<(), Timestamp> {
         self.prune(now);
         let own = |c: &Challenge| c.lookup.is_counted_with(lookup);
@@ -250,4 +260,9 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Messages of more than a day ago are in no window.
+fn forget_old(sent: &mut Vec<Timestamp>, now: Timestamp) {
+    sent.retain(|at| *at + Window::Day.span() > now);
 }

@@ -155,7 +155,7 @@ impl Trial<'_> {
     }
 
     fn suspect(&mut self, suspect: &Suspect<'_>) {
-        let Suspect { rule, mode, sum, window, most, burst, .. } = *suspect;
+        let Suspect { rule, mode, sum, window, most, burst } = *suspect;
         let Some(own) = sum.gauge.own().filter(|_| mode != Mode::Off) else { return };
         if self.is_blocked(rule, &sum.gauge.keys) {
             return self.find(rule, mode, Refusal::Blocked(rule));

@@ -2,8 +2,8 @@
 //! each half hour, so that an hour and a day can roll: what was counted in a half hour that is over
 //! does not change any more, and only the present one has to be held to a bound.
 //!
-//! A window of an hour (or a day) is the present half hour, the whole ones before it, and as much of
-//! the oldest as still lies in the window.
+//! A window of an hour (or a day) is the present half hour, the whole ones before it, and of the
+//! oldest as much as still lies in the window, for detectors, or all of it, for limits.
 
 use super::{Country, Rule};
 use crate::{Timestamp, bytes};

@@ -3,24 +3,21 @@
 
 use super::{
     Mode, Rule, Sharded, Throttled, Window,
-    gauge::{Count, Slot},
+    gauge::{Count, GaugeKey, Series, Slot},
     settings::Limit,
     trial::Trial,
 };
 use crate::Timestamp;
 
-/// What a limit counts.
+/// What a limit counts, read once for all of its windows.
 struct Counter<'a> {
     gauge: &'a Sharded,
+    own: GaugeKey,
     count: Count,
     /// What the message adds.
     by: u64,
-}
-
-impl<'a> Counter<'a> {
-    const fn of_messages(gauge: &'a Sharded) -> Self {
-        Self { gauge, count: Count::Sent, by: 1 }
-    }
+    /// Of the subject's own shard, and of all shards together.
+    series: [Series; 2],
 }
 
 impl Trial<'_> {
@@ -41,10 +38,24 @@ impl Trial<'_> {
         if let (Some(cap), Some(text), Some(gauge)) =
             (guard.spend_cap.per_day, text, &sending.spend)
         {
-            let counter = Counter { gauge, count: Count::Spent, by: text.price };
             let (mode, cap) = (guard.spend_cap.mode, cap.as_millionths());
-            self.check_window(Rule::SpendCap, mode, cap, Window::Day, &counter);
+            if let Some(counter) = self.counter(mode, gauge, Count::Spent, text.price) {
+                self.check_window(Rule::SpendCap, mode, cap, Window::Day, &counter);
+            }
         }
+    }
+
+    fn counter<'a>(
+        &self,
+        mode: Mode,
+        gauge: &'a Sharded,
+        count: Count,
+        by: u64,
+    ) -> Option<Counter<'a>> {
+        let own = gauge.own().filter(|_| mode != Mode::Off)?;
+        let series =
+            [&[own][..], &gauge.keys].map(|keys| self.gauges.series(keys, count, self.now));
+        Some(Counter { gauge, own, count, by, series })
     }
 
     /// What went to the subject is known to the millisecond.
@@ -61,9 +72,9 @@ impl Trial<'_> {
     }
 
     fn check_limit(&mut self, rule: Rule, limit: Limit, gauge: &Sharded) {
+        let Some(counter) = self.counter(limit.mode, gauge, Count::Sent, 1) else { return };
         for window in [Window::Hour, Window::Day] {
-            let quota = limit.in_window(window);
-            self.check_window(rule, limit.mode, quota, window, &Counter::of_messages(gauge));
+            self.check_window(rule, limit.mode, limit.in_window(window), window, &counter);
         }
     }
 
@@ -78,10 +89,7 @@ impl Trial<'_> {
         window: Window,
         counter: &Counter<'_>,
     ) {
-        let Counter { gauge, count, by } = *counter;
-        let Some(own) = gauge.own().filter(|_| mode != Mode::Off) else { return };
-        let series =
-            [&[own][..], &gauge.keys].map(|keys| self.gauges.series(keys, count, self.now));
+        let Counter { gauge, own, count, by, ref series } = *counter;
         let mosts = [gauge.share(quota), quota];
         let room = |n: usize| {
             let sum = window.most(self.now, |slot| series[n].at(slot));
