@@ -1,6 +1,6 @@
 //! `Idempotency-Key` (IETF httpapi draft): a request that comes with one is done once, and answered
-//! the same for a day. Answers that time alone may change, 429 and from 500 up, are not kept: the
-//! same request may be tried again. An answer that tells a code is not kept either: it is made
+//! the same for a day. Answers that time alone may change, 429, from 500 up, and refusals of the guard
+//! or of a lock with whatever status, are not kept: the same request may be tried again. An answer that tells a code is not kept either: it is made
 //! again, with the code derived again. Without the header nothing here asks the store.
 
 use crate::{Answer, Record, Request, body::bytes, header_text};
@@ -178,7 +178,10 @@ impl Idempotent<'_> {
 }
 
 fn stays(answer: &Answer) -> Stays {
-    if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
+    let is_temporary = answer.record.is_temporary
+        || answer.status == StatusCode::TOO_MANY_REQUESTS
+        || answer.status.is_server_error();
+    if is_temporary {
         return Stays::Nothing;
     }
     if let Some(code) = answer.code {

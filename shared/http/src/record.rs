@@ -7,7 +7,7 @@ use passcode_domain::{
     guard::{Finding, Rule},
     policy::FailedVerifies,
     ports::Cause,
-    send::{Delivery, Refusal},
+    send::{Delivery, Refusal, Sent},
 };
 use std::fmt::Write as _;
 
@@ -26,6 +26,8 @@ pub struct Record {
     pub rule: Option<Rule>,
     /// Rules that would have refused it, if they were enforced.
     pub shadow: Vec<Rule>,
+    /// Whether time alone may change how it ended: a lock or a rule of the guard has refused it.
+    pub is_temporary: bool,
     /// What a wrong code counts against.
     pub failed_verifies: Option<FailedVerifies>,
     /// What failed outside the domain, with its causes.
@@ -72,7 +74,8 @@ impl Record {
     #[must_use]
     pub fn delivery(self, delivery: &Delivery) -> Self {
         let app = delivery.app.clone().or(self.app);
-        let record = Self { app, ..self }.findings(&delivery.findings);
+        let is_temporary = matches!(&delivery.sent, Sent::Refused(refused) if refused.is_block());
+        let record = Self { app, is_temporary, ..self }.findings(&delivery.findings);
         match &delivery.unmarked {
             Some(cause) => record.cause(cause),
             None => record,
