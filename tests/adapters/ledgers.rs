@@ -159,7 +159,7 @@ async fn sent(world: &World, table: &CountedLedgers) -> (ChallengeId, String) {
         Duration::from_mins(5),
     );
     let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = Target::New(&opening, &world.app);
+    let target = Target::Ordered(&opening, &world.app);
     let wish = World::wish(Channel::Sms);
     let sent = send::send(ports, world.keys(), &world.apps, couriers, target, &wish).await;
     let Sent::Sent(id, _) = sent.expect("the store answers").sent else {

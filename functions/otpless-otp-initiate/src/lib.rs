@@ -1,5 +1,5 @@
 //! `POST /auth/v1/initiate/otp`: the code goes out, for an auth request or straight to an address.
-//! A second call for the same request is a resend.
+//! A second call for the same `requestId` is a resend; one without is a request of its own.
 
 mod boot;
 
@@ -7,7 +7,6 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, ChallengeId, Channel, Keyring,
-    challenge::Lookup,
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
@@ -160,7 +159,7 @@ where
         Plan::Existing(id) => {
             (record.challenge(*id), Target::Existing(*id, app.as_ref()), Some(id.to_string()))
         }
-        Plan::New(open, app) => (record, Target::New(open, app), None),
+        Plan::New(open, app) => (record.challenge(open.id), Target::Ordered(open, app), None),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
@@ -225,7 +224,6 @@ fn parse(
             otpless::check_reachable(&addresses, &wish)?;
             let life = Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into());
             let open = Open::new(app, keyring, entropy, addresses, life);
-            let open = open.found_by(Lookup::Address);
             Plan::New(Box::new(open), app.clone())
         }
     };

@@ -133,7 +133,7 @@ where
     let (open, wish) = plan(caller, user.and_then(|user| user.email), keyring, &deps.entropy);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &Unreached, email: &deps.email };
-    let target = Target::New(&open, app);
+    let target = Target::Identity(&open, app);
     let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
     let delivery = sent.map_err(|failure| caller.fail(&failure))?;
     Ok(deliver(caller, delivery, &deps.clock))

@@ -125,8 +125,7 @@ where
     match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
         Err(answer) => answer,
         Ok(visitor) => {
-            let answer = create(deps, &request, &visitor.app).await;
-            prelude::rest(&visitor.app, &deps.clock, began).await;
+            let answer = create(deps, &request, &visitor.app, began).await;
             visitor.show(answer)
         }
     }
@@ -136,6 +135,7 @@ async fn create<A, L, K, C, E, S, M>(
     deps: &Deps<A, L, K, C, E, S, M>,
     request: &Request,
     app: &Arc<App>,
+    began: Timestamp,
 ) -> Answer
 where
     A: LoadApps,
@@ -167,7 +167,9 @@ where
     // The challenge knows its one address, and so its channel.
     let wish = Wish { ip: own_ip(request), ..Wish::default() };
     let work = async {
-        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+        let sent = send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await;
+        prelude::even_out(app, &deps.clock, began).await;
+        match sent {
             Ok(delivery) => {
                 let lost = Lost {
                     missing: Refusal::InvalidChallengeToken,
@@ -214,7 +216,7 @@ fn parse(
         (Some(identifier), None) => {
             let addresses = Addresses::new(address(identifier)?, None);
             let open = Open::new(app, keyring, entropy, addresses, LIFE)
-                .found_by(Lookup::Stranger)
+                .found_by(Lookup::Anonymous)
                 .with_template(template.cloned());
             Ok(Plan::New(Box::new(open)))
         }

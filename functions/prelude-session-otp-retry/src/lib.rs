@@ -5,7 +5,7 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, AppId, Keyring,
+    App, AppId, Keyring, Timestamp,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
         Throttle,
@@ -80,8 +80,7 @@ where
     match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
         Err(answer) => answer,
         Ok(visitor) => {
-            let answer = retry(deps, &request, &visitor.app).await;
-            prelude::rest(&visitor.app, &deps.clock, began).await;
+            let answer = retry(deps, &request, &visitor.app, began).await;
             visitor.show(answer)
         }
     }
@@ -91,6 +90,7 @@ async fn retry<A, L, K, C, E, S, M>(
     deps: &Deps<A, L, K, C, E, S, M>,
     request: &Request,
     app: &Arc<App>,
+    began: Timestamp,
 ) -> Answer
 where
     A: LoadApps,
@@ -113,7 +113,9 @@ where
     let wish = Wish { ip: own_ip(request), ..Wish::default() };
     let target = Target::Again(token.id, app);
     let work = async {
-        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+        let sent = send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await;
+        prelude::even_out(app, &deps.clock, began).await;
+        match sent {
             Ok(delivery) => {
                 let lost = Lost {
                     missing: Refusal::InvalidVerificationToken,

@@ -8,6 +8,7 @@ use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, Channel, Keyring,
     app::{self, StepUp},
+    challenge::Lookup,
     open::{self, Open, Opened},
     ports::{
         Bearer, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
@@ -185,6 +186,7 @@ where
     let keyring = keyring.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
     let addresses = Addresses::new(address, None);
     let open = Open::new(app, &keyring, &deps.entropy, addresses, TOKEN_LIFE);
+    let open = open.found_by(Lookup::User);
     let record = record.challenge(open.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let work = async {

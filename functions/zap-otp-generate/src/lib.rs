@@ -109,7 +109,7 @@ where
         let open = Open::new(app, keyring, &deps.entropy, addresses, LIFE);
         let open = open.found_by(Lookup::Identity);
         let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-        let target = Target::New(&open, app);
+        let target = Target::Identity(&open, app);
         let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
         Told::of(field, sent, record.clone(), deps.clock.now())
     };

@@ -54,40 +54,27 @@ pub struct Challenge {
     pub state: State,
 }
 
-/// How callers find a challenge again.
+/// How callers find a challenge again. Each way has counts of its own, so that what one kind of
+/// caller does costs the others nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lookup {
-    /// By its id alone.
+    /// By its id, which an app's server was given.
     #[default]
     Id,
-    /// By its id; and the next send straight to the same addresses is a resend of it.
-    Address,
     /// By naming its subject: for the next send as for a verify.
     Identity,
-    /// By its id, which somebody holds who has shown nothing but the subject's address.
-    Stranger,
-}
-
-impl Lookup {
-    /// Whether challenges found in this way and in the other have their counts in common.
-    #[must_use]
-    pub const fn is_counted_with(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Id | Self::Address, Self::Id | Self::Address)
-            | (Self::Identity, Self::Identity)
-            | (Self::Stranger, Self::Stranger) => true,
-            (Self::Id | Self::Address | Self::Identity | Self::Stranger, _) => false,
-        }
-    }
+    /// By its id, which was given to a caller who has shown nothing but the subject's address.
+    Anonymous,
+    /// By its id, which was given to a user who has shown an access token.
+    User,
 }
 
 /// Why nothing is sent for a challenge, though everything else happens as ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Silence {
-    /// The app has listed its address for tests: the code is the listed one, and what keeps real
-    /// messages rare does not apply.
+    /// The app has listed its address for tests: the code is the listed one.
     Test(Code),
     /// Its caller was refused, and shall not see it: no code is right.
     Concealed,
@@ -169,13 +156,16 @@ impl Challenge {
     /// Whether the right code has come.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
-        matches!(self.state, State::Verified(..))
+        self.verified_at().is_some()
     }
 
-    /// Whether its address is listed for tests.
+    /// When the right code came, if it has.
     #[must_use]
-    pub const fn is_test(&self) -> bool {
-        matches!(self.silence, Some(Silence::Test(_)))
+    pub const fn verified_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Verified(at, _) => Some(at),
+            State::Open | State::Cancelled => None,
+        }
     }
 
     /// Whether no code, right or wrong, will be looked at any more.

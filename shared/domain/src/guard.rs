@@ -24,8 +24,7 @@ pub use settings::{Amount, Guard, GuardError, Mode};
 use settings::{MAX_SHARDS, share};
 
 use crate::{
-    Address, App, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp, challenge::Lookup,
-    send::Refusal,
+    Address, App, Keyring, PhoneNumber, SubjectKey, Timestamp, challenge::Lookup, send::Refusal,
 };
 use gauge::{Count, Field, GaugeId, GaugeKey, HISTORY_DAYS, Slot};
 use serde::{Deserialize, Serialize};
@@ -115,21 +114,25 @@ impl Rule {
     }
 }
 
-/// Who asks for a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// Whoever has a secret, a token or the id of a challenge that somebody with a secret has opened.
-    Known,
-    /// Whoever has shown nothing but the address. What strangers ask for is counted apart, so that
-    /// they use up nothing of what others have: only what the app may spend is one for all.
-    Stranger,
+/// Who asks for a message. Each class has limits and counters of its own, so that no class uses up
+/// what another has: only what the app may spend is one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallerClass {
+    /// An app's server or administrator, or the holder of an id that one of them was given.
+    Authenticated,
+    /// A user of the app, by an access token.
+    User,
+    /// Whoever has shown nothing but the address.
+    Anonymous,
 }
 
-impl From<Lookup> for Asker {
+impl From<Lookup> for CallerClass {
     fn from(lookup: Lookup) -> Self {
         match lookup {
-            Lookup::Id | Lookup::Address | Lookup::Identity => Self::Known,
-            Lookup::Stranger => Self::Stranger,
+            Lookup::Id | Lookup::Identity => Self::Authenticated,
+            Lookup::User => Self::User,
+            Lookup::Anonymous => Self::Anonymous,
         }
     }
 }
@@ -163,8 +166,8 @@ pub struct Finding {
 pub struct Verdict {
     /// What speaks against it, in the order of the rules.
     pub findings: Vec<Finding>,
-    /// What is counted if it goes out, and on which conditions.
-    pub steps: Steps,
+    /// On which conditions it goes out, and what rules in shadow write along with it.
+    pub conditions: Steps,
     /// What is written if it does not.
     pub blocks: Steps,
     /// Where it is counted.
@@ -176,6 +179,32 @@ impl Verdict {
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         self.findings.iter().find(|finding| finding.is_enforced).map(|finding| finding.refusal)
+    }
+
+    /// The limit that is used up, whatever else speaks against it.
+    #[must_use]
+    pub fn limit(&self) -> Option<Refusal> {
+        let enforced = self.findings.iter().filter(|finding| finding.is_enforced);
+        enforced.map(|finding| finding.refusal).find(|refusal| !refusal.is_block())
+    }
+
+    /// What is written if it goes out: what is counted, on the conditions that the rules have found.
+    #[must_use]
+    pub fn steps(&self, now: Timestamp) -> Steps {
+        let mut steps = self.counted.by(1, now);
+        steps.extend(self.conditions.clone());
+        steps
+    }
+
+    /// The same decision about a message that is suppressed. It counts for the IP address that has asked
+    /// for it, and uses up nothing that others share with its caller.
+    #[must_use]
+    pub(crate) fn suppressed(self) -> Self {
+        let ip = self.counted.ip;
+        let counted = Counted { ip, ..Counted::default() };
+        let mut conditions = self.conditions.only(ip);
+        conditions.extend(self.blocks.clone());
+        Self { conditions, counted, ..self }
     }
 }
 
@@ -217,7 +246,7 @@ impl Counted {
     fn by(&self, one: i64, at: Timestamp) -> Steps {
         let slot = Slot::of(at);
         let counter = |count, by| (Field::counter(count, slot), by);
-        let to_ip = self.to.map_or(Count::Mailed, Count::SentTo);
+        let to_ip = self.to.map_or(Count::Exempt, Count::SentTo);
         let price = i64::try_from(self.price).unwrap_or(i64::MAX) * one;
         let mut steps = Steps::default();
         let mut add = |key: Option<GaugeKey>, add: Vec<(Field, i64)>| {
@@ -325,7 +354,7 @@ impl Sending {
         subject: SubjectKey,
         to: &Address,
         ip: Option<IpAddr>,
-        by: Asker,
+        by: CallerClass,
     ) -> Self {
         let to = match to {
             Address::Phone(phone) => Some((phone, origin(phone))),
@@ -341,15 +370,16 @@ impl Sending {
         subject: SubjectKey,
         to: Option<(&PhoneNumber, (Country, NumberType))>,
         ip: Option<IpAddr>,
-        by: Asker,
+        by: CallerClass,
     ) -> Self {
         let guard = &app.guard;
         let of_all = |kind: &str, value: &str| {
             GaugeKey(keyring.index_mac(&["gauge", app.id.as_str(), kind, value]))
         };
         let key = |kind: &str, value: &str| match by {
-            Asker::Known => of_all(kind, value),
-            Asker::Stranger => of_all(kind, &format!("{value} for strangers")),
+            CallerClass::Authenticated => of_all(kind, value),
+            CallerClass::User => of_all(kind, &format!("{value} for users")),
+            CallerClass::Anonymous => of_all(kind, &format!("{value} for anonymous callers")),
         };
         let text = to.map(|(phone, (to, kind))| {
             let gauge = |n| key("country", &format!("{to}/{n}"));
@@ -422,13 +452,6 @@ impl Sending {
 }
 
 impl Guard {
-    /// Lets a subject's ledger remember that a message goes out, where a rule will ask for it.
-    pub(crate) fn remember_sent(&self, ledger: &mut Ledger, by: Asker, now: Timestamp) {
-        if self.sends_per_address.mode != Mode::Off {
-            ledger.remember_sent(by, now);
-        }
-    }
-
     fn asks_for_ip(&self) -> bool {
         let unverified = [self.unverified_per_ip_hour.mode, self.unverified_per_ip_day.mode];
         let modes = [self.sends_per_ip.mode, self.countries_per_ip.mode];

@@ -4,12 +4,13 @@ use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
     challenge::{Lookup, Silence, State, Trace},
     failures::Failures,
-    guard::{Asker, Window, settings::MAX_PER_ADDRESS},
+    guard::{CallerClass, Window},
     idempotency::KeptRequest,
+    message_times::{Fate, MessageTimes},
     order::Order,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// A subject has at most this many challenges of a kind that wait for their codes.
 pub const MAX_LIVE: usize = 8;
@@ -35,9 +36,12 @@ pub struct Ledger {
     /// anybody, so these never count against the challenges above.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub identity_failures: Failures,
-    /// Wrong codes for challenges that strangers have opened, which count against those alone.
+    /// Wrong codes for challenges of anonymous callers, which count against those alone.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
-    pub stranger_failures: Failures,
+    pub anonymous_failures: Failures,
+    /// Wrong codes for challenges of users who have shown a token, which count against those alone.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub user_failures: Failures,
     /// A user's wrong PINs; only a right one clears them.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub pin_failures: Failures,
@@ -48,12 +52,9 @@ pub struct Ledger {
     /// count against nothing that is real.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub concealed_failures: Failures,
-    /// When messages went to the subject, or may have, oldest first: those of the last day.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sent: Vec<Timestamp>,
-    /// The same of messages that strangers have asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sent_for_strangers: Vec<Timestamp>,
+    /// When messages went to the subject, by who asked for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub messages: BTreeMap<CallerClass, MessageTimes>,
     /// Where an order leads, in the item that an order has of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
@@ -71,12 +72,12 @@ impl Ledger {
             challenges: Vec::new(),
             failures: Failures::default(),
             identity_failures: Failures::default(),
-            stranger_failures: Failures::default(),
+            anonymous_failures: Failures::default(),
+            user_failures: Failures::default(),
             pin_failures: Failures::default(),
             password_failures: Failures::default(),
             concealed_failures: Failures::default(),
-            sent: Vec::new(),
-            sent_for_strangers: Vec::new(),
+            messages: BTreeMap::new(),
             order: None,
             request: None,
         }
@@ -111,8 +112,7 @@ impl Ledger {
         let failures = self.all_failures().into_iter().filter_map(Failures::ends_at);
         let order = self.order.iter().map(|order| order.until);
         let request = self.request.iter().map(|request| request.until);
-        let sent =
-            self.sent.iter().chain(&self.sent_for_strangers).map(|at| *at + Window::Day.span());
+        let sent = self.messages.values().filter_map(MessageTimes::ends_at);
         let all = challenges.chain(failures).chain(order).chain(request).chain(sent);
         all.max().unwrap_or(Timestamp::from_millis(0))
     }
@@ -141,17 +141,19 @@ impl Ledger {
     #[must_use]
     pub const fn failures_of(&self, lookup: Lookup) -> &Failures {
         match lookup {
-            Lookup::Id | Lookup::Address => &self.failures,
+            Lookup::Id => &self.failures,
             Lookup::Identity => &self.identity_failures,
-            Lookup::Stranger => &self.stranger_failures,
+            Lookup::Anonymous => &self.anonymous_failures,
+            Lookup::User => &self.user_failures,
         }
     }
 
     pub(crate) const fn failures_of_mut(&mut self, lookup: Lookup) -> &mut Failures {
         match lookup {
-            Lookup::Id | Lookup::Address => &mut self.failures,
+            Lookup::Id => &mut self.failures,
             Lookup::Identity => &mut self.identity_failures,
-            Lookup::Stranger => &mut self.stranger_failures,
+            Lookup::Anonymous => &mut self.anonymous_failures,
+            Lookup::User => &mut self.user_failures,
         }
     }
 
@@ -170,63 +172,63 @@ impl Ledger {
     pub(crate) fn prune(&mut self, now: Timestamp) {
         self.challenges.retain(|challenge| now < challenge.expires_at + AFTERLIFE);
         self.all_failures_mut().into_iter().for_each(|failures| failures.prune(now));
-        forget_old(&mut self.sent, now);
-        forget_old(&mut self.sent_for_strangers, now);
+        self.messages.values_mut().for_each(|times| times.prune(now));
+        self.messages.retain(|_, times| !times.is_empty());
     }
 
     /// The failures of every kind.
-    const fn all_failures(&self) -> [&Failures; 6] {
+    const fn all_failures(&self) -> [&Failures; 7] {
         [
             &self.failures,
             &self.identity_failures,
-            &self.stranger_failures,
+            &self.anonymous_failures,
+            &self.user_failures,
             &self.pin_failures,
             &self.password_failures,
             &self.concealed_failures,
         ]
     }
 
-    const fn all_failures_mut(&mut self) -> [&mut Failures; 6] {
+    const fn all_failures_mut(&mut self) -> [&mut Failures; 7] {
         [
             &mut self.failures,
             &mut self.identity_failures,
-            &mut self.stranger_failures,
+            &mut self.anonymous_failures,
+            &mut self.user_failures,
             &mut self.pin_failures,
             &mut self.password_failures,
             &mut self.concealed_failures,
         ]
     }
 
-    /// When messages went to the subject that were asked for so, oldest first.
+    /// The messages that count for one of this fate, of those that a class of callers has asked for,
+    /// oldest first.
     #[must_use]
-    pub fn sent(&self, by: Asker) -> &[Timestamp] {
-        match by {
-            Asker::Known => &self.sent,
-            Asker::Stranger => &self.sent_for_strangers,
-        }
+    pub fn sent(&self, by: CallerClass, fate: Fate) -> Vec<Timestamp> {
+        self.messages.get(&by).map(|times| times.counted_for(fate)).unwrap_or_default()
     }
 
-    const fn sent_mut(&mut self, by: Asker) -> &mut Vec<Timestamp> {
-        match by {
-            Asker::Known => &mut self.sent,
-            Asker::Stranger => &mut self.sent_for_strangers,
-        }
+    /// Those of them that the next one has to keep away from: of the last hour, and since the class last
+    /// succeeded.
+    pub(crate) fn unanswered(&self, by: CallerClass, fate: Fate, now: Timestamp) -> Vec<Timestamp> {
+        let own = self.challenges.iter().filter(|c| CallerClass::from(c.lookup) == by);
+        let succeeded = own.filter_map(Challenge::verified_at).max();
+        let mut sent = self.sent(by, fate);
+        sent.retain(|at| {
+            *at + Window::Hour.span() > now && succeeded.is_none_or(|succeeded| *at > succeeded)
+        });
+        sent
     }
 
-    /// Remembers that a message goes out.
-    pub(crate) fn remember_sent(&mut self, by: Asker, now: Timestamp) {
-        let sent = self.sent_mut(by);
-        forget_old(sent, now);
-        sent.push(now);
-        let surplus = sent.len().saturating_sub(MAX_PER_ADDRESS as usize);
-        sent.drain(..surplus);
+    /// Remembers that a message goes out, or is suppressed.
+    pub(crate) fn remember_sent(&mut self, by: CallerClass, fate: Fate, now: Timestamp) {
+        self.messages.entry(by).or_default().remember(fate, now);
     }
 
     /// Forgets a message that was claimed then and has certainly not gone out.
-    pub(crate) fn forget_sent(&mut self, by: Asker, at: Timestamp) {
-        let sent = self.sent_mut(by);
-        if let Some(position) = sent.iter().rposition(|sent| *sent == at) {
-            sent.remove(position);
+    pub(crate) fn forget_sent(&mut self, by: CallerClass, at: Timestamp) {
+        if let Some(times) = self.messages.get_mut(&by) {
+            times.forget(at);
         }
     }
 
@@ -238,7 +240,7 @@ impl Ledger {
     /// over, so that its id cannot be opened anew.
     pub(crate) fn make_room(&mut self, lookup: Lookup, now: Timestamp) -> Result<(), Timestamp> {
         self.prune(now);
-        let own = |c: &Challenge| c.lookup.is_counted_with(lookup);
+        let own = |c: &Challenge| c.lookup == lookup;
         let live = |c: &Challenge| own(c) && c.is_live(now);
         let ends = self.challenges.iter().filter(|c| own(c)).map(|c| c.expires_at).min();
         if self.challenges.iter().filter(|c| live(c)).count() >= MAX_LIVE {
@@ -260,9 +262,4 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-/// Messages of more than a day ago are in no window.
-fn forget_old(sent: &mut Vec<Timestamp>, now: Timestamp) {
-    sent.retain(|at| *at + Window::Day.span() > now);
 }

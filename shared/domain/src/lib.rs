@@ -8,7 +8,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a rule decides | [`open`], [`send`], [`issue`], [`verify`], [`change_pin`], [`status`], [`cancel`], [`order`], [`idempotency`] |
-//! | what is stored | [`ledger`], [`challenge`], [`failures`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
+//! | what is stored | [`ledger`], [`challenge`], [`failures`], [`message_times`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
 //! | what is refused across subjects | [`guard`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
 //! | what callers hold between two requests | [`verification_token`], [`proof`] |
@@ -30,6 +30,7 @@ pub mod issue;
 pub mod keyring;
 pub mod ledger;
 pub mod message;
+pub mod message_times;
 pub mod open;
 pub mod order;
 pub mod password;

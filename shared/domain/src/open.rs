@@ -98,7 +98,11 @@ impl Open {
         challenge.lookup == self.lookup
             && challenge.addresses.are_those_of(&self.addresses)
             && challenge.template == self.template
-            && (challenge.silence == Some(Silence::Concealed)) == self.is_concealed
+    }
+
+    /// Whether it is one that reaches nobody from the beginning.
+    pub(crate) const fn is_concealed(&self) -> bool {
+        self.is_concealed
     }
 
     /// How callers will find it again.

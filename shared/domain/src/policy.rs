@@ -30,8 +30,9 @@ pub struct Policy {
     pub max_attempts: u8,
     /// Messages per challenge.
     pub max_sends: u8,
-    /// Seconds between a challenge's first message and its second. Each pause after that is twice
-    /// as long as the one before, up to an hour.
+    /// Seconds between the first message to a subject and the second, whatever challenges they are for, as
+    /// long as they come from one class of callers and none of them succeeds. Each pause after that is
+    /// twice as long as the one before, up to an hour.
     pub cool_down_seconds: u32,
     /// Consecutive failures of a subject, across its challenges, that refuse every further verify.
     pub max_failures: u8,
@@ -119,8 +120,9 @@ impl Policy {
         Duration::from_secs(self.code_seconds.min(MAX_CODE_SECONDS).into())
     }
 
-    /// The pause after a challenge's n-th message.
-    pub(crate) fn cool_down(&self, sends: usize) -> Duration {
+    /// The pause after the n-th message to a subject that was not answered.
+    #[must_use]
+    pub fn cool_down(&self, sends: usize) -> Duration {
         growing(self.cool_down_seconds, sends.saturating_sub(1))
     }
 

@@ -9,8 +9,9 @@ pub use deliver::{Couriers, Delivery, Sent, Unreached, send};
 
 use crate::{
     Address, App, ChallengeId, Channel, Code, Keyring, Ledger, SubjectKey, Timestamp,
-    challenge::{Challenge, Lookup, Mark, Send, Silence, State},
+    challenge::{Challenge, Mark, Send, Silence, State},
     guard::{Counted, Rule, Steps, Throttled},
+    message_times::Fate,
     open::{self, Open, Opened},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -82,6 +83,26 @@ impl Refusal {
             | Self::Blocked(_) => None,
         }
     }
+
+    /// Whether it is a lock of the subject or a block of the guard: what an app can conceal from whoever
+    /// may have tripped it. Limits are told, so that clients know when to come back.
+    #[must_use]
+    pub const fn is_block(&self) -> bool {
+        match self {
+            Self::Exhausted(until) => until.is_some(),
+            Self::Blocked(_) => true,
+            Self::NotFound
+            | Self::Expired
+            | Self::AlreadyUsed
+            | Self::CoolingDown(_)
+            | Self::SendsExhausted
+            | Self::AlreadySent
+            | Self::NeverSent
+            | Self::NoAddress(_)
+            | Self::TooMany(_)
+            | Self::Throttled(_) => false,
+        }
+    }
 }
 
 /// A send that is this caller's to make.
@@ -107,23 +128,44 @@ pub struct Claim {
     pub silence: Option<Silence>,
 }
 
+impl Claim {
+    /// Whether the message is handed to a courier.
+    pub(crate) fn fate(&self) -> Fate {
+        fate(self.silence.as_ref())
+    }
+}
+
+fn fate(silence: Option<&Silence>) -> Fate {
+    match silence {
+        Some(Silence::Concealed) => Fate::Suppressed,
+        Some(Silence::Test(_)) | None => Fate::Delivered,
+    }
+}
+
 /// Decides a send of a challenge that exists, and claims it.
 pub fn claim(
-    mut ledger: Ledger,
+    ledger: Ledger,
     keyring: &Keyring,
     id: ChallengeId,
     wish: &Wish,
     now: Timestamp,
 ) -> (Ledger, Result<Claim, Refusal>) {
-    let claimed = admit(&ledger, id, wish, now)
-        .and_then(|(challenge, to)| prepare(challenge, keyring, id, wish, to, now));
+    claim_as(ledger, keyring, id, wish, Concealment::Off, now)
+}
+
+fn claim_as(
+    mut ledger: Ledger,
+    keyring: &Keyring,
+    id: ChallengeId,
+    wish: &Wish,
+    concealment: Concealment,
+    now: Timestamp,
+) -> (Ledger, Result<Claim, Refusal>) {
+    let claimed = admit(&ledger, id, wish, concealment, now)
+        .and_then(|admitted| prepare(keyring, id, wish, admitted, now));
     let claim = claimed.map(|(send, claim)| {
         if let Some(challenge) = ledger.find_mut(id) {
             challenge.generation = send.generation;
-            // Nothing limits the messages of a test, and only the last one's code counts.
-            if challenge.is_test() {
-                challenge.sends.clear();
-            }
             challenge.sends.push(send);
         }
         claim
@@ -136,8 +178,9 @@ fn admit<'a>(
     ledger: &'a Ledger,
     id: ChallengeId,
     wish: &Wish,
+    concealment: Concealment,
     now: Timestamp,
-) -> Result<(&'a Challenge, &'a Address), Refusal> {
+) -> Result<Admitted<'a>, Refusal> {
     let challenge = ledger.find(id).ok_or(Refusal::NotFound)?;
     if challenge.state != State::Open {
         return Err(Refusal::AlreadyUsed);
@@ -152,38 +195,52 @@ fn admit<'a>(
     if let Some(until) = ledger.paused_until(challenge, now) {
         return Err(Refusal::CoolingDown(until));
     }
-    if !challenge.is_test() {
-        check_pace(challenge, now)?;
-    }
     let reachable = |channel: &Channel| challenge.addresses.on(*channel);
     if let Some(missing) = wish.channels.iter().find(|channel| reachable(channel).is_none()) {
         return Err(Refusal::NoAddress(*missing));
     }
-    let to = wish.channels.first().and_then(reachable);
-    Ok((challenge, to.unwrap_or(challenge.addresses.primary())))
+    let to = wish.channels.first().and_then(reachable).unwrap_or(challenge.addresses.primary());
+    let is_suppressed = concealment == Concealment::On;
+    let fate = if is_suppressed { Fate::Suppressed } else { fate(challenge.silence.as_ref()) };
+    let before = match to.channel() {
+        Channel::Sms | Channel::Email => ledger.unanswered(challenge.lookup.into(), fate, now),
+        // A code that is handed to its caller is no message.
+        Channel::Caller => Vec::new(),
+    };
+    check_pace(challenge, &before, now)?;
+    Ok(Admitted { challenge, to, sends: challenge.sends.len().max(before.len()) })
 }
 
-/// Whether the challenge may have another message, and already now.
-fn check_pace(challenge: &Challenge, now: Timestamp) -> Result<(), Refusal> {
+/// A send that is allowed.
+struct Admitted<'a> {
+    challenge: &'a Challenge,
+    /// Where it goes.
+    to: &'a Address,
+    /// How many messages its cool-down grows with.
+    sends: usize,
+}
+
+/// Whether the challenge may have another message, and already now. The cool-down is the subject's,
+/// for each class of callers: `before` is what that class had sent to it, whatever the challenges.
+fn check_pace(challenge: &Challenge, before: &[Timestamp], now: Timestamp) -> Result<(), Refusal> {
     let policy = &challenge.policy;
     let has_had_all = challenge.sends.len() >= policy.max_sends.into();
     if has_had_all || challenge.generation >= u32::from(policy.max_sends) * MAX_TRIES_PER_SEND {
         return Err(Refusal::SendsExhausted);
     }
-    let cool_down = policy.cool_down(challenge.sends.len());
-    let resend_at = challenge.last_send().map(|send| send.at + cool_down);
-    match resend_at.filter(|at| *at > now) {
+    let own = challenge.last_send().map(|send| send.at + policy.cool_down(challenge.sends.len()));
+    let of_class = before.last().map(|at| *at + policy.cool_down(before.len()));
+    match own.max(of_class).filter(|at| *at > now) {
         Some(resend_at) => Err(Refusal::CoolingDown(resend_at)),
         None => Ok(()),
     }
 }
 
 fn prepare(
-    challenge: &Challenge,
     keyring: &Keyring,
     id: ChallengeId,
     wish: &Wish,
-    to: &Address,
+    Admitted { challenge, to, sends }: Admitted<'_>,
     now: Timestamp,
 ) -> Result<(Send, Claim), Refusal> {
     let policy = &challenge.policy;
@@ -210,7 +267,7 @@ fn prepare(
         to: to.clone(),
         template: challenge.template.clone(),
         app_hash: challenge.app_hash.clone(),
-        cool_down: policy.cool_down(challenge.sends.len() + 1),
+        cool_down: policy.cool_down(sends + 1),
         silence: challenge.silence.clone(),
     };
     Ok((send, claim))
@@ -274,9 +331,9 @@ pub fn pause_after(began: Timestamp, now: Timestamp) -> Duration {
 pub enum Target<'a> {
     /// One that exists, of this app, or of any app where the id alone is the caller's right.
     Existing(ChallengeId, Option<&'a Arc<App>>),
-    /// One that is opened in the same step; or, as a resend, the one that was opened this way for
-    /// the same addresses before and still waits for its code.
-    New(&'a Open, &'a Arc<App>),
+    /// One that is found by naming its subject: it is opened in the same step; or, as a resend, it is
+    /// the one that was opened so for the same addresses before and still waits for its code.
+    Identity(&'a Open, &'a Arc<App>),
     /// One that is opened in the same step under an id of its own, and sent once.
     Ordered(&'a Open, &'a Arc<App>),
     /// One that exists, of this app, and was sent before.
@@ -290,7 +347,7 @@ impl<'a> Target<'a> {
     const fn subject(&self) -> SubjectKey {
         match self {
             Self::Existing(id, _) | Self::Again(id, _) => id.subject,
-            Self::New(open, _) | Self::Ordered(open, _) => open.id.subject,
+            Self::Identity(open, _) | Self::Ordered(open, _) => open.id.subject,
             Self::Named(subject, _) => *subject,
         }
     }
@@ -299,7 +356,7 @@ impl<'a> Target<'a> {
     const fn app(&self) -> Option<&'a Arc<App>> {
         match self {
             Self::Existing(_, app) => *app,
-            Self::New(_, app)
+            Self::Identity(_, app)
             | Self::Ordered(_, app)
             | Self::Again(_, app)
             | Self::Named(_, app) => Some(app),
@@ -313,110 +370,112 @@ impl<'a> Target<'a> {
         }
         match self {
             Self::Existing(id, _) | Self::Again(id, _) => ledger.find(*id),
-            Self::New(open, _) | Self::Ordered(open, _) => ledger.find(open.id),
+            Self::Identity(open, _) | Self::Ordered(open, _) => ledger.find(open.id),
             Self::Named(..) => ledger.named(now),
         }
     }
 }
 
-/// Decides a send, opening its challenge first where it has none yet.
+/// Whether a refusal that the caller shall not see is decided as if nothing stood in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Concealment {
+    /// Every refusal is told.
+    Off,
+    /// A lock of the subject or a block of the guard is not: the message is claimed and counted like
+    /// any other, and suppressed.
+    On,
+}
+
+/// Decides a send, opening its challenge first where it has none yet. A refused send opens nothing,
+/// and pushes nothing out.
 fn decide(
     ledger: Option<Ledger>,
     keyring: &Keyring,
     target: Target<'_>,
     wish: &Wish,
+    concealment: Concealment,
     now: Timestamp,
 ) -> (Option<Ledger>, Result<Claim, Refusal>) {
+    match locate(ledger.clone(), target, concealment, now) {
+        Ok((found, id)) => match claim_concealed(found, keyring, id, wish, concealment, now) {
+            (after, Ok(claim)) => (Some(after), Ok(claim)),
+            (_, Err(refusal)) => (ledger, Err(refusal)),
+        },
+        Err(refusal) => (ledger, Err(refusal)),
+    }
+}
+
+/// The challenge that a send is for, in a ledger that has it.
+fn locate(
+    ledger: Option<Ledger>,
+    target: Target<'_>,
+    concealment: Concealment,
+    now: Timestamp,
+) -> Result<(Ledger, ChallengeId), Refusal> {
+    // Another app's ledger is no ledger, and its name is not told.
+    let is_own = |ledger: &Ledger| target.app().is_none_or(|app| app.id == ledger.app);
     match target {
-        Target::Existing(id, app) => {
-            let is_own = |ledger: &Ledger| app.is_none_or(|app| app.id == ledger.app);
-            match ledger {
-                Some(ledger) if is_own(&ledger) => {
-                    let (ledger, claim) = claim_from_primary(ledger, keyring, id, wish, now);
-                    match claim {
-                        Err(Refusal::Exhausted(Some(_))) if conceals(app) => {
-                            let ledger = concealed(ledger, id);
-                            let (ledger, claim) =
-                                claim_from_primary(ledger, keyring, id, wish, now);
-                            (Some(ledger), claim)
-                        }
-                        claim => (Some(ledger), claim),
-                    }
-                }
-                // Another app's ledger is no ledger, and its name is not told.
-                _ => (None, Err(Refusal::NotFound)),
-            }
+        Target::Existing(id, _) => Ok((ledger.filter(is_own).ok_or(Refusal::NotFound)?, id)),
+        Target::Again(id, _) => {
+            let ledger = ledger.filter(is_own).ok_or(Refusal::NotFound)?;
+            let is_unsent = ledger.find(id).is_some() && !was_sent(&ledger, id);
+            if is_unsent { Err(Refusal::NeverSent) } else { Ok((ledger, id)) }
         }
-        Target::New(command, app) => {
+        Target::Named(subject, _) => {
+            let ledger = ledger.filter(is_own).ok_or(Refusal::NotFound)?;
+            let id = ledger.named(now).map(|challenge| challenge.id(subject));
+            Ok((ledger, id.ok_or(Refusal::NotFound)?))
+        }
+        Target::Identity(command, app) => {
             let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
-            let id = waiting(&ledger, command, now).unwrap_or(command.id);
-            if id == command.id {
-                let (ledger, claim) = open_and_claim(ledger, keyring, command, app, wish, now);
-                return (Some(ledger), claim);
+            match waiting(&ledger, command, concealment, now) {
+                Some(id) => Ok((ledger, id)),
+                None => opened(ledger, command, now),
             }
-            let (ledger, claim) = claim_from_primary(ledger, keyring, id, wish, now);
-            (Some(ledger), claim)
         }
         Target::Ordered(command, app) => {
             let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
             if was_sent(&ledger, command.id) {
-                return (Some(ledger), Err(Refusal::AlreadySent));
+                return Err(Refusal::AlreadySent);
             }
-            let (ledger, claim) = open_and_claim(ledger, keyring, command, app, wish, now);
-            (Some(ledger), claim)
-        }
-        Target::Again(id, app) => match ledger {
-            Some(ledger)
-                if ledger.app == app.id && ledger.find(id).is_some() && !was_sent(&ledger, id) =>
-            {
-                (Some(ledger), Err(Refusal::NeverSent))
-            }
-            ledger => decide(ledger, keyring, Target::Existing(id, Some(app)), wish, now),
-        },
-        Target::Named(subject, app) => {
-            let named = ledger.as_ref().and_then(|ledger| ledger.named(now));
-            match named.map(|challenge| challenge.id(subject)) {
-                Some(id) => decide(ledger, keyring, Target::Existing(id, Some(app)), wish, now),
-                None => (ledger, Err(Refusal::NotFound)),
-            }
+            opened(ledger, command, now)
         }
     }
 }
 
-/// Opens a challenge and claims its first message. A refused send opens nothing, and pushes nothing
-/// out; where the app conceals that a caller is blocked, a challenge that reaches nobody is opened
-/// in its place.
-fn open_and_claim(
-    before: Ledger,
-    keyring: &Keyring,
+fn opened(
+    ledger: Ledger,
     command: &Open,
-    app: &App,
+    now: Timestamp,
+) -> Result<(Ledger, ChallengeId), Refusal> {
+    match open::decide(ledger, command, now) {
+        (ledger, Opened::Opened) => Ok((ledger, command.id)),
+        (_, Opened::TooMany(room_at)) => Err(Refusal::TooMany(room_at)),
+    }
+}
+
+/// Claims a message; where a lock of the subject is concealed, for a challenge that reaches nobody
+/// from now on.
+fn claim_concealed(
+    mut ledger: Ledger,
+    keyring: &Keyring,
+    id: ChallengeId,
     wish: &Wish,
+    concealment: Concealment,
     now: Timestamp,
 ) -> (Ledger, Result<Claim, Refusal>) {
-    let attempt = |command: &Open| match open::decide(before.clone(), command, now) {
-        (opened, Opened::Opened) => claim_from_primary(opened, keyring, command.id, wish, now),
-        (full, Opened::TooMany(room_at)) => (full, Err(Refusal::TooMany(room_at))),
-    };
-    let (after, claim) = match attempt(command) {
-        (_, Err(Refusal::Exhausted(Some(_)))) if app.conceal_blocks => {
-            attempt(&command.clone().concealed())
-        }
-        attempted => attempted,
-    };
-    (if claim.is_ok() { after } else { before }, claim)
+    let is_locked = |challenge: &Challenge| ledger.locked_until(challenge, now).is_some();
+    if concealment == Concealment::On && ledger.find(id).is_some_and(is_locked) {
+        suppress(&mut ledger, id);
+    }
+    claim_from_primary(ledger, keyring, id, wish, concealment, now)
 }
 
-fn conceals(app: Option<&Arc<App>>) -> bool {
-    app.is_some_and(|app| app.conceal_blocks)
-}
-
-/// From now on the challenge reaches nobody: its subject is locked, and its caller shall not see it.
-fn concealed(mut ledger: Ledger, id: ChallengeId) -> Ledger {
+/// Lets a challenge reach nobody from now on.
+fn suppress(ledger: &mut Ledger, id: ChallengeId) {
     if let Some(challenge) = ledger.find_mut(id) {
         challenge.silence = Some(Silence::Concealed);
     }
-    ledger
 }
 
 fn was_sent(ledger: &Ledger, id: ChallengeId) -> bool {
@@ -430,6 +489,7 @@ fn claim_from_primary(
     keyring: &Keyring,
     id: ChallengeId,
     wish: &Wish,
+    concealment: Concealment,
     now: Timestamp,
 ) -> (Ledger, Result<Claim, Refusal>) {
     let addresses = ledger.find(id).map(|challenge| &challenge.addresses);
@@ -437,14 +497,22 @@ fn claim_from_primary(
         (Some(addresses), Some(first)) if !addresses.are_proven_on(*first) => {
             (ledger, Err(Refusal::NoAddress(*first)))
         }
-        _ => claim(ledger, keyring, id, wish, now),
+        _ => claim_as(ledger, keyring, id, wish, concealment, now),
     }
 }
 
-/// The challenge that a direct send is a resend of.
-fn waiting(ledger: &Ledger, command: &Open, now: Timestamp) -> Option<ChallengeId> {
+/// The challenge that a send to an identity is a resend of. One that is suppressed waits for those
+/// alone whose own would be suppressed.
+fn waiting(
+    ledger: &Ledger,
+    command: &Open,
+    concealment: Concealment,
+    now: Timestamp,
+) -> Option<ChallengeId> {
     let waits = |challenge: &&Challenge| {
-        challenge.lookup != Lookup::Id && challenge.is_live(now) && command.is_like(challenge)
+        let is_concealed = challenge.silence == Some(Silence::Concealed);
+        let suits = concealment == Concealment::On || is_concealed == command.is_concealed();
+        suits && challenge.is_live(now) && command.is_like(challenge)
     };
     let waiting = ledger.challenges.iter().rev().find(waits)?;
     Some(waiting.id(command.id.subject))

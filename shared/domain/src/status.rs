@@ -2,7 +2,7 @@
 
 use crate::{
     Addresses, AppId, Challenge, ChallengeId, Channel, Ledger, Timestamp,
-    challenge::State,
+    challenge::{Lookup, State},
     ports::{LoadLedgers, StoreError},
 };
 
@@ -34,13 +34,17 @@ pub struct Details {
     pub channel: Channel,
 }
 
-/// Reads a challenge's status from its ledger, for one app.
+/// Reads a challenge's status from its ledger, for one app. Only the holders of an id that leads to
+/// one caller's challenge can ask: one that is found by naming its subject is everybody's who names
+/// it, and none of them learns of another's success.
 #[must_use]
 pub fn decide(ledger: Option<&Ledger>, app: &AppId, id: ChallengeId, now: Timestamp) -> Status {
     let own = ledger.filter(|ledger| ledger.app == *app);
     match own.and_then(|ledger| Some((ledger, ledger.find(id)?))) {
-        Some((ledger, challenge)) => of(ledger, challenge, now),
-        None => Status::NotFound,
+        Some((ledger, challenge)) if challenge.lookup != Lookup::Identity => {
+            of(ledger, challenge, now)
+        }
+        Some(_) | None => Status::NotFound,
     }
 }
 

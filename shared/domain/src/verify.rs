@@ -3,7 +3,7 @@
 
 use crate::{
     AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
-    challenge::{Challenge, Send, Silence, State, Trace},
+    challenge::{Challenge, Lookup, Send, Silence, State, Trace},
     guard::Steps,
     ports::{
         Clock, CountError, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, Throttle,
@@ -157,17 +157,26 @@ impl Target<'_> {
     }
 
     /// Its id, if the ledger is the right app's and has it. Another app's ledger is no ledger, and
-    /// its name is not told.
+    /// its name is not told. One that is found by naming its subject has an id that several callers
+    /// may have been given: it leads there only while nobody has succeeded.
     pub(crate) fn find(&self, ledger: &Ledger, now: Timestamp) -> Option<ChallengeId> {
         match self {
-            Self::Held(id) => Some(*id),
-            Self::Owned(id, app) => (ledger.app == **app).then_some(*id),
+            Self::Held(id) => Some(*id).filter(|id| !ends_shared(ledger, *id)),
+            Self::Owned(id, app) => {
+                Some(*id).filter(|id| ledger.app == **app && !ends_shared(ledger, *id))
+            }
             Self::Named(subject, app) if ledger.app == **app => {
                 ledger.named(now).map(|challenge| challenge.id(*subject))
             }
             Self::Named(..) => None,
         }
     }
+}
+
+/// Whether an id leads to a challenge that is found by naming its subject, and that was verified.
+fn ends_shared(ledger: &Ledger, id: ChallengeId) -> bool {
+    let found = ledger.find(id);
+    found.is_some_and(|challenge| challenge.lookup == Lookup::Identity && challenge.is_verified())
 }
 
 /// What came of a verify.

@@ -68,10 +68,10 @@ pub fn demo_app() -> App {
     }
 }
 
-/// The app, where nobody waits between two failures: for tests of what comes after the last.
+/// The app, where nobody waits between two failures or two messages: for tests of what comes after.
 #[must_use]
 pub fn without_waits(app: App) -> App {
-    let policy = Policy { failure_wait_seconds: 0, ..app.policy };
+    let policy = Policy { failure_wait_seconds: 0, cool_down_seconds: 0, ..app.policy };
     App { policy, ..app }
 }
 
@@ -133,7 +133,7 @@ impl Default for World {
 }
 
 impl World {
-    /// The default world, where nobody waits between two failures.
+    /// The default world, where nobody waits between two failures or two messages.
     #[must_use]
     pub fn without_waits() -> Self {
         Self::of(without_waits(demo_app()))
@@ -166,6 +166,12 @@ impl World {
         let opened = block_on(open::open(self.ports(), &self.app, &opening));
         opened.unwrap_or_else(|error| unreachable!("{error}"));
         opening.id
+    }
+
+    /// The pause after so many messages to one subject, by the app's policy.
+    #[must_use]
+    pub fn cool_down(&self, sends: usize) -> Duration {
+        self.app.policy.cool_down(sends)
     }
 
     /// A wish for one message on a channel, everything else by the policy.

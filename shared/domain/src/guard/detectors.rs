@@ -24,19 +24,19 @@ struct Sum<'a> {
     gauge: &'a Sharded,
     now: Timestamp,
     sent: Series,
-    mailed: Series,
+    exempt: Series,
     verified: Series,
 }
 
 impl<'a> Sum<'a> {
     fn of(gauges: &'a Gauges, gauge: &'a Sharded, now: Timestamp) -> Self {
         let series = |count| gauges.series(&gauge.keys, count, now);
-        let (sent, mailed) = (series(Count::Sent), series(Count::Mailed));
-        Self { gauges, gauge, now, sent, mailed, verified: series(Count::Verified) }
+        let (sent, exempt) = (series(Count::Sent), series(Count::Exempt));
+        Self { gauges, gauge, now, sent, exempt, verified: series(Count::Verified) }
     }
 
     fn unverified_at(&self, slot: Slot) -> u64 {
-        let others = self.mailed.at(slot) + self.verified.at(slot);
+        let others = self.exempt.at(slot) + self.verified.at(slot);
         self.sent.at(slot).saturating_sub(others)
     }
 

@@ -135,8 +135,8 @@ impl FromStr for GaugeId {
 pub enum Count {
     /// Messages.
     Sent,
-    /// Those of them that were e-mails.
-    Mailed,
+    /// Those of them that detectors leave out: e-mails, and messages that were suppressed.
+    Exempt,
     /// Text messages of challenges that were verified.
     Verified,
     /// What messages cost, in millionths of the app's currency.
@@ -169,7 +169,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Counter(Count::Sent, slot) => write!(f, "s{slot}"),
-            Self::Counter(Count::Mailed, slot) => write!(f, "m{slot}"),
+            Self::Counter(Count::Exempt, slot) => write!(f, "e{slot}"),
             Self::Counter(Count::Verified, slot) => write!(f, "v{slot}"),
             Self::Counter(Count::Spent, slot) => write!(f, "c{slot}"),
             Self::Counter(Count::SentTo(country), slot) => write!(f, "t{country}{slot}"),
@@ -195,7 +195,7 @@ impl FromStr for Field {
         let (count, slot) = match kind {
             "p" if rest.len() == 2 => return Ok(Self::Proven(country()?)),
             "s" => (Count::Sent, rest),
-            "m" => (Count::Mailed, rest),
+            "e" => (Count::Exempt, rest),
             "v" => (Count::Verified, rest),
             "c" => (Count::Spent, rest),
             "t" => (Count::SentTo(country()?), &rest[2..]),
@@ -378,6 +378,12 @@ impl Steps {
         others.0.into_values().for_each(|step| self.push(step));
     }
 
+    /// Those of them that are about one key.
+    #[must_use]
+    pub(super) fn only(self, key: Option<GaugeKey>) -> Self {
+        Self(self.0.into_iter().filter(|(id, _)| Some(id.key) == key).collect())
+    }
+
     /// Adds what is given back in the same write. Bounds were found as if it had been given back
     /// already, and the store compares them with what is there before: they are so much higher.
     pub fn give_back(&mut self, back: Self) {
@@ -490,7 +496,7 @@ mod tests {
     fn fields_and_gauges_survive_their_texts() {
         let greece: Country = "GR".parse().unwrap();
         let counts =
-            [Count::Sent, Count::Mailed, Count::Verified, Count::Spent, Count::SentTo(greece)];
+            [Count::Sent, Count::Exempt, Count::Verified, Count::Spent, Count::SentTo(greece)];
         let counters =
             counts.iter().flat_map(|count| [0, 9, 47].map(|n| Field::Counter(*count, n)));
         let others = Rule::ALL.map(Field::Block).into_iter().chain([Field::Proven(greece)]);

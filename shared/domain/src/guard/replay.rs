@@ -6,8 +6,8 @@
 //! who would have come back after a refusal, and neither does a replay: a refused message is
 //! counted nowhere, and that is all.
 
-use super::{Asker, Counted, Country, Gauges, Guard, NumberType, Sending, Verdict, origin};
-use crate::{Address, App, Keyring, Ledger, SubjectKey, Timestamp};
+use super::{CallerClass, Counted, Country, Gauges, Guard, NumberType, Sending, Verdict, origin};
+use crate::{Address, App, Keyring, Ledger, SubjectKey, Timestamp, message_times::Fate};
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
@@ -77,7 +77,7 @@ impl Message {
             Address::Phone(phone) => self.origin.map(|origin| (phone, origin)),
             Address::Email(_) | Address::User(_) => None,
         };
-        Sending::of(app, keyring, subject, to, self.ip, Asker::Known)
+        Sending::of(app, keyring, subject, to, self.ip, CallerClass::Authenticated)
     }
 }
 
@@ -135,12 +135,17 @@ impl<'a> Replay<'a> {
         let subject = challenge.subject;
         let ledger = ledgers.entry(subject).or_insert_with(|| Ledger::new(app.id.clone()));
         let sending = message.sending(app, keyring, subject);
-        let verdict = sending.judge(&app.guard, ledger.sent(Asker::Known), gauges, at);
+        let verdict = sending.judge(
+            &app.guard,
+            &ledger.sent(CallerClass::Authenticated, Fate::Delivered),
+            gauges,
+            at,
+        );
         if verdict.refusal().is_some() {
             gauges.take(&verdict.blocks);
         } else {
-            app.guard.remember_sent(ledger, Asker::Known, at);
-            gauges.take(&verdict.steps);
+            ledger.remember_sent(CallerClass::Authenticated, Fate::Delivered, at);
+            gauges.take(&verdict.steps(at));
             challenge.sends.push((verdict.counted.clone(), at));
         }
         verdict

@@ -115,13 +115,12 @@ impl<'a> Trial<'a> {
 
     pub(super) fn end(self) -> Verdict {
         let counted = self.sending.counted();
-        let mut steps = counted.by(1, self.now);
-        steps.extend(self.bounds);
-        steps.extend(self.shadow_blocks);
+        let mut conditions = self.bounds;
+        conditions.extend(self.shadow_blocks);
         let mut blocks = Steps::default();
         self.block.into_iter().for_each(|step| blocks.push(step));
         let mut findings = self.findings;
         findings.sort_by_key(|finding| finding.rule);
-        Verdict { findings, steps, blocks, counted }
+        Verdict { findings, conditions, blocks, counted }
     }
 }

@@ -1,11 +1,14 @@
 //! A claim that the guard has its say in: what is known of a send before it is decided, and the
 //! decision.
 
-use super::{Claim, Refusal, Report, Target, Wish, claim, decide, given_back, mark};
+use super::{
+    Claim, Concealment, Refusal, Report, Target, Wish, claim, decide, given_back, mark, suppress,
+};
 use crate::{
     Address, Addresses, App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
     challenge::Silence,
-    guard::{Asker, Counted, Finding, Gauges, Sending, Steps, gauge::GaugeId},
+    guard::{CallerClass, Counted, Finding, Gauges, Sending, Steps, gauge::GaugeId},
+    message_times::Fate,
     ports::{Clock, Entropy, LoadApps, LoadLedgers, Loaded, Throttle},
     transact::{Decision, Failure, Ports, load_gauges},
 };
@@ -33,7 +36,7 @@ pub(super) struct Scene {
     /// The app whose message it is, unless it is blocked or gone.
     pub(super) app: Option<Arc<App>>,
     subject: SubjectKey,
-    by: Asker,
+    by: CallerClass,
     /// Each address that the message can go to, as the guard sees it.
     sendings: Vec<(Address, Sending)>,
     gauges: Gauges,
@@ -56,10 +59,8 @@ impl Scene {
         A: LoadApps,
     {
         let (subject, now) = (target.subject(), ports.clock.now());
-        if let Target::New(open, app) | Target::Ordered(open, app) = target {
-            let is_silent = open.silence(now).is_some();
-            let addresses = Some(open.addresses()).filter(|_| !is_silent);
-            let by = open.lookup().into();
+        if let Target::Identity(open, app) | Target::Ordered(open, app) = target {
+            let (addresses, by) = (Some(open.addresses()), open.lookup().into());
             let mut scene = Self::of(Some(app.clone()), keyring, subject, by, addresses, wish);
             let loading = ports.ledgers.load(&subject);
             let (loaded, gauges) =
@@ -74,8 +75,8 @@ impl Scene {
             (None, Some(ledger), Some(_)) => apps.load_app(&ledger.app).await?,
             (None, ..) => None,
         };
-        let addresses = found.filter(|found| found.silence.is_none()).map(|found| &found.addresses);
-        let by = found.map_or(Asker::Known, |found| found.lookup.into());
+        let addresses = found.map(|found| &found.addresses);
+        let by = found.map_or(CallerClass::Authenticated, |found| found.lookup.into());
         let mut scene = Self::of(app, keyring, subject, by, addresses, wish);
         scene.gauges = load_gauges(ports.ledgers, scene.gauges(now)).await?;
         Ok((loaded, scene))
@@ -85,7 +86,7 @@ impl Scene {
         app: Option<Arc<App>>,
         keyring: &Keyring,
         subject: SubjectKey,
-        by: Asker,
+        by: CallerClass,
         addresses: Option<&Addresses>,
         wish: &Wish,
     ) -> Self {
@@ -123,7 +124,8 @@ impl Scene {
     }
 
     /// Decides a send. What is refused changes nothing but, perhaps, that a rule blocks what it has
-    /// found for a while.
+    /// found for a while. This is the one place where a lock or a block is concealed: after
+    /// everything else was decided, by deciding once more as if there were none.
     pub(super) fn decide(
         &self,
         ledger: Option<&Ledger>,
@@ -133,27 +135,18 @@ impl Scene {
         wish: &Wish,
         now: Timestamp,
     ) -> Decision<Decided> {
-        let attempt = |target| decide(ledger.cloned(), keyring, target, wish, now);
-        let (after, claim) = attempt(target);
-        let judged = self.judge(after, claim, gauges, keyring, wish, now);
-        let Err(NotClaimed::Refused(Refusal::Blocked(_))) = judged.outcome.claim else {
-            return judged;
+        let attempt = |concealment| {
+            let (after, claim) = decide(ledger.cloned(), keyring, target, wish, concealment, now);
+            self.judge(after, claim, gauges, keyring, wish, concealment, now)
         };
-        let Some(app) = self.app.as_ref().filter(|app| app.conceal_blocks) else { return judged };
-        // As if it had gone out: a challenge that was there already has its next code, which reaches
-        // nobody, and a new one is one that no code verifies.
-        let (after, claim) = match target {
-            Target::New(open, _) => attempt(Target::New(&open.clone().concealed(), app)),
-            Target::Ordered(open, _) => attempt(Target::Ordered(&open.clone().concealed(), app)),
-            Target::Existing(..) | Target::Again(..) | Target::Named(..) => attempt(target),
-        };
-        let claim = match claim {
-            Ok(claim) => claim,
-            Err(refusal) => return refuse(refusal, judged.outcome.findings, judged.steps),
-        };
-        let claim = Claim { silence: Some(Silence::Concealed), ..claim };
-        let outcome = Decided { claim: Ok(claim), findings: judged.outcome.findings };
-        Decision { ledger: after, steps: judged.steps, outcome }
+        let decided = attempt(Concealment::Off);
+        let is_concealed = self.app.as_ref().is_some_and(|app| app.conceal_blocks);
+        match decided.outcome.claim {
+            Err(NotClaimed::Refused(refusal)) if is_concealed && refusal.is_block() => {
+                suppress_new(attempt(Concealment::On), ledger)
+            }
+            _ => decided,
+        }
     }
 
     /// Releases a claim that was refused, and claims the next channel, in one step.
@@ -174,14 +167,18 @@ impl Scene {
         without.take(&back);
         let released = mark(ledger.clone(), refused.id, refused.generation, Report::Refused);
         let (after, claim) = claim(released.clone(), keyring, refused.id, next, now);
-        let mut decision = self.judge(Some(after), claim, &without, keyring, next, now);
+        let concealment = Concealment::Off;
+        let mut decision =
+            self.judge(Some(after), claim, &without, keyring, next, concealment, now);
         // Whatever becomes of the next channel, this one is released.
         decision.ledger = decision.ledger.or(Some(released));
         decision.steps.give_back(back);
         decision
     }
 
-    /// Lets the guard judge what the ledger allows.
+    /// Lets the guard judge what the ledger allows. What is suppressed is judged and counted like
+    /// any other; only a block stands in its way no more.
+    #[expect(clippy::too_many_arguments, reason = "what is decided, and everything it depends on")]
     fn judge(
         &self,
         after: Option<Ledger>,
@@ -189,9 +186,10 @@ impl Scene {
         gauges: &Gauges,
         keyring: &Keyring,
         wish: &Wish,
+        concealment: Concealment,
         now: Timestamp,
     ) -> Decision<Decided> {
-        let (mut ledger, claim) = match (after, claim) {
+        let (mut ledger, mut claim) = match (after, claim) {
             (Some(ledger), Ok(claim)) => (ledger, claim),
             (_, Err(refusal)) => return refuse(refusal, Vec::new(), Steps::default()),
             (None, Ok(_)) => return refuse(Refusal::NotFound, Vec::new(), Steps::default()),
@@ -200,24 +198,45 @@ impl Scene {
             let outcome = Decided { claim: Err(NotClaimed::AppBlocked), findings: Vec::new() };
             return Decision { ledger: None, steps: Steps::default(), outcome };
         };
-        if claim.silence.is_some() {
-            let outcome = Decided { claim: Ok(claim), findings: Vec::new() };
-            return Decision { ledger: Some(ledger), steps: Steps::default(), outcome };
-        }
         let known = self.sendings.iter().find(|(to, _)| *to == claim.to);
         let sending = known.map_or_else(
             || Sending::new(app, keyring, self.subject, &claim.to, wish.ip, self.by),
             |(_, sending)| sending.clone(),
         );
-        let verdict = sending.judge(&app.guard, ledger.sent(self.by), gauges, now);
-        if let Some(refusal) = verdict.refusal() {
-            return refuse(refusal, verdict.findings, verdict.blocks);
+        let fate = if concealment == Concealment::On { Fate::Suppressed } else { claim.fate() };
+        let mut verdict = sending.judge(&app.guard, &ledger.sent(self.by, fate), gauges, now);
+        match (verdict.refusal(), concealment) {
+            (None, _) => {}
+            (Some(refusal), Concealment::Off) => {
+                return refuse(refusal, verdict.findings, verdict.blocks);
+            }
+            (Some(_), Concealment::On) => {
+                if let Some(limit) = verdict.limit() {
+                    return refuse(limit, verdict.findings, verdict.blocks);
+                }
+                claim.silence = Some(Silence::Concealed);
+            }
         }
-        app.guard.remember_sent(&mut ledger, self.by, now);
+        if claim.fate() == Fate::Suppressed {
+            verdict = verdict.suppressed();
+        }
+        ledger.remember_sent(self.by, claim.fate(), now);
         count(&mut ledger, &claim, &verdict.counted);
+        let steps = verdict.steps(now);
         let outcome = Decided { claim: Ok(claim), findings: verdict.findings };
-        Decision { ledger: Some(ledger), steps: verdict.steps, outcome }
+        Decision { ledger: Some(ledger), steps, outcome }
     }
+}
+
+/// Lets no code verify a challenge that was opened for a suppressed message. One that was there before
+/// keeps the codes that it will be sent once nothing stands in the way any more.
+fn suppress_new(mut decision: Decision<Decided>, before: Option<&Ledger>) -> Decision<Decided> {
+    if let (Some(ledger), Ok(claim)) = (&mut decision.ledger, &decision.outcome.claim)
+        && before.is_none_or(|before| before.find(claim.id).is_none())
+    {
+        suppress(ledger, claim.id);
+    }
+    decision
 }
 
 fn refuse(refusal: Refusal, findings: Vec<Finding>, steps: Steps) -> Decision<Decided> {

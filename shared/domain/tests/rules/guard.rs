@@ -12,7 +12,7 @@ use passcode_domain::{
 use passcode_testkit::{
     FakeEntropy, FakeLedgers, Verdict, World, demo_app,
     schedule::{Task, block_on, give_way, interleave},
-    unguarded,
+    unguarded, without_waits,
 };
 use std::{
     net::IpAddr,
@@ -30,7 +30,7 @@ fn guarded(edit: impl FnOnce(&mut Guard)) -> World {
     let mut guard = unguarded();
     edit(&mut guard);
     guard.validate().unwrap();
-    World::of(App { guard, ..demo_app() })
+    World::of(without_waits(App { guard, ..demo_app() }))
 }
 
 /// One of ten thousand neighbours.
@@ -154,7 +154,7 @@ fn a_subject_gets_so_many_messages_in_any_hour_and_any_day() {
 }
 
 #[test]
-fn addresses_for_tests_are_limited_by_nothing() {
+fn addresses_for_tests_are_limited_like_any_other() {
     use passcode_domain::{Code, app::TestAddress, ports::Clock as _};
     let world = World::default();
     let until = world.clock.now() + 24 * HOUR;
@@ -162,11 +162,14 @@ fn addresses_for_tests_are_limited_by_nothing() {
     let address = World::phone().as_str().to_owned();
     let tested = TestAddress { address, code, until };
     let world = World::of(App { test_addresses: vec![tested], ..demo_app() });
-    for _ in 0..100 {
+    let mut tested = 0;
+    for _ in 0..24 * 60 {
         let delivery = send(&world, Address::Phone(World::phone()), ip(1));
-        assert!(matches!(delivery.sent, Sent::Tested(..)), "{delivery:?}");
+        tested += u32::from(matches!(delivery.sent, Sent::Tested(..)));
+        world.clock.advance(MINUTE);
     }
-    assert_eq!(world.ledgers.take_gauge_loads(), 0);
+    assert!(tested <= world.app.guard.sends_per_address.per_day, "{tested}");
+    assert!(world.ledgers.take_gauge_loads() > 0, "the guard looks at them");
 }
 
 /// Fills a limit of `most` messages; what the next is told.
@@ -562,7 +565,7 @@ fn strangers_use_up_nothing_of_what_others_have_but_money() {
             let delivery = block_on(world.send_to_as(neighbour(1, 1), ip(1), lookup)).unwrap();
             matches!(delivery.sent, Sent::Sent(..))
         };
-        let served = (0..10).filter(|_| ask(Lookup::Stranger)).count();
+        let served = (0..10).filter(|_| ask(Lookup::Anonymous)).count();
         assert_eq!(served, 5, "strangers have a limit of their own");
         ask(Lookup::Id)
     };
@@ -654,11 +657,16 @@ fn whoever_is_blocked_in_silence_shuts_nobody_out_and_waits_like_others() {
     guard.unverified_per_ip_hour.floor = 1;
     let world = World::of(App { guard, conceal_blocks: true, ..demo_app() });
     let ask =
-        |to: Address, n| block_on(world.send_to_as(to, ip(n), Lookup::Stranger)).unwrap().sent;
+        |to: Address, n| block_on(world.send_to_as(to, ip(n), Lookup::Anonymous)).unwrap().sent;
     assert!(matches!(ask(neighbour(1, 1), 1), Sent::Sent(..)));
     world.clock.advance(40 * MINUTE);
+    assert!(matches!(ask(neighbour(2, 2), 1), Sent::Concealed(..)));
     for _ in 0..20 {
-        assert!(matches!(ask(neighbour(2, 2), 1), Sent::Concealed(..)));
+        let told = ask(neighbour(2, 2), 1);
+        assert!(
+            matches!(told, Sent::Refused(Refusal::CoolingDown(_))),
+            "as after a message: {told:?}"
+        );
     }
     assert!(matches!(ask(neighbour(2, 2), 2), Sent::Sent(..)), "the victim's own request");
 
@@ -674,6 +682,50 @@ fn whoever_is_blocked_in_silence_shuts_nobody_out_and_waits_like_others() {
         let told = ask(to, n);
         assert!(matches!(told, Sent::Refused(Refusal::CoolingDown(_))), "{told:?}");
     }
+}
+
+/// Asks for messages from one IP address, to one number each, until a limit is told: how many seemed
+/// to go out, and what was told.
+fn until_throttled(world: &World) -> (u32, Throttled) {
+    for n in 0.. {
+        let sending = world.send_to_as(neighbour(n, n), ip(1), Lookup::Anonymous);
+        match block_on(sending).unwrap().sent {
+            Sent::Sent(..) | Sent::Concealed(..) => {}
+            Sent::Refused(Refusal::Throttled(throttled)) => return (n, throttled),
+            other => panic!("{other:?}"),
+        }
+    }
+    unreachable!("there is a limit")
+}
+
+#[test]
+fn suppressed_messages_stop_where_real_ones_do_and_use_up_nothing_of_others() {
+    let world = |floor| {
+        let mut guard = unguarded();
+        guard.sends_per_ip.mode = Mode::Enforce;
+        guard.sends_per_country.mode = Mode::Enforce;
+        guard.sends_per_app.mode = Mode::Enforce;
+        (guard.sends_per_country.per_hour, guard.sends_per_app.per_hour) = (61, 61);
+        guard.unverified_per_ip_hour.mode = Mode::Enforce;
+        guard.unverified_per_ip_hour.floor = floor;
+        World::of(App { guard, conceal_blocks: true, ..demo_app() })
+    };
+    let (free, blocked) = (world(1000), world(1));
+    assert_eq!(until_throttled(&blocked), until_throttled(&free));
+    assert_eq!((blocked.sms.taken().len(), free.sms.taken().len()), (5, 60));
+    let others = |world: &World| {
+        (0..56u8)
+            .filter(|n| {
+                let asked = block_on(world.send_to_as(
+                    neighbour((*n).into(), 7),
+                    ip(2 + n),
+                    Lookup::Anonymous,
+                ));
+                matches!(asked.unwrap().sent, Sent::Sent(..))
+            })
+            .count()
+    };
+    assert_eq!((others(&blocked), others(&free)), (56, 1), "what was never sent is left to others");
 }
 
 /// A store whose two reads of a send wait for each other.

@@ -30,7 +30,7 @@ fn phone(world: &World) -> SubjectKey {
 fn generate(world: &World) -> (Sent, String) {
     let opening = world.opening(World::phone().into(), HOUR).found_by(Lookup::Identity);
     let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::New(&opening, &world.app);
+    let target = send::Target::Identity(&opening, &world.app);
     let wish = World::wish(Channel::Sms);
     let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
     (block_on(sending).unwrap().sent, world.last_code())
@@ -57,7 +57,7 @@ fn naming_somebody_never_reaches_a_challenge_that_is_known_by_its_id() {
 
 #[test]
 fn guessing_at_a_name_has_a_counter_of_its_own_and_an_end() {
-    let world = World::default();
+    let world = World::without_waits();
     let mut revealed = 0;
     for _ in 0..6 {
         world.clock.advance(Duration::from_mins(11));
@@ -75,7 +75,7 @@ fn guessing_at_a_name_has_a_counter_of_its_own_and_an_end() {
 
 #[test]
 fn wrong_codes_for_an_id_do_not_lock_the_name() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {
@@ -199,7 +199,7 @@ fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
 /// A stranger, who knows no more than the number, has a code sent there.
 fn by_a_stranger(world: &World) -> Option<(ChallengeId, String)> {
     let opening = world.opening(World::phone().into(), Duration::from_mins(15));
-    let opening = opening.found_by(Lookup::Stranger);
+    let opening = opening.found_by(Lookup::Anonymous);
     let couriers = Couriers { sms: &world.sms, email: &world.email };
     let target = send::Target::Ordered(&opening, &world.app);
     let wish = World::wish(Channel::Sms);
@@ -262,9 +262,9 @@ fn another_spelling_is_the_same_address() {
     let world = World::default();
     let direct = |spelt: &str| {
         let address = EmailAddress::parse(spelt).unwrap();
-        let opening = world.opening(address.into(), HOUR).found_by(Lookup::Address);
+        let opening = world.opening(address.into(), HOUR).found_by(Lookup::Identity);
         let couriers = Couriers { sms: &world.sms, email: &world.email };
-        let target = send::Target::New(&opening, &world.app);
+        let target = send::Target::Identity(&opening, &world.app);
         let wish = World::wish(Channel::Email);
         let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
         block_on(sending).unwrap().sent
@@ -284,7 +284,7 @@ fn a_mailed_code_forgives_no_wrong_secret() {
     let email = Some(Address::Email(World::email()));
     let mailed = world.opening(Addresses::new(user(), email), HOUR).found_by(Lookup::Identity);
     let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::New(&mailed, &world.app);
+    let target = send::Target::Identity(&mailed, &world.app);
     let wish = World::wish(Channel::Email);
     let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
     assert!(matches!(block_on(sending).unwrap().sent, Sent::Sent(_, Channel::Email)));

@@ -348,26 +348,81 @@ fn refused_messages_come_to_an_end_as_well() {
 /// Sends straight to Ada's phone, without a request of its own.
 fn send_directly(world: &World) -> Sent {
     let opening = world.opening(World::phone().into(), Duration::from_mins(15));
-    let opening = opening.found_by(Lookup::Address);
     let couriers = send::Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::New(&opening, &world.app);
+    let target = send::Target::Ordered(&opening, &world.app);
     let wish = World::wish(Channel::Sms);
     let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
     block_on(sending).unwrap().sent
 }
 
 #[test]
-fn a_second_direct_send_is_a_resend_while_the_first_waits_for_its_code() {
+fn a_direct_send_has_a_challenge_of_its_own_and_the_address_one_cool_down() {
     let world = World::default();
     let Sent::Sent(first, _) = send_directly(&world) else { panic!("the first goes out") };
-    assert!(matches!(send_directly(&world), Sent::Refused(Refusal::CoolingDown(_))));
-    world.clock.advance(30 * SECOND);
-    let Sent::Sent(second, _) = send_directly(&world) else { panic!("so does the second") };
-    assert_eq!(first, second);
     let code = world.last_code();
+    let refused = send_directly(&world);
+    assert!(matches!(refused, Sent::Refused(Refusal::CoolingDown(_))), "{refused:?}");
+    world.clock.advance(world.cool_down(1));
+    let Sent::Sent(second, _) = send_directly(&world) else { panic!("so does the second") };
+    assert_ne!(first, second, "whoever was not given the first id learns nothing of it");
+    // Neither kills the other's code, spends its attempts or sees its success.
+    for _ in 0..4 {
+        block_on(world.verify(second, &World::wrong(&world.last_code()))).unwrap();
+    }
     assert!(matches!(block_on(world.verify(first, &code)).unwrap(), Outcome::Verified(_)));
-    let Sent::Sent(third, _) = send_directly(&world) else { panic!("nothing waits any more") };
-    assert_ne!(first, third);
+    assert!(matches!(status(&world, second), Status::Pending(_)));
+    assert!(matches!(send_directly(&world), Sent::Sent(..)), "a success ends the cool-down");
+}
+
+#[test]
+fn no_class_of_callers_has_more_messages_because_each_has_a_challenge_of_its_own() {
+    for lookup in [Lookup::Id, Lookup::Anonymous, Lookup::User] {
+        let world = World::default();
+        let (mut sent, mut last) = (Vec::new(), None);
+        for _ in 0..3600 {
+            let sending = world.send_to_as(Address::Phone(World::phone()), None, lookup);
+            if let Sent::Sent(id, _) = block_on(sending).unwrap().sent {
+                assert_ne!(last.replace(id), Some(id));
+                sent.push(world.clock.now());
+            }
+            world.clock.advance(SECOND);
+        }
+        let waits: Vec<_> = sent.windows(2).map(|pair| pair[0].until(pair[1])).collect();
+        let expected: Vec<_> = (1..sent.len()).map(|sends| world.cool_down(sends)).collect();
+        assert_eq!(waits, expected, "{lookup:?}: as if one challenge had them all");
+    }
+}
+
+#[test]
+fn what_one_class_of_callers_asks_for_cools_down_no_other() {
+    let world = World::default();
+    for lookup in [Lookup::Anonymous, Lookup::User, Lookup::Id] {
+        let sending = world.send_to_as(Address::Phone(World::phone()), None, lookup);
+        assert!(matches!(block_on(sending).unwrap().sent, Sent::Sent(..)), "{lookup:?}");
+    }
+}
+
+#[test]
+fn anonymous_guesses_lock_and_shut_out_no_user_with_a_token() {
+    let world = World::without_waits();
+    let to = || Address::Phone(World::phone());
+    let send = |lookup| block_on(world.send_to_as(to(), None, lookup)).unwrap().sent;
+    let mut guesses = 0;
+    for _ in 0..200 {
+        world.clock.advance(Duration::from_mins(1));
+        if let Sent::Sent(id, _) = send(Lookup::Anonymous) {
+            for _ in 0..5 {
+                let wrong = World::wrong(&world.last_code());
+                let outcome = block_on(world.verify(id, &wrong)).unwrap();
+                guesses += u32::from(outcome == Outcome::Incorrect);
+            }
+        }
+    }
+    assert_eq!(guesses, 10, "anonymous callers are locked by their own");
+    assert!(matches!(send(Lookup::Anonymous), Sent::Refused(Refusal::Exhausted(Some(_)))));
+    let Sent::Sent(id, _) = send(Lookup::User) else { panic!("a step-up goes out") };
+    let code = world.last_code();
+    assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
 }
 
 #[test]
@@ -377,7 +432,7 @@ fn a_refused_send_opens_nothing_and_pushes_nothing_out() {
     for _ in 0..20 {
         let opening = world.opening(World::phone().into(), Duration::from_mins(15));
         let couriers = send::Couriers { sms: &world.sms, email: &world.email };
-        let target = send::Target::New(&opening, &world.app);
+        let target = send::Target::Ordered(&opening, &world.app);
         let wish = World::wish(Channel::Email);
         let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
         assert!(matches!(block_on(sending).unwrap().sent, Sent::Refused(_)));
@@ -417,7 +472,7 @@ fn a_channel_without_an_address_is_refused_and_claims_nothing() {
 
 #[test]
 fn a_subject_has_a_bounded_number_of_challenges_and_sent_ones_are_never_pushed_out() {
-    let world = World::default();
+    let world = World::without_waits();
     let sent: Vec<_> = (0..4).map(|_| world.open_and_send()).collect();
     let unsent: Vec<_> = (0..20).map(|_| world.open()).collect();
     assert_eq!(status(&world, unsent[0]), Status::NotFound, "the oldest unsent ones gave way");
@@ -455,7 +510,7 @@ fn rotated(current: u8, previous: &str) -> FakeKeyring {
 
 #[test]
 fn a_code_survives_one_rotation_of_the_keyring_and_not_two() {
-    let mut world = World::default();
+    let mut world = World::without_waits();
     let challenges = [world.open_and_send(), world.open_and_send()];
     world.keyring = rotated(1, ROOT);
     let (id, code) = &challenges[0];

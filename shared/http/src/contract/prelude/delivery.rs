@@ -65,8 +65,10 @@ pub fn deliver(
     sent(Record { outcome, ..record.challenge(id).channel(channel) })
 }
 
-/// Waits until the time that a request takes tells nothing, for an app that conceals its blocks.
-pub async fn rest(app: &App, clock: &impl Clock, began: Timestamp) {
+/// Waits until the time that a send takes tells nothing, for an app that conceals its blocks. What is
+/// refused before anything is decided is answered at once: nothing is to be concealed there, and a
+/// request that is held costs an execution.
+pub async fn even_out(app: &App, clock: &impl Clock, began: Timestamp) {
     if app.conceal_blocks {
         clock.sleep(send::pause_after(began, clock.now())).await;
     }

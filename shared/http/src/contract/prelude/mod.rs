@@ -6,7 +6,7 @@ mod routes;
 mod token;
 mod visitor;
 
-pub use delivery::{Lost, deliver, rest};
+pub use delivery::{Lost, deliver, even_out};
 pub use routes::with_browser_routes;
 pub use token::{VERIFICATION_HEADER, issue, present};
 pub use visitor::{Visitor, admit};
