@@ -171,7 +171,7 @@ fn another_apps_and_another_callers_key_is_another_key() {
 
 #[test]
 fn whoever_holds_another_challenge_is_another_caller() {
-    let world = World::default();
+    let world = World::without_waits();
     let [first, second] = [world.open(), world.open()];
     for id in [first, second] {
         let event = keyed(&otpless_otp_initiate::for_request(id), "1");

@@ -25,6 +25,7 @@ mod prelude_session_otp_retry;
 mod prelude_stepup_request;
 mod rollout_otp_verify;
 mod shared;
+mod shared_challenges;
 mod zap_otp_generate;
 mod zap_otp_resend;
 mod zap_otp_verify;

@@ -115,7 +115,7 @@ fn failures_outside_are_a_503_that_says_when_to_come_back() {
 
 #[test]
 fn too_many_open_requests_are_a_429() {
-    let world = World::default();
+    let world = World::without_waits();
     for _ in 0..8 {
         world.open_and_send();
     }

@@ -22,7 +22,7 @@ fn recorded(case: &str) -> Event {
     Event::recorded("otpless-auth-status", case)
 }
 
-fn both(world: &World, id: ChallengeId) -> [Reply; 2] {
+pub(crate) fn both(world: &World, id: ChallengeId) -> [Reply; 2] {
     ["current", "older"].map(|case| call(world, &recorded(case).challenge(&request_id(id))))
 }
 

@@ -29,7 +29,7 @@ fn recorded() -> Event {
     Event::recorded("otpless-otp-verify", "verify")
 }
 
-fn present(world: &World, id: ChallengeId, code: &str) -> Reply {
+pub(crate) fn present(world: &World, id: ChallengeId, code: &str) -> Reply {
     let body = json!({ "requestId": request_id(id), "otp": code });
     call(world, &recorded().json(&body))
 }

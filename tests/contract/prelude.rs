@@ -3,7 +3,8 @@
 use passcode_domain::{
     App, ChallengeId, Timestamp,
     app::StepUp,
-    open::Open,
+    challenge::Lookup,
+    open::{self, Open},
     ports::Clock as _,
     proof::ChallengeToken,
     verification_token::{Flow, VerificationToken},
@@ -76,7 +77,10 @@ pub(crate) fn asked(world: &World) -> (String, String) {
 /// A challenge of Ada's phone that waits for its first code, as a step-up opens it, and its
 /// challenge token.
 pub(crate) fn stepping_up(world: &World) -> (ChallengeId, String) {
-    let id = world.open();
+    let opening = world.opening(World::phone().into(), std::time::Duration::from_mins(15));
+    let opening = opening.found_by(Lookup::User);
+    block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    let id = opening.id;
     (id, challenge_token(world, id, world.clock.now()))
 }
 

@@ -50,7 +50,7 @@ fn deps(world: &World) -> Fakes {
     }
 }
 
-fn answer(world: &World, event: &Event) -> Answer {
+pub(crate) fn answer(world: &World, event: &Event) -> Answer {
     block_on(handle(&deps(world), event.request()))
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn messages(world: &World) -> (usize, usize) {
     (world.email.taken().len(), world.sms.taken().len())
 }
 
-fn ids(answer: &Answer) -> Vec<ChallengeId> {
+pub(crate) fn ids(answer: &Answer) -> Vec<ChallengeId> {
     let header = answer.headers["passcode-challenge-id"].to_str().unwrap();
     header.split(", ").map(|id| parse_request_id(id).unwrap()).collect()
 }

@@ -150,7 +150,7 @@ fn another_apps_otp_is_not_sent_again() {
 
 #[test]
 fn cool_down_and_count_and_locks_hold_it_back() {
-    let world = World::without_waits();
+    let world = World::default();
     generated(&world, "phone");
     world.clock.advance(Duration::from_millis(10_500));
     let early = call(&world, &phone());

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// The ways to a challenge that have counters of their own: whose id a server knows; which a browser
 /// has opened; which naming the subject leads to.
-const DOORS: [Lookup; 3] = [Lookup::Id, Lookup::Anonymous, Lookup::Identity];
+const DOORS: [Lookup; 4] = [Lookup::Id, Lookup::Anonymous, Lookup::User, Lookup::Identity];
 
 const SPAN: Duration = Duration::from_hours(48);
 
