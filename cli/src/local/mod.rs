@@ -158,8 +158,10 @@ impl Stack {
         let sink_routes = sink::routes(inbox, LocalSecret::load(home)?);
         stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
         stack.serve(sink, sink_routes);
-        stack.serve(api, routes);
         demo::create(&stack).await?;
+        // Last: until now, whoever calls the API waits in its listener's queue, and is answered with
+        // everything in place.
+        stack.serve(api, routes);
         Ok(stack)
     }
 
@@ -222,14 +224,45 @@ fn in_home(home: Option<&Path>, file: &str) -> Result<Option<PathBuf>, Box<dyn E
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
 
     #[tokio::test]
     async fn a_port_in_use_is_one_line_that_says_what_to_do() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let taken = free_port().await;
         let port = taken.local_addr().expect("an address").port();
         let error = bind(port).await.expect_err("it is taken").to_string();
         assert!(error.starts_with(&format!("port {port} cannot be used")), "{error}");
         assert!(error.contains("try --port") && !error.contains('\n'), "{error}");
         assert_eq!(bind(0).await.expect_err("no port").to_string(), "--port must be 1 to 65533");
+    }
+
+    #[tokio::test]
+    async fn a_request_made_before_the_demo_data_exists_is_answered_as_one_made_after() {
+        let path = template::find(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("template.yaml");
+        let template = template::read(&path).expect("template.yaml is good");
+        let listeners = [free_port().await, free_port().await, free_port().await];
+        let api = listeners[0].local_addr().expect("an address");
+        let mut client = TcpStream::connect(api).await.expect("connected");
+        let request = format!(
+            "POST /auth/v1/create HTTP/1.1\r\nhost: {api}\r\nconnection: close\r\nclientId: {}\r\n\
+             clientSecret: {}\r\ncontent-length: 27\r\n\r\n{{\"email\":\"ada@example.com\"}}",
+            demo::CLIENT_ID,
+            demo::CLIENT_SECRET,
+        );
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let observer: Observer = Arc::new(|_, _| ());
+        let serve_by = &functions::in_process;
+        let stack = Stack::start(&template, listeners, None, observer, serve_by).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        stack.expect("started");
+    }
+
+    async fn free_port() -> TcpListener {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port")
     }
 }
