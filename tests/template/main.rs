@@ -107,6 +107,23 @@ fn a_policy_is_the_functions_ports_and_nothing_else() {
 }
 
 #[test]
+fn the_endpoints_of_services_are_variables_of_every_function_and_parameters_that_are_empty() {
+    let yaml = yaml();
+    let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
+    for (variable, parameter) in
+        [("AWS_ENDPOINT_URL_DYNAMODB", "DynamoDbEndpoint"), ("AWS_ENDPOINT_URL", "AwsEndpoint")]
+    {
+        let declared = &yaml["Globals"]["Function"]["Environment"]["Variables"][variable];
+        let Value::Tagged(declared) = declared else { panic!("{variable} is not declared") };
+        assert_eq!((&declared.tag.to_string()[..], &declared.value), ("!Ref", &parameter.into()));
+        assert_eq!(yaml["Parameters"][parameter]["Default"], "", "{parameter}");
+        for function in &template.functions {
+            assert_eq!(function.environment[variable], "", "{}", function.name);
+        }
+    }
+}
+
+#[test]
 fn every_function_keeps_its_logs_for_a_time_that_is_set() {
     let yaml = yaml();
     assert_eq!(yaml["Globals"]["Function"]["LoggingConfig"]["LogFormat"], "JSON");

@@ -7,6 +7,7 @@ use super::{
     functions::Handler,
     inbox::{self, Inbox},
     issuer,
+    listen::names_this_machine,
 };
 use crate::template::Route;
 use axum::{
@@ -27,7 +28,12 @@ use passcode_http::{Answer, Record};
 use passcode_runtime::{SystemEntropy, observe};
 use serde::Deserialize;
 use serde_json::json;
-use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The largest body that API Gateway lets through to a function.
 const MAX_BODY: usize = 6 * 1024 * 1024;
@@ -50,7 +56,7 @@ pub(super) fn routes(
             router = add(router, route, serve.clone())?;
         }
     }
-    let clock = stack.clock.clone();
+    let (clock, address) = (stack.clock.clone(), stack.address);
     let router = router
         .route("/_local/clock", post(move |body| async move { advance(&clock, &body) }))
         .merge(inbox::routes(inbox))
@@ -59,7 +65,7 @@ pub(super) fn routes(
         .fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
         .method_not_allowed_fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(guard));
+        .layer(middleware::from_fn(move |request, next| guard(address, request, next)));
     Ok(router)
 }
 
@@ -77,18 +83,12 @@ fn add(router: Router, route: &Route, serve: Arc<Serve>) -> Result<Router, Box<d
 
 /// Pages of other sites must not read the inbox: a name that leads here must be one of this
 /// machine's own, so that a site cannot make its own name lead here.
-async fn guard(request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with("/_local") && !names_this_machine(request.headers()) {
+async fn guard(address: Option<IpAddr>, request: Request, next: Next) -> Response {
+    let is_local = request.uri().path().starts_with("/_local");
+    if is_local && !names_this_machine(request.headers(), address) {
         return message(StatusCode::FORBIDDEN, "Forbidden");
     }
     next.run(request).await
-}
-
-/// Whether a request was made to this machine under a name of its own.
-pub(super) fn names_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers.get("host").and_then(|host| host.to_str().ok());
-    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
-    matches!(name, Some("localhost" | "127.0.0.1"))
 }
 
 /// An answer of API Gateway's own.

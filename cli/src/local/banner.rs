@@ -1,6 +1,6 @@
 //! What a person sees in the terminal: where things are, what to try, and a line a request.
 
-use super::{Observer, Stack, demo};
+use super::{Observer, Stack, demo, listen::in_url};
 use crate::template::{Function, Route};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
@@ -77,7 +77,25 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
     for (what, lines) in TRIES {
         println!("\n  {DIM}# {what}{DIM:#}\n{lines}");
     }
+    for line in in_containers(stack) {
+        println!("{line}");
+    }
     println!("\nCtrl-C stops it.\n");
+}
+
+/// How the built functions run in containers against a stack that listens where containers reach it.
+fn in_containers(stack: &Stack) -> Vec<String> {
+    let Some(address) = stack.address else { return Vec::new() };
+    let reached = |url: &str| url.replace("127.0.0.1", &in_url(address));
+    let (dynamodb, sink) = (reached(&stack.dynamodb), reached(&stack.sink));
+    vec![
+        format!("\n  {DIM}# The functions of target/lambda, in containers{DIM:#}"),
+        format!(
+            "  overrides='Architecture=x86_64 DefaultApp={} DynamoDbEndpoint={dynamodb} AwsEndpoint={sink}'",
+            demo::CLIENT_ID
+        ),
+        "  sam local start-api --parameter-overrides $overrides".to_owned(),
+    ]
 }
 
 /// A path of the API, as the terminal shows it.

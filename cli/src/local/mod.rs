@@ -1,5 +1,6 @@
-//! `passcode local`: the whole stack in one process, on loopback. The API on the first port, the
-//! DynamoDB protocol on the second, the wire protocols of SNS, SES and Secrets Manager on the third.
+//! `passcode local`: the whole stack in one process, on loopback and where `--listen` says. The API on
+//! the first port, the DynamoDB protocol on the second, the wire protocols of SNS, SES and Secrets
+//! Manager on the third.
 
 mod api;
 mod banner;
@@ -10,6 +11,7 @@ mod event;
 mod functions;
 mod inbox;
 mod issuer;
+mod listen;
 mod secret;
 mod sink;
 mod tables;
@@ -20,12 +22,13 @@ pub use inbox::Message;
 
 use crate::template::{self, Template};
 use inbox::Inbox;
+use listen::Listeners;
 use passcode_runtime::{Observed, Settings};
 use secret::LocalSecret;
 use std::{
     collections::BTreeMap,
     error::Error,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -37,6 +40,10 @@ pub struct Options {
     /// The port of the API; DynamoDB and the sink take the next two.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub port: u16,
+    /// Listen on this address as well, beside loopback. Containers reach the stack at that of Docker's
+    /// bridge (172.17.0.1). Whoever reaches it reads codes and the keyring.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<IpAddr>,
     /// Forget everything on exit, instead of keeping it under `.local/`.
     #[arg(long)]
     pub memory: bool,
@@ -58,7 +65,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         let path = template::find(&std::env::current_dir()?)?;
         let folder = path.parent().unwrap_or(Path::new(".")).join(".local");
         let home = (!options.memory).then_some(folder);
-        let listeners = bind(options.port).await?;
+        let listeners = Listeners::bind(options.port, options.listen).await?;
         let observer = if options.json { banner::json_line() } else { banner::short_line() };
         let stack = Stack::start(
             &template::read(&path)?,
@@ -78,21 +85,6 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     result
 }
 
-/// Takes the three ports, all or none.
-async fn bind(first: u16) -> Result<[TcpListener; 3], Box<dyn Error>> {
-    let mut listeners = Vec::new();
-    for offset in 0..3 {
-        let port = first.checked_add(offset).filter(|port| *port > 0);
-        let port = port.ok_or("--port must be 1 to 65533")?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
-            let free = if first < 60_000 { first + 100 } else { 9100 };
-            format!("port {port} cannot be used ({error}); try --port {free}")
-        })?;
-        listeners.push(listener);
-    }
-    listeners.try_into().map_err(|_| "three ports were asked for".into())
-}
-
 /// A running stack. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
@@ -104,6 +96,7 @@ pub struct Stack {
     pub sink: String,
     /// The product's clock.
     pub clock: LocalClock,
+    address: Option<IpAddr>,
     template: Template,
     servers: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -129,25 +122,22 @@ impl Stack {
         observer: Observer,
         serve_by: &ServeBy,
     ) -> Result<Self, Box<dyn Error>> {
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listeners = [free().await?, free().await?, free().await?];
-        Self::start(template, listeners, None, observer, serve_by).await
+        Self::start(template, Listeners::free().await?, None, observer, serve_by).await
     }
 
     async fn start(
         template: &Template,
-        [api, dynamodb, sink]: [TcpListener; 3],
+        listeners: Listeners,
         home: Option<&Path>,
         observer: Observer,
         serve_by: &ServeBy,
     ) -> Result<Self, Box<dyn Error>> {
-        let url = |listener: &TcpListener| {
-            listener.local_addr().map(|address| format!("http://{address}"))
-        };
+        let [api, dynamodb, sink] = listeners.urls()?;
         let mut stack = Self {
-            api: url(&api)?,
-            dynamodb: url(&dynamodb)?,
-            sink: url(&sink)?,
+            api,
+            dynamodb,
+            sink,
+            address: listeners.address,
             clock: LocalClock::default(),
             template: template.clone(),
             servers: Vec::new(),
@@ -155,23 +145,28 @@ impl Stack {
         let database = tables::open(home, template)?;
         let inbox = Inbox::new(stack.clock.clone());
         let routes = api::routes(&stack, inbox.clone(), &observer, serve_by)?;
-        let sink_routes = sink::routes(inbox, LocalSecret::load(home)?);
-        stack.servers.push(tokio::spawn(dynoxide::server::serve_on(dynamodb, database)));
-        stack.serve(sink, sink_routes);
-        stack.serve(api, routes);
+        let sink_routes = sink::routes(inbox, LocalSecret::load(home)?, stack.address);
+        for listener in listeners.dynamodb {
+            let server = dynoxide::server::serve_on(listener, database.clone());
+            stack.servers.push(tokio::spawn(server));
+        }
+        stack.serve(listeners.sink, &sink_routes);
         demo::create(&stack).await?;
+        // Last: until now, whoever calls the API waits in its listener's queue, and is answered with
+        // everything in place.
+        stack.serve(listeners.api, &routes);
         Ok(stack)
     }
 
-    fn serve(&mut self, listener: TcpListener, routes: axum::Router) {
-        self.servers.push(tokio::spawn(async move {
-            if let Err(error) =
-                axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>())
-                    .await
-            {
-                eprintln!("passcode: {error}");
-            }
-        }));
+    fn serve(&mut self, listeners: Vec<TcpListener>, routes: &axum::Router) {
+        for listener in listeners {
+            let service = routes.clone().into_make_service_with_connect_info::<SocketAddr>();
+            self.servers.push(tokio::spawn(async move {
+                if let Err(error) = axum::serve(listener, service).await {
+                    eprintln!("passcode: {error}");
+                }
+            }));
+        }
     }
 
     /// The settings of a function on this machine: what the template gives it, and what Lambda
@@ -222,14 +217,63 @@ fn in_home(home: Option<&Path>, file: &str) -> Result<Option<PathBuf>, Box<dyn E
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
 
     #[tokio::test]
-    async fn a_port_in_use_is_one_line_that_says_what_to_do() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let port = taken.local_addr().expect("an address").port();
-        let error = bind(port).await.expect_err("it is taken").to_string();
-        assert!(error.starts_with(&format!("port {port} cannot be used")), "{error}");
-        assert!(error.contains("try --port") && !error.contains('\n'), "{error}");
-        assert_eq!(bind(0).await.expect_err("no port").to_string(), "--port must be 1 to 65533");
+    async fn a_request_made_before_the_demo_data_exists_is_answered_as_one_made_after() {
+        let listeners = Listeners::free().await.expect("free ports");
+        let api = listeners.api[0].local_addr().expect("an address");
+        let mut client = TcpStream::connect(api).await.expect("connected");
+        let request = format!(
+            "POST /auth/v1/create HTTP/1.1\r\nhost: {api}\r\nconnection: close\r\nclientId: {}\r\n\
+             clientSecret: {}\r\ncontent-length: 27\r\n\r\n{{\"email\":\"ada@example.com\"}}",
+            demo::CLIENT_ID,
+            demo::CLIENT_SECRET,
+        );
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let stack = start(listeners).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        drop(stack);
+    }
+
+    async fn start(listeners: Listeners) -> Stack {
+        let path = template::find(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("template.yaml");
+        let template = template::read(&path).expect("template.yaml is good");
+        let observer: Observer = Arc::new(|_, _| ());
+        let stack = Stack::start(&template, listeners, None, observer, &functions::in_process);
+        stack.await.expect("the stack starts")
+    }
+
+    /// The status of a request to a port of the stack's, under a name of the caller's.
+    async fn status(url: &str, path: &str, host: &str) -> String {
+        let address = url.strip_prefix("http://").expect("a URL");
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        answer.split(' ').nth(1).expect("a status").to_owned()
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_listened_on_is_a_name_of_the_stack_and_no_other_is() {
+        let bridge = IpAddr::from([172, 17, 0, 1]);
+        for (address, expected) in [(None, "403"), (Some(bridge), "200")] {
+            let free = Listeners::free().await.expect("free ports");
+            let stack = start(Listeners { address, ..free }).await;
+            assert_eq!(status(&stack.api, "/_local/messages", "172.17.0.1:9000").await, expected);
+            // The sink refuses a GET without a body, but only after it has looked at the name.
+            let expected = expected.replace("200", "400");
+            assert_eq!(status(&stack.sink, "/", "172.17.0.1:9002").await, expected);
+            for host in ["evil.example", "172.17.0.2:9000", "172.17.0.1.evil.example"] {
+                assert_eq!(status(&stack.api, "/_local/messages", host).await, "403", "{host}");
+                assert_eq!(status(&stack.sink, "/", host).await, "403", "{host}");
+            }
+        }
     }
 }

@@ -2,8 +2,8 @@
 //! Secrets Manager. It speaks the services' wire protocols, so the real SDK adapters are what runs.
 
 use super::{
-    api::names_this_machine,
     inbox::{Inbox, Message},
+    listen::names_this_machine,
     secret::LocalSecret,
 };
 use axum::{
@@ -18,7 +18,7 @@ use data_encoding::HEXLOWER;
 use passcode_domain::ports::Entropy as _;
 use passcode_runtime::SystemEntropy;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 #[derive(Clone)]
 struct Sink {
@@ -26,17 +26,18 @@ struct Sink {
     secret: LocalSecret,
 }
 
-pub(super) fn routes(inbox: Inbox, secret: LocalSecret) -> Router {
+pub(super) fn routes(inbox: Inbox, secret: LocalSecret, address: Option<IpAddr>) -> Router {
     let sink = Sink { inbox, secret };
     Router::new()
         .fallback(move |uri, headers, body| async move { sink.answer(&uri, &headers, &body) })
-        .layer(middleware::from_fn(no_pages))
+        .layer(middleware::from_fn(move |request, next| no_pages(address, request, next)))
 }
 
 /// Pages, of whatever site, have no business here: what is asked for with an origin, or under a name
 /// that is not this machine's, comes from one.
-async fn no_pages(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::ORIGIN) || !names_this_machine(request.headers()) {
+async fn no_pages(address: Option<IpAddr>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if headers.contains_key(header::ORIGIN) || !names_this_machine(headers, address) {
         return StatusCode::FORBIDDEN.into_response();
     }
     next.run(request).await
