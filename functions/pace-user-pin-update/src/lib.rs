@@ -114,7 +114,8 @@ where
     let pin = HashedSecret::of(&pin, deps.entropy.bytes());
     let is_known = user.is_some();
     let changed = change(deps, caller, &keyring, user, pin, &code).await;
-    let Verification { outcome, id, trace } = changed.map_err(|failure| caller.fail(&failure))?;
+    let Verification { outcome, id, trace, .. } =
+        changed.map_err(|failure| caller.fail(&failure))?;
     let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
     let record = Record { outcome: outcome.as_str(), ..record };
     Ok(match outcome {

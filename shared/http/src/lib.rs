@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod choice;
 pub mod contract;
+pub mod cors;
 pub mod event;
 mod idempotency;
 mod origin;
