@@ -24,7 +24,7 @@ use passcode_http::{
 use std::time::Duration;
 use utoipa::OpenApi;
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:create", offers: &pace::JSON };
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// How long a code can be sent anew before the next one is another challenge's.
 const LIFE: Duration = Duration::from_mins(15);

@@ -17,7 +17,7 @@ use passcode_http::{
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:verify", offers: &pace::JSON };
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
 
 /// What the function works with.
 pub struct Deps<A, T, L, K, C, E> {

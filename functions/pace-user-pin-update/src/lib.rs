@@ -24,7 +24,8 @@ use passcode_http::{
 };
 use utoipa::OpenApi;
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:users.pin:update", offers: &pace::DOCUMENTS };
+const ENDPOINT: Endpoint =
+    Endpoint { scopes: &["user:users.pin:update"], offers: &pace::DOCUMENTS };
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, G, K, C, E> {
