@@ -114,6 +114,8 @@ Settings:
   blocked                   true: the app's server is refused everything, and
                             nothing is sent
   conceal_blocks            true: who is blocked sees success, and gets nothing
+  strict_channels           true: channels of OTPless that do not exist here are
+                            refused also beside one that does
   policy.…                  code_length, code_seconds, max_attempts, max_sends,
                             cool_down_seconds, max_failures, failure_seconds,
                             failure_wait_seconds; failed_verifies.mode and

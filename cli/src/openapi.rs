@@ -42,6 +42,7 @@ fn parts() -> Vec<OpenApi> {
         pace_user_otp_sendmail::openapi(),
         pace_user_otp_verify::openapi(),
         pace_user_pin_update::openapi(),
+        pace_user_secret_check::openapi(),
         prelude_jwks::openapi(),
         prelude_session_otp_check::openapi(),
         prelude_session_otp_create::openapi(),

@@ -30,13 +30,25 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
 }
 
-/// A route of the API, matched to the letter.
+/// A route of the API, matched to the letter. A last segment of the form `{name+}` takes the rest of
+/// the path, and the method `ANY` every method, where no other route matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
     /// The method, in upper case.
     pub method: String,
     /// The path, with `{parameters}`.
     pub path: String,
+}
+
+impl Route {
+    /// The part of the path before a last segment that takes the rest, and that segment's name, where
+    /// there is one.
+    #[must_use]
+    pub fn greedy(&self) -> Option<(&str, &str)> {
+        let (before, last) = self.path.rsplit_once('/')?;
+        let name = last.strip_prefix('{')?.strip_suffix("+}")?;
+        is_word(name).then_some((before, name))
+    }
 }
 
 /// A table with a partition key of strings.
@@ -145,8 +157,9 @@ fn route(id: &str, properties: &Value) -> Result<Route, TemplateError> {
         None => !segment.contains(['{', '}', '*', ':']),
     };
     let is_method =
-        ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&route.method.as_str());
-    if !is_method || !route.path.strip_prefix('/').is_some_and(|p| p.split('/').all(is_segment)) {
+        ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY"].contains(&&*route.method);
+    let path = route.greedy().map_or(&*route.path, |(before, _)| before);
+    if !is_method || !path.strip_prefix('/').is_some_and(|p| p.split('/').all(is_segment)) {
         let Route { method, path } = route;
         return Err(TemplateError::Content(format!("{id}: `{method} {path}` is no route")));
     }
@@ -232,7 +245,7 @@ mod tests {
                 "A of F has no value",
             ),
             (&with_path("a"), "`GET a` is no route"),
-            (&with_path("/{a+}"), "`GET /{a+}` is no route"),
+            (&with_path("/{a+}/b"), "`GET /{a+}/b` is no route"),
             (&with_path("/a"), "`GET /a` stands there twice"),
         ] {
             let error = parse(text).expect_err(text).to_string();

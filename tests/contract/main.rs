@@ -17,6 +17,7 @@ mod pace_user_otp_create;
 mod pace_user_otp_sendmail;
 mod pace_user_otp_verify;
 mod pace_user_pin_update;
+mod pace_user_secret_check;
 mod prelude;
 mod prelude_jwks;
 mod prelude_session_otp_check;

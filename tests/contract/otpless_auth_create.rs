@@ -7,7 +7,10 @@ use passcode_testkit::{
     FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
     schedule::block_on,
 };
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_tests::{
+    document::admits,
+    event::{Event, Reply, reply},
+};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -79,7 +82,9 @@ fn every_field_has_its_own_error() {
         (&body, "expiry", json!(86_401), "7113"),
         (&body, "expiry", json!(-60), "7113"),
         (&body, "expiry", json!(60.5), "7113"),
-        (&body, "expiry", json!("300"), "7113"),
+        (&body, "expiry", json!("59"), "7113"),
+        (&body, "expiry", json!("86401"), "7113"),
+        (&body, "expiry", json!("6e1"), "7113"),
         (&body, "expiry", json!(1e300), "7113"),
         (&body, "tid", json!("unknown"), "7158"),
         (&body, "tid", json!(7), "7158"),
@@ -125,10 +130,38 @@ fn too_many_open_requests_are_a_429() {
 }
 
 #[test]
+fn the_document_asks_for_an_address() {
+    let route = "POST /auth/v1/create";
+    for body in [
+        json!({}),
+        json!({ "email": null, "phoneNumber": null }),
+        json!({ "email": "", "phoneNumber": "" }),
+        json!({ "email": null, "phoneNumber": "", "countryCode": "1" }),
+    ] {
+        assert!(!admits(route, &body), "{body}");
+        assert_eq!(row(&call(&World::default(), &with_body(&body))), (400, "7106"), "{body}");
+    }
+    for body in [
+        json!({ "email": "ada@example.com", "phoneNumber": null }),
+        json!({ "email": null, "phoneNumber": "4155550100", "countryCode": "1" }),
+        json!({ "email": "ada@example.com", "phoneNumber": "4155550100", "countryCode": "1" }),
+    ] {
+        assert!(admits(route, &body), "{body}");
+        assert_eq!(call(&World::default(), &with_body(&body)).status, 200, "{body}");
+    }
+}
+
+#[test]
 fn a_request_lives_as_long_as_was_asked() {
-    for (expiry, seconds) in
-        [(json!(60), 60), (json!(60.0), 60), (json!(86_400), 86_400), (Value::Null, 900)]
-    {
+    for (expiry, seconds) in [
+        (json!(60), 60),
+        (json!(60.0), 60),
+        (json!(86_400), 86_400),
+        (Value::Null, 900),
+        (json!("60"), 60),
+        (json!("86400"), 86_400),
+        (json!(""), 900),
+    ] {
         let world = World::default();
         let body = json!({ "phoneNumber": "4155550100", "countryCode": "1" });
         let reply = call(&world, &with_body(&with(body, "expiry", &expiry)));

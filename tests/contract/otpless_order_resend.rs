@@ -2,7 +2,7 @@
 
 use crate::{
     otpless_order_send as order_send,
-    shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row},
+    shared::{check_shape, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers, row},
 };
 use otpless_order_resend::{Deps, handle};
 use passcode_domain::{App, ports::StoreApps as _};
@@ -90,4 +90,9 @@ fn the_same_request_under_a_key_is_done_once() {
         (world, recorded())
     };
     minds_keys(sent, call);
+}
+
+#[test]
+fn a_client_ip_that_is_none_is_refused() {
+    refuses_client_ips(&recorded(), |event| call(&World::default(), event));
 }

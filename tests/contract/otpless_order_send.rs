@@ -1,8 +1,11 @@
 //! `POST /auth/otp/v1/send`.
 
-use crate::shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row, with};
+use crate::shared::{
+    check_shape, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers, row, with,
+};
 use otpless_order_send::{Deps, handle};
-use passcode_testkit::{Fault, Verdict, World, schedule::block_on};
+use passcode_domain::App;
+use passcode_testkit::{Fault, Verdict, World, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -43,7 +46,14 @@ fn every_field_has_its_own_error() {
         (&email, "email", json!("ada"), "7104"),
         (&phone, "channel", json!("WHATSAPP"), "7103"),
         (&email, "channel", json!("WHATSAPP"), "7105"),
+        (&phone, "channel", json!("EMAIL"), "7103"),
+        (&phone, "channel", json!("SMS,,EMAIL"), "7103"),
+        (&phone, "channel", json!("SMS EMAIL"), "7103"),
+        (&phone, "channel", json!("whatsapp, viber"), "7103"),
         (&phone, "otpLength", json!(5), "7116"),
+        (&phone, "otpLength", json!("5"), "7116"),
+        (&phone, "expiry", json!("1"), "7113"),
+        (&phone, "otpHash", json!("short"), "7121"),
         (&phone, "expiry", json!(29), "7113"),
         (&phone, "hash", json!("short"), "7121"),
         (&phone, "hash", json!("FA+9qCX9VS!"), "7121"),
@@ -78,6 +88,56 @@ fn an_empty_text_is_an_absent_one() {
         json!({ "phoneNumber": "", "countryCode": "", "email": "ada@example.com", "tid": "" });
     let event = Event::recorded("otpless-auth-create", "email").json(&first);
     assert_eq!(crate::otpless_auth_create::call(&world, &event).status, 200);
+}
+
+#[test]
+fn channels_are_a_list_in_any_case_tried_in_its_order() {
+    for (channel, refused, expected) in [
+        ("sms,email", false, (1, 0)),
+        ("SMS, EMAIL", true, (0, 1)),
+        ("Email,Sms", false, (0, 1)),
+        ("WHATSAPP,SMS", false, (1, 0)),
+        ("all", true, (0, 1)),
+        ("WhatsApp,all", false, (1, 0)),
+    ] {
+        let world = World::default();
+        if refused {
+            world.sms.answer([Verdict::Refuse]);
+        }
+        let body = json!({
+            "phoneNumber": "14155550100", "email": "ada@example.com", "channel": channel,
+            "otpLength": "6", "expiry": "60",
+        });
+        let reply = call(&world, &recorded().json(&body));
+        assert_eq!(reply.status, 200, "{channel}: {reply:?}");
+        assert_eq!((world.sms.taken().len(), world.email.taken().len()), expected, "{channel}");
+    }
+    let world = World::of(App { strict_channels: true, ..demo_app() });
+    let body = json!({ "phoneNumber": "14155550100", "channel": "WHATSAPP,SMS" });
+    assert_eq!(row(&call(&world, &recorded().json(&body))), (400, "7103"));
+}
+
+#[test]
+fn the_hash_has_a_newer_name() {
+    let world = World::default();
+    let body = json!({ "phoneNumber": "+14155550100", "otpHash": "FA+9qCX9VSu" });
+    assert_eq!(call(&world, &recorded().json(&body)).status, 200);
+    assert!(world.sms.taken()[0].1.text.ends_with("FA+9qCX9VSu"));
+    let body = with(body, "hash", &json!("FA+9qCX9VSv"));
+    assert_eq!(call(&world, &recorded().json(&body)).status, 200);
+    assert!(world.sms.taken()[1].1.text.ends_with("FA+9qCX9VSu"), "the newer name counts");
+}
+
+#[test]
+fn a_forbidden_character_of_an_order_is_told_which_ones_are_allowed() {
+    let world = World::default();
+    for order in ["a b", "caf\u{e9}", "a\tb"] {
+        let body = json!({ "phoneNumber": "+14155550100", "orderId": order });
+        let reply = call(&world, &recorded().json(&body));
+        let told = reply.json["description"].as_str().unwrap();
+        assert!(told.contains("ASCII letters, digits and punctuation"), "{told}");
+        assert!(!told.contains(order), "{told}");
+    }
 }
 
 #[test]
@@ -165,4 +225,9 @@ fn the_same_request_under_a_key_is_done_once() {
     let nameless = json!({ "phoneNumber": "+14155550100" });
     minds_keys(|| (World::default(), recorded().json(&nameless)), call);
     minds_keys(|| (World::default(), recorded()), call);
+}
+
+#[test]
+fn a_client_ip_that_is_none_is_refused() {
+    refuses_client_ips(&recorded(), |event| call(&World::default(), event));
 }

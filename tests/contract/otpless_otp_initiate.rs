@@ -1,7 +1,8 @@
 //! `POST /auth/v1/initiate/otp`.
 
 use crate::shared::{
-    check_shape, messages, minds_keys, refuses_bodies, refuses_strangers, row, with,
+    check_shape, messages, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers, row,
+    with,
 };
 use otpless_otp_initiate::{Deps, handle};
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
@@ -70,8 +71,9 @@ fn every_field_has_its_own_error() {
         (&phone, "channels", json!(["WHATSAPP"]), "7103"),
         (&phone, "channels", json!(["VOICE_CALL"]), "7103"),
         (&phone, "channels", json!(["VIBER"]), "7103"),
-        (&phone, "channels", json!(["WHATSAPP", "SMS"]), "7103"),
-        (&phone, "channels", json!(["sms"]), "7103"),
+        (&phone, "channels", json!(["VIBER", "voice_call"]), "7103"),
+        (&phone, "channels", json!(["SMSS", "SMS"]), "7103"),
+        (&phone, "channels", json!(["SMS "]), "7103"),
         (&phone, "channels", json!(["EMAIL"]), "7103"),
         (&phone, "channels", json!(["SMS", "EMAIL"]), "7103"),
         (&phone, "channels", json!([]), "7101"),
@@ -85,11 +87,18 @@ fn every_field_has_its_own_error() {
         (&email, "email", Value::Null, "7106"),
         (&phone, "expiry", json!(29), "7113"),
         (&phone, "expiry", json!(86_401), "7113"),
-        (&phone, "expiry", json!("30"), "7113"),
+        (&phone, "expiry", json!("29"), "7113"),
+        (&phone, "expiry", json!("030"), "7113"),
+        (&phone, "expiry", json!("60.0"), "7113"),
+        (&phone, "expiry", json!(" 60"), "7113"),
+        (&phone, "otpHash", json!("short"), "7121"),
+        (&phone, "otpHash", json!(7), "7121"),
         (&phone, "otpLength", json!(5), "7116"),
         (&phone, "otpLength", json!(0), "7116"),
         (&phone, "otpLength", json!(1_000_000_000_000u64), "7116"),
-        (&phone, "otpLength", json!("6"), "7116"),
+        (&phone, "otpLength", json!("5"), "7116"),
+        (&phone, "otpLength", json!("06"), "7116"),
+        (&phone, "otpLength", json!("six"), "7116"),
         (&phone, "metadata", json!({ "order": 42 }), "7101"),
         (&phone, "metadata", json!("order"), "7101"),
         (&phone, "requestId", json!("ARID_A1B2C3D4E5F6"), "7101"),
@@ -100,6 +109,73 @@ fn every_field_has_its_own_error() {
         assert_eq!(row(&reply), (400, code), "{body}");
     }
     assert_eq!(messages(&world), 0);
+}
+
+#[test]
+fn channels_that_do_not_exist_here_are_skipped_and_written_in_any_case() {
+    let world = World::default();
+    for (body, channels) in [
+        (json!({ "phoneNumber": "+14155550100" }), json!(["WHATSAPP", "SMS"])),
+        (json!({ "phoneNumber": "+14155550101" }), json!(["viber", "sms", "Voice_Call"])),
+        (json!({ "email": "ada@example.com" }), json!(["Whatsapp", "Email"])),
+    ] {
+        let sent = messages(&world);
+        let reply = call(&world, &recorded("phone").json(&with(body, "channels", &channels)));
+        assert_eq!((reply.status, messages(&world)), (200, sent + 1), "{channels}: {reply:?}");
+    }
+    let id = world.open();
+    let held = json!({ "requestId": request_id(id), "channels": ["WHATSAPP", "SMS"] });
+    let held = recorded("request").json(&held);
+    assert_eq!(call(&world, &held).status, 200, "{held:?}");
+}
+
+#[test]
+fn an_app_that_wants_to_know_is_told_of_channels_that_do_not_exist_here() {
+    let world = World::of(App { strict_channels: true, ..demo_app() });
+    for (field, address, channels, code) in [
+        ("phoneNumber", "+14155550100", json!(["WHATSAPP", "SMS"]), "7103"),
+        ("email", "ada@example.com", json!(["EMAIL", "VIBER"]), "7105"),
+    ] {
+        let body = json!({ field: address, "channels": channels });
+        assert_eq!(row(&call(&world, &recorded("phone").json(&body))), (400, code), "{body}");
+    }
+    let body = json!({ "phoneNumber": "+14155550100", "channels": ["sms"] });
+    assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);
+}
+
+#[test]
+fn numbers_may_be_texts_and_empty_ones_are_absent() {
+    let world = World::default();
+    for (length, digits) in [("4", 4), ("6", 6), ("", 6)] {
+        let body = json!({
+            "phoneNumber": format!("+1415555010{digits}"), "channels": ["SMS"],
+            "otpLength": length, "expiry": "60", "otpHash": "",
+        });
+        let reply = call(&world, &recorded("phone").json(&body));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(world.last_code().len(), digits, "{length}");
+        world.clock.advance(Duration::from_mins(5));
+    }
+    let body = json!({ "phoneNumber": "+14155550109", "channels": ["SMS"], "expiry": "60" });
+    let reply = call(&world, &recorded("phone").json(&body));
+    let id = reply.json["requestId"].as_str().unwrap().strip_prefix("ARID_").unwrap();
+    world.clock.advance(Duration::from_mins(1));
+    let late = block_on(world.verify(id.parse().unwrap(), &world.last_code())).unwrap();
+    assert_eq!(late, Outcome::Expired);
+}
+
+#[test]
+fn the_apps_hash_is_where_androids_retriever_reads_it() {
+    let world = World::default();
+    let phone = json!({
+        "phoneNumber": "+14155550100", "channels": ["SMS"], "otpHash": "FA+9qCX9VSu",
+    });
+    assert_eq!(call(&world, &recorded("phone").json(&phone)).status, 200);
+    let id = request_id(world.open());
+    let held = json!({ "requestId": id, "channels": ["SMS"], "otpHash": "FA+9qCX9VSv" });
+    assert_eq!(call(&world, &recorded("request").json(&held)).status, 200);
+    let texts: Vec<_> = world.sms.taken().into_iter().map(|(_, sms)| sms.text).collect();
+    assert!(texts[0].ends_with("FA+9qCX9VSu") && texts[1].ends_with("FA+9qCX9VSv"), "{texts:?}");
 }
 
 #[test]
@@ -311,4 +387,32 @@ fn the_same_request_under_a_key_is_done_once() {
         (world, for_request(id))
     };
     minds_keys(held, call);
+}
+
+#[test]
+fn a_client_ip_that_is_none_is_refused() {
+    for event in [recorded("phone"), for_request(World::default().open())] {
+        let call = |event: &Event| {
+            let reply = call(&World::default(), event);
+            if reply.status == 400 {
+                check_shape(&reply)
+            }
+            reply
+        };
+        refuses_client_ips(&event, call);
+    }
+}
+
+#[test]
+fn who_holds_no_more_than_an_id_learns_when_and_not_how_much() {
+    let world = World::default();
+    let event = for_request(world.open());
+    assert_eq!(call(&world, &event).status, 200);
+    let reply = call(&world, &event);
+    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("30")));
+    assert_eq!((reply.header("ratelimit"), reply.header("ratelimit-policy")), (None, None));
+    let event = event.header("clientid", "demo").header("clientsecret", "demo-secret");
+    let reply = call(&world, &event);
+    assert_eq!(reply.header("ratelimit"), Some("\"cool_down\";r=0;t=30"));
+    assert_eq!(reply.header("ratelimit-policy"), Some("\"cool_down\";q=1"));
 }

@@ -5,7 +5,7 @@ use passcode_domain::{
     app::StepUp,
     challenge::Lookup,
     open::{self, Open},
-    ports::Clock as _,
+    ports::{Bearer, Clock as _},
     proof::ChallengeToken,
     verification_token::{Flow, VerificationToken},
 };
@@ -17,12 +17,13 @@ use passcode_tests::event::{Event, Reply, reply};
 use prelude_session_otp_check as check;
 use prelude_session_otp_create as create;
 use prelude_session_otp_retry as retry;
+use std::collections::BTreeSet;
 
 pub(crate) type Create =
     create::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
 type Retry =
     retry::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
-type Check = check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+pub(crate) type Check = check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
 
 pub(crate) fn create_deps(world: &World) -> Create {
     Create {
@@ -55,16 +56,19 @@ pub(crate) fn call_retry(world: &World, event: &Event) -> Reply {
     reply(event, retry::handle(&deps, event.request()))
 }
 
-pub(crate) fn call_check(world: &World, event: &Event) -> Reply {
-    let deps = Check {
+pub(crate) fn check_deps(world: &World) -> Check {
+    Check {
         apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         default_app: "demo".parse().ok(),
-    };
-    reply(event, check::handle(&deps, event.request()))
+    }
+}
+
+pub(crate) fn call_check(world: &World, event: &Event) -> Reply {
+    reply(event, check::handle(&check_deps(world), event.request()))
 }
 
 /// Asks for a code for Ada's phone: the verification token, and the code.
@@ -87,8 +91,13 @@ pub(crate) fn stepping_up(world: &World) -> (ChallengeId, String) {
 pub(crate) fn challenge_token(world: &World, id: ChallengeId, now: Timestamp) -> String {
     let step_up: StepUp = world.app.step_up["transfer"];
     let scope = ("transfer", step_up);
-    let token = ChallengeToken::for_step_up(&world.app.id, &ada().id, id, scope, now);
+    let token = ChallengeToken::for_step_up(&world.app.id, &bearer(), id, scope, now);
     passcode_jwt::sign(world.keys(), &token).unwrap()
+}
+
+/// Ada, as an access token without a session names her.
+fn bearer() -> Bearer {
+    Bearer { user: ada().id, session: None, scopes: BTreeSet::new(), claims: BTreeSet::new() }
 }
 
 /// A verification token of the demo app.
@@ -131,11 +140,12 @@ pub(crate) fn minds_origins(event: &Event, preflight: &Event, call: impl Fn(&Eve
     for (name, expected) in [
         ("access-control-allow-origin", "https://shop.example"),
         ("access-control-allow-credentials", "true"),
-        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-methods", "GET, POST"),
         ("vary", "origin"),
     ] {
         assert_eq!(reply.header(name), Some(expected), "{name}");
     }
+    assert_eq!(listed(&reply, "access-control-allow-headers"), REQUEST_HEADERS.into());
     for (origin, shown) in [
         (Some("https://shop.example"), Some("https://shop.example")),
         (Some("https://api.example.com"), Some("https://api.example.com")),
@@ -144,8 +154,40 @@ pub(crate) fn minds_origins(event: &Event, preflight: &Event, call: impl Fn(&Eve
         let reply = call(&event.clone().header("origin", origin));
         assert_ne!(reply.status, 403, "{origin:?}: its own host's, or no browser's");
         assert_eq!(reply.header("access-control-allow-origin"), shown);
+        let readable = shown.map_or(BTreeSet::new(), |_| RESPONSE_HEADERS.into());
+        assert_eq!(listed(&reply, "access-control-expose-headers"), readable, "{origin:?}");
     }
 }
+
+/// The names in a header that lists names, in lower case.
+fn listed<'a>(reply: &'a Reply, header: &str) -> BTreeSet<&'a str> {
+    let names = reply.header(header).unwrap_or_default().split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// The request headers that the published clients send, and `Idempotency-Key`.
+const REQUEST_HEADERS: [&str; 10] = [
+    "accept",
+    "authorization",
+    "content-type",
+    "dpop",
+    "idempotency-key",
+    "user-agent",
+    "x-device-id",
+    "x-refresh-token",
+    "x-sdk-user-agent",
+    "x-verification-token",
+];
+
+/// The response headers that the published clients read, and `Retry-After`.
+const RESPONSE_HEADERS: [&str; 6] = [
+    "date",
+    "dpop-nonce",
+    "retry-after",
+    "x-refresh-token",
+    "x-refresh-token-expires-at",
+    "x-verification-token",
+];
 
 /// An app that is nowhere, and a store that does not answer.
 pub(crate) fn needs_an_app(world: &World, events: [&Event; 2], call: impl Fn(&Event) -> Reply) {

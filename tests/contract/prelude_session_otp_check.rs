@@ -1,15 +1,15 @@
 //! `POST /v1/session/otp/check`.
 
 use crate::prelude::{
-    asked, call_check, call_create, error, foreign_token, minds_origins, needs_an_app, stepping_up,
-    unknown, verification_token,
+    asked, call_check, call_create, check_deps, error, foreign_token, minds_origins, needs_an_app,
+    stepping_up, unknown, verification_token,
 };
 use passcode_domain::{
     Keyring,
     proof::{GrantMode, Purpose, Step},
     verification_token::Flow,
 };
-use passcode_testkit::{FakeKeyring, Fault, USER_ID, World};
+use passcode_testkit::{FakeKeyring, Fault, USER_ID, World, schedule::block_on};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -76,28 +76,90 @@ fn tokens_that_were_not_made_here_are_refused_without_asking_the_store() {
 }
 
 #[test]
-fn wrong_expired_exhausted_and_unknown_answer_alike() {
+fn wrong_expired_and_unknown_answer_alike() {
     let world = World::without_waits();
     let (token, code) = asked(&world);
     let incorrect = present(&world, &token, &World::wrong(&code));
-    for _ in 0..4 {
-        present(&world, &token, &World::wrong(&code));
-    }
-    let exhausted = present(&world, &token, &code);
-    let (token, code) = asked(&world);
     world.clock.advance(Duration::from_secs(601));
     let expired = present(&world, &token, &code);
     let nowhere = verification_token(&world, unknown(&world), Flow::Standalone);
     let unknown = present(&world, &nowhere, &code);
-    for (reply, outcome) in [
-        (&incorrect, "incorrect"),
-        (&exhausted, "exhausted"),
-        (&expired, "expired"),
-        (&unknown, "not found"),
-    ] {
+    for (reply, outcome) in
+        [(&incorrect, "incorrect"), (&expired, "expired"), (&unknown, "not found")]
+    {
         assert_eq!((error(reply), reply.outcome), ((400, "bad_check_code"), outcome));
         assert_eq!((&reply.text, &reply.headers), (&incorrect.text, &incorrect.headers));
     }
+}
+
+#[test]
+fn after_the_last_attempt_the_answer_is_to_start_again() {
+    let world = World::without_waits();
+    let (token, code) = asked(&world);
+    for _ in 0..5 {
+        let reply = present(&world, &token, &World::wrong(&code));
+        assert_eq!((error(&reply), reply.outcome), ((400, "bad_check_code"), "incorrect"));
+    }
+    for code in [&code, &World::wrong(&code)] {
+        let reply = present(&world, &token, code);
+        assert_eq!((error(&reply), reply.outcome), ((429, "rate_limited"), "exhausted"));
+        assert_eq!(reply.retry_after, None, "waiting does not help");
+    }
+}
+
+#[test]
+fn what_others_guessed_does_not_show_in_a_challenge_with_attempts() {
+    let world = World::without_waits();
+    let (token, code) = asked(&world);
+    for _ in 0..2 {
+        let (other, code) = asked(&world);
+        for _ in 0..5 {
+            present(&world, &other, &World::wrong(&code));
+        }
+    }
+    let reply = present(&world, &token, &code);
+    assert_eq!((error(&reply), reply.outcome), ((400, "bad_check_code"), "exhausted"));
+}
+
+#[test]
+fn a_dropped_cookie_is_told_what_to_set() {
+    let world = World::default();
+    let (_, code) = asked(&world);
+    let none = recorded("header").header("x-verification-token", None);
+    for reply in [call_check(&world, &none), present(&world, "", &code)] {
+        assert_eq!(error(&reply), (400, "invalid_verification_token"));
+        let message = reply.json["message"].as_str().unwrap();
+        for way in ["X-Verification-Token", "browser.cross_site_cookie"] {
+            assert!(message.contains(way), "{message}");
+        }
+    }
+    let forged = present(&world, "forged", &code);
+    assert_eq!(forged.json.get("message"), None, "one came, and it is another matter");
+}
+
+#[test]
+fn pages_of_listed_origins_see_that_a_route_is_unknown() {
+    let world = World::default();
+    let deps = check_deps(&world);
+    let call = |event: Event| block_on(prelude_session_otp_check::handle(&deps, event.request()));
+    let origin = "https://shop.example";
+    for (method, status, text) in [
+        ("GET", 404, r#"{"code":"not_found","type":"not_found"}"#),
+        ("POST", 404, r#"{"code":"not_found","type":"not_found"}"#),
+        ("DELETE", 404, r#"{"code":"not_found","type":"not_found"}"#),
+        ("OPTIONS", 204, ""),
+    ] {
+        let mut event = recorded("unknown");
+        event.0["requestContext"]["http"]["method"] = method.into();
+        let answer = call(event.clone());
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (status, text), "{method}");
+        assert_eq!(answer.headers["access-control-allow-origin"], origin, "{method}");
+        assert_eq!(answer.headers["access-control-allow-credentials"], "true", "{method}");
+        let foreign = call(event.header("origin", "https://evil.example"));
+        assert_eq!(foreign.status, 403, "{method}");
+        assert_eq!(foreign.headers.get("access-control-allow-origin"), None, "{method}");
+    }
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
 }
 
 #[test]
@@ -162,6 +224,7 @@ fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
     assert_eq!((proof.sub.as_str(), proof.scope.as_deref()), (USER_ID, Some("transfer")));
     assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::StepUp));
     assert_eq!((proof.grant_mode, proof.challenge_id), (GrantMode::SingleUse, id));
+    assert!(proof.steps.iter().all(|step| step.done), "{proof:?}");
     assert_eq!(error(&present_step(&world, &token, &body)), (409, "token_reused"));
     world.clock.advance(Duration::from_mins(15));
     let late = present_step(&world, &token, &body);

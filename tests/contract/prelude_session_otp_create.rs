@@ -243,3 +243,12 @@ fn the_same_request_under_a_key_is_done_once() {
     };
     minds_keys(step, call_create);
 }
+
+#[test]
+fn a_browser_learns_when_and_not_how_much() {
+    let world = World::default();
+    let limited = std::iter::repeat_with(|| ask(&world)).find(|reply| reply.status != 204).unwrap();
+    assert_eq!(error(&limited), (429, "rate_limited"));
+    assert!(limited.retry_after.is_some());
+    assert_eq!((limited.header("ratelimit"), limited.header("ratelimit-policy")), (None, None));
+}

@@ -137,3 +137,12 @@ fn the_same_request_under_a_key_is_done_once() {
     };
     minds_keys(asked, call_retry);
 }
+
+#[test]
+fn a_browser_learns_when_and_not_how_much() {
+    let world = World::default();
+    let (token, _) = asked(&world);
+    let reply = retry(&world, &token);
+    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("30")));
+    assert_eq!((reply.header("ratelimit"), reply.header("ratelimit-policy")), (None, None));
+}

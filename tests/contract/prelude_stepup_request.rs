@@ -130,6 +130,38 @@ fn the_token_says_which_step_comes_next() {
     }
 }
 
+/// The claims as the published clients read them, who decode a challenge token and do not verify it.
+fn claims(world: &World, event: &Event) -> Value {
+    let reply = call(world, event);
+    let token = reply.json["challenge_token"].as_str().unwrap().to_owned();
+    let claims = token.split('.').nth(1).unwrap().to_owned();
+    let claims = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap();
+    serde_json::from_slice(&claims).unwrap()
+}
+
+#[test]
+fn the_token_holds_what_the_published_clients_read() {
+    let world = World::default();
+    let token = format!("Bearer {USER_ID}|openid|sid=ses_1");
+    let signed_in = recorded().header("authorization", token.as_str());
+    let metadata = json!({ "amount": "20", "identifier": "i".repeat(320) });
+    let body = json!({ "scope": "email:change", "metadata": metadata });
+    let found = claims(&world, &signed_in.json(&body));
+    let step =
+        json!({ "order": 1, "key": "verify_email", "done": false, "expiration_duration": 900 });
+    for (claim, expected) in [
+        ("scope_requested", json!("email:change")),
+        ("sid", json!("ses_1")),
+        ("metadata", metadata),
+        ("steps", json!([step])),
+        ("current_step", json!("verify_email")),
+    ] {
+        assert_eq!(found[claim], expected, "{claim}");
+    }
+    let found = claims(&world, &recorded().json(&json!({ "scope": "transfer" })));
+    assert_eq!((found.get("sid"), found.get("metadata")), (None, None), "neither was given");
+}
+
 #[test]
 fn failures_outside_are_internal_and_the_caller_can_go_on() {
     let world = World::default();

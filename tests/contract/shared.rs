@@ -80,6 +80,32 @@ pub(crate) fn with(mut body: Value, field: &str, value: &Value) -> Value {
     body
 }
 
+/// What is no IP address, or more than one, in `Passcode-Client-IP`: rules about IP addresses would
+/// not hold for whoever stands behind it. `said` is what the contract makes of the refusal.
+pub(crate) fn refuses_client_ips(event: &Event, call: impl Fn(&Event) -> Reply) {
+    for odd in [
+        "",
+        "unknown",
+        "203.0.113",
+        "203.0.113.256",
+        "203.0.113.7:443",
+        "[2001:db8::1]",
+        "2001:db8::/32",
+        "fe80::1%eth0",
+        "203.0.113.7, 198.51.100.4",
+    ] {
+        let reply = call(&event.clone().header("passcode-client-ip", odd));
+        assert_eq!(reply.status, 400, "{odd}: {reply:?}");
+        let told = "`Passcode-Client-IP` must be one IP address, without a port";
+        assert!(reply.text.contains(told), "{odd}: {reply:?}");
+        assert!(odd.is_empty() || !reply.text.contains(odd), "{reply:?}");
+    }
+    for good in ["203.0.113.7", "2001:db8::1", "::ffff:203.0.113.7", " 203.0.113.7 "] {
+        let reply = call(&event.clone().header("passcode-client-ip", good));
+        assert!(!reply.text.contains("Passcode-Client-IP"), "{good}: {reply:?}");
+    }
+}
+
 /// A key that an attentive client would make.
 pub(crate) const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 

@@ -1,7 +1,7 @@
 //! `POST /v1/otp`, and `/v1/otp/`.
 
 use crate::{
-    shared::{minds_keys, with},
+    shared::{minds_keys, refuses_client_ips, with},
     zap_shared::{
         TOKEN, at_eve, bearing, check_names, check_shape, refuses_bodies, refuses_strangers, said,
         world_with_eve,
@@ -18,7 +18,10 @@ use passcode_testkit::{
     COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
     FakeTokens, FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
 };
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_tests::{
+    document::admits,
+    event::{Event, Reply, reply},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use zap_otp_generate::{Deps, handle};
@@ -321,4 +324,32 @@ fn the_challenge_lives_an_hour_and_its_code_ten_minutes() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     minds_keys(|| (World::default(), recorded("phone")), call);
+}
+
+#[test]
+fn the_documents_phone_numbers_have_digits() {
+    for (phone, is_admitted) in [
+        ("+)", false),
+        ("+", false),
+        ("+1", false),
+        ("+ (.-) ", false),
+        ("+14155550100", true),
+        ("+1 (415) 555-0100", true),
+        ("+6834000", true),
+    ] {
+        let body = json!({ "userId": "63fcedad5ab92b52bfbf5125", "phoneNumber": phone });
+        assert_eq!(admits("POST /v1/otp", &body), is_admitted, "{phone}");
+    }
+}
+
+#[test]
+fn a_client_ip_that_is_none_is_refused() {
+    let call = |event: &Event| {
+        let reply = call(&World::default(), event);
+        if reply.status == 400 {
+            check_shape(&reply)
+        }
+        reply
+    };
+    refuses_client_ips(&recorded("phone"), call);
 }

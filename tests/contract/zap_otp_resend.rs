@@ -1,7 +1,7 @@
 //! `POST /v1/otp/resend`.
 
 use crate::{
-    shared::minds_keys,
+    shared::{minds_keys, refuses_client_ips},
     zap_otp_generate::{generated, mailed_code, messages},
     zap_otp_verify::present,
     zap_shared::{
@@ -13,7 +13,10 @@ use passcode_testkit::{
     COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
     FakeTokens, FakeUsers, Fault, Verdict, World, ada, schedule::block_on,
 };
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_tests::{
+    document::admits,
+    event::{Event, Reply, reply},
+};
 use serde_json::json;
 use std::time::Duration;
 use zap_otp_resend::{Deps, handle};
@@ -306,4 +309,32 @@ fn the_same_request_under_a_key_is_done_once() {
         (world, phone())
     };
     minds_keys(generated, call);
+}
+
+#[test]
+fn the_documents_phone_numbers_have_digits() {
+    for (phone, is_admitted) in [
+        ("+)", false),
+        ("+", false),
+        ("+1", false),
+        ("+ (.-) ", false),
+        ("+14155550100", true),
+        ("+1 (415) 555-0100", true),
+        ("+6834000", true),
+    ] {
+        let body = json!({ "phoneNumber": phone });
+        assert_eq!(admits("POST /v1/otp/resend", &body), is_admitted, "{phone}");
+    }
+}
+
+#[test]
+fn a_client_ip_that_is_none_is_refused() {
+    let call = |event: &Event| {
+        let reply = call(&World::default(), event);
+        if reply.status == 400 {
+            check_shape(&reply)
+        }
+        reply
+    };
+    refuses_client_ips(&recorded("both"), call);
 }

@@ -133,7 +133,8 @@ async fn the_openapi_document_has_every_route_of_the_template() {
     let (_, document) = client.send(client.request("GET", "/_local/openapi.json", false)).await;
     let template = passcode::template::read(&passcode_tests::event::root().join("template.yaml"));
     for function in template.expect("template.yaml is good").functions {
-        for route in function.routes {
+        // What answers for every unknown path is no operation.
+        for route in function.routes.into_iter().filter(|route| route.method != "ANY") {
             let operation = &document["paths"][&route.path][route.method.to_lowercase()];
             assert!(operation.is_object(), "{} {}", route.method, route.path);
             assert!(

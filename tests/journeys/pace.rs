@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every scope that PACE's endpoints ask for.
-const SCOPES: &str = "user:otp:create user:otp:verify user:users.pin:update";
+const SCOPES: &str = "user:otp:create user:otp:verify user:users.pin:update user:users.pin:check \
+                      user:users.password:check";
 
 /// The demo user's mailbox.
 const MAILBOX: &str = "ada@example.com";
@@ -63,7 +64,11 @@ impl User {
 }
 
 async fn token(client: &Client, scope: &str) -> String {
-    let body = json!({ "sub": USER_ID, "scope": scope });
+    token_of(client, USER_ID, scope).await
+}
+
+async fn token_of(client: &Client, user: &str, scope: &str) -> String {
+    let body = json!({ "sub": user, "scope": scope });
     let (_, body) = client.post("/_local/token", body).await;
     body["access_token"].as_str().expect("a token").to_owned()
 }
@@ -281,4 +286,17 @@ async fn secrets_codes_tokens_and_addresses_are_not_logged() {
         let is_word = |part: &str| part.contains(&format!("\"{code}\""));
         assert!(!is_word(&logged), "a code in the logs: {logged}");
     }
+}
+
+#[tokio::test]
+async fn a_client_asks_what_is_set_before_it_asks_for_it() {
+    let user = User::start().await;
+    for path in ["/user/pin", "/user/password"] {
+        assert_eq!(user.client.send(user.request("GET", path)).await, (200, Value::Null), "{path}");
+    }
+    let (status, set) = user.client.send(user.request("GET", "/user/pin-or-password")).await;
+    assert_eq!((status, set), (200, json!({ "pin": true, "password": true })));
+    let stranger = token_of(&user.client, "nobody", SCOPES).await;
+    let request = user.client.request("GET", "/user/pin", false).bearer_auth(stranger);
+    assert_eq!(user.client.send(request).await.0, 404);
 }

@@ -1,6 +1,7 @@
 //! Prelude: a browser asks for a code, presents it, and holds a proof; a signed-in user steps up.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+use passcode_domain::ports::Clock as _;
 use passcode_testkit::{USER_ID, World};
 use passcode_tests::stack::Client;
 use reqwest::Response;
@@ -74,7 +75,7 @@ async fn claims(client: &Client, proof: &str) -> Value {
 }
 
 #[tokio::test]
-async fn wrong_codes_spend_the_attempts_and_all_refusals_look_alike() {
+async fn wrong_codes_spend_the_attempts_and_then_one_starts_again() {
     let client = Client::start().await;
     let mut browser = Browser::of(&client);
     assert_eq!(browser.ask(phone()).await, 204);
@@ -82,9 +83,10 @@ async fn wrong_codes_spend_the_attempts_and_all_refusals_look_alike() {
     let wrong = browser.check(json!({ "code": World::wrong(&code) })).await;
     assert_eq!((wrong.0, &wrong.1["code"]), (400, &json!("bad_check_code")));
     for _ in 0..4 {
-        browser.check(json!({ "code": World::wrong(&code) })).await;
+        assert_eq!(browser.check(json!({ "code": World::wrong(&code) })).await, wrong);
     }
-    assert_eq!(browser.check(json!({ "code": code })).await, wrong, "exhausted");
+    let exhausted = browser.check(json!({ "code": code })).await;
+    assert_eq!((exhausted.0, &exhausted.1["code"]), (429, &json!("rate_limited")));
     assert_eq!(browser.ask(phone()).await, 429, "after a challenge's attempts there is a pause");
     client.stack.clock.advance(Duration::from_secs(30));
     assert_eq!(browser.ask(phone()).await, 204);
@@ -180,4 +182,33 @@ async fn browsers_get_what_the_fetch_standard_asks_for() {
     let check = client.request("POST", "/v1/session/login/otp/check", false);
     let check = check.header("cookie", format!("theme=dark; {cookie}"));
     assert_eq!(client.send(check.json(&json!({ "code": code }))).await.0, 200, "by its cookie");
+}
+
+#[tokio::test]
+async fn a_page_sees_unknown_routes_and_the_products_time() {
+    let client = Client::start().await;
+    client.stack.clock.advance(Duration::from_hours(24));
+    for (method, path, status) in [
+        ("GET", "/v1/session/me/list", 404),
+        ("POST", "/v1/session/login/finalize", 404),
+        ("GET", "/v1/session/otp/check", 404),
+        ("OPTIONS", "/v1/session/refresh?target=all", 204),
+        ("OPTIONS", "/v1/session/otp", 204),
+    ] {
+        let request = client.request(method, path, false).header("origin", ORIGIN);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{method} {path}");
+        let headers = answer.headers();
+        assert_eq!(headers["access-control-allow-origin"], ORIGIN, "{method} {path}");
+        let readable = headers["access-control-expose-headers"].to_str().expect("text");
+        assert!(readable.contains("date"), "{readable}");
+        let date = headers["date"].to_str().expect("text");
+        let date = jiff::fmt::rfc2822::parse(date).expect("a date").timestamp().as_second();
+        let now = client.stack.clock.now().as_millis() / 1000;
+        assert!(now.abs_diff(u64::try_from(date).expect("after 1970")) < 5, "{date}");
+    }
+    let elsewhere = client.request("GET", "/v1/sessions", false).header("origin", ORIGIN);
+    let elsewhere = elsewhere.send().await.expect("an answer");
+    assert_eq!(elsewhere.status(), 404);
+    assert!(!elsewhere.headers().contains_key("access-control-allow-origin"));
 }

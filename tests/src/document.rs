@@ -80,6 +80,17 @@ fn check_answer(place: &str, content: &Value, reply: &Reply) {
     }
 }
 
+/// Whether the document admits a JSON body on a route.
+///
+/// # Panics
+///
+/// Where the document has no such route, or the route no JSON body.
+#[must_use]
+pub fn admits(route: &str, body: &Value) -> bool {
+    let place = format!("{}/requestBody/content/application~1json/schema", operation(route));
+    validator(&place, &json!({})).is_valid(body)
+}
+
 /// The body of a request that was served is one that the document allows.
 fn check_body(place: &str, event: &Event) {
     let request = event.request();

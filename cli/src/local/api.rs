@@ -17,17 +17,21 @@ use axum::{
         ConnectInfo, DefaultBodyLimit, RawPathParams, Request,
         rejection::{BytesRejection, ExtensionRejection, RawPathParamsRejection},
     },
-    http::{HeaderMap, Method, StatusCode, Uri},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{MethodFilter, on, post},
 };
 use data_encoding::HEXLOWER;
-use passcode_domain::ports::{Clock as _, Entropy as _};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use passcode_domain::{
+    Timestamp,
+    ports::{Clock as _, Entropy as _},
+};
 use passcode_http::{Answer, Record};
 use passcode_runtime::{SystemEntropy, observe};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
@@ -45,6 +49,7 @@ pub(super) fn routes(
     serve_by: &ServeBy,
 ) -> Result<Router, Box<dyn Error>> {
     let mut router = Router::new();
+    let mut greedy = Vec::new();
     for function in &stack.template.functions {
         let serve = Arc::new(Serve {
             function: function.name.clone(),
@@ -53,17 +58,27 @@ pub(super) fn routes(
             observer: observer.clone(),
         });
         for route in &function.routes {
-            router = add(router, route, serve.clone())?;
+            match route.greedy() {
+                Some(_) => greedy.push(Greedy { route: route.clone(), serve: serve.clone() }),
+                None => router = add(router, route, serve.clone())?,
+            }
         }
     }
+    let greedy = Arc::new(greedy);
+    let unrouted = move |peer, method, uri: Uri, headers, body| async move {
+        match greedy.iter().find(|greedy| greedy.takes(&method, uri.path())) {
+            Some(greedy) => greedy.request(peer, method, uri, headers, body).await,
+            None => message(StatusCode::NOT_FOUND, "Not Found"),
+        }
+    };
     let (clock, address) = (stack.clock.clone(), stack.address);
     let router = router
         .route("/_local/clock", post(move |body| async move { advance(&clock, &body) }))
         .merge(inbox::routes(inbox))
         .merge(issuer::routes(&stack.api, stack.clock.clone()))
         .merge(docs::routes())
-        .fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
-        .method_not_allowed_fallback(|| async { message(StatusCode::NOT_FOUND, "Not Found") })
+        .fallback(unrouted.clone())
+        .method_not_allowed_fallback(unrouted)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(move |request, next| guard(address, request, next)));
     Ok(router)
@@ -75,10 +90,49 @@ fn add(router: Router, route: &Route, serve: Arc<Serve>) -> Result<Router, Box<d
     let method = Method::from_bytes(route.method.as_bytes()).map_err(|_| unknown())?;
     let filter = MethodFilter::try_from(method).map_err(|_| unknown())?;
     let path = route.path.clone();
-    let handler = move |parameters, peer, method, uri, headers, body| async move {
+    let handler = move |parameters: Parameters, peer, method, uri, headers, body| async move {
+        let Ok(parameters) = parameters else {
+            return message(StatusCode::BAD_REQUEST, "Bad Request");
+        };
+        let parameters = parameters.iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
         serve.request(&key, parameters, peer, method, uri, headers, body).await
     };
     Ok(router.route(&path, on(filter, handler)))
+}
+
+/// A route that takes what no other does.
+struct Greedy {
+    route: Route,
+    serve: Arc<Serve>,
+}
+
+impl Greedy {
+    /// Whether the route takes requests with this method to this path.
+    fn takes(&self, method: &Method, path: &str) -> bool {
+        ["ANY", method.as_str()].contains(&&*self.route.method) && self.rest(path).is_some()
+    }
+
+    /// The name of the last segment, and what it takes of a path.
+    fn rest<'a>(&'a self, path: &'a str) -> Option<(&'a str, &'a str)> {
+        let (before, name) = self.route.greedy()?;
+        let rest = path.strip_prefix(before)?.strip_prefix('/')?;
+        (!rest.is_empty()).then_some((name, rest))
+    }
+
+    async fn request(
+        &self,
+        peer: Peer,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Response {
+        let key = format!("{} {}", self.route.method, self.route.path);
+        let rest = self.rest(uri.path());
+        let parameters = rest.map(|(name, rest)| (name.to_owned(), rest.into()));
+        let parameters = parameters.into_iter().collect();
+        self.serve.request(&key, parameters, peer, method, uri, headers, body).await
+    }
 }
 
 /// Pages of other sites must not read the inbox: a name that leads here must be one of this
@@ -104,6 +158,7 @@ struct Serve {
 }
 
 type Parameters = Result<RawPathParams, RawPathParamsRejection>;
+type Peer = Result<ConnectInfo<SocketAddr>, ExtensionRejection>;
 
 impl Serve {
     #[expect(
@@ -113,8 +168,8 @@ impl Serve {
     async fn request(
         &self,
         route: &str,
-        parameters: Parameters,
-        peer: Result<ConnectInfo<SocketAddr>, ExtensionRejection>,
+        path_parameters: Map<String, Value>,
+        peer: Peer,
         method: Method,
         uri: Uri,
         headers: HeaderMap,
@@ -127,15 +182,12 @@ impl Serve {
         let Ok(body) = body else {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         };
-        let Ok(parameters) = parameters else {
-            return message(StatusCode::BAD_REQUEST, "Bad Request");
-        };
         let request_id = HEXLOWER.encode(&SystemEntropy.bytes::<8>());
         let now = self.clock.now();
         let context = Context {
             request_id: &request_id,
             route,
-            path_parameters: parameters.iter().map(|(k, v)| (k.to_owned(), v.into())).collect(),
+            path_parameters,
             source_ip: peer.map_or("127.0.0.1".into(), |ConnectInfo(peer)| peer.ip().to_string()),
             now: now.as_millis(),
         };
@@ -146,8 +198,20 @@ impl Serve {
         let mut response = Response::new(Body::from(observed.answer.body));
         *response.status_mut() = observed.answer.status;
         *response.headers_mut() = observed.answer.headers;
+        if let Some(date) = date(self.clock.now()) {
+            response.headers_mut().insert(header::DATE, date);
+        }
         response
     }
+}
+
+/// The product's time, by which clients correct their own (RFC 9110 §6.6.1): the server's `Date` would
+/// be this machine's.
+fn date(now: Timestamp) -> Option<HeaderValue> {
+    let now = i64::try_from(now.as_millis()).ok()?;
+    let now = jiff::Timestamp::from_millisecond(now).ok()?;
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()?;
+    text.try_into().ok()
 }
 
 /// What API Gateway answers to what it cannot make an event of.

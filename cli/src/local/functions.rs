@@ -15,7 +15,7 @@ pub type Handler = Arc<
 
 type Build = fn(&Settings, LocalClock) -> Result<Handler, BadSetting>;
 
-const FUNCTIONS: [(&str, Build); 20] = [
+const FUNCTIONS: [(&str, Build); 21] = [
     ("otpless-auth-create", |settings, clock| {
         let deps = otpless_auth_create::boot(settings, clock)?;
         Ok(handler(deps, |deps, request| async move {
@@ -86,6 +86,12 @@ const FUNCTIONS: [(&str, Build); 20] = [
         let deps = pace_user_pin_update::boot(settings, clock)?;
         Ok(handler(deps, |deps, request| async move {
             pace_user_pin_update::handle(&deps, request).await
+        }))
+    }),
+    ("pace-user-secret-check", |settings, clock| {
+        let deps = pace_user_secret_check::boot(settings, clock)?;
+        Ok(handler(deps, |deps, request| async move {
+            pace_user_secret_check::handle(&deps, request).await
         }))
     }),
     ("prelude-jwks", |settings, clock| {

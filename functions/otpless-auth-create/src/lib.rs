@@ -14,8 +14,8 @@ use passcode_domain::{
 };
 use passcode_http::{
     Answer, Record, Request,
-    contract::otpless::{self, EmailField, ErrorBody, Refusal, addresses, request_id},
-    filled, whole, with_idempotency,
+    contract::otpless::{self, EmailField, ErrorBody, ExpiryField, Refusal, addresses, request_id},
+    filled, whole, with_choice, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub struct CreateRequest {
     #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
     /// Seconds that the auth request lives.
-    #[schema(minimum = 60, maximum = 86400, default = 900, example = 300)]
+    #[schema(value_type = Option<ExpiryField>, default = 900)]
     #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
     /// The app's template for the messages of this auth request.
@@ -136,7 +136,7 @@ fn parse(body: CreateRequest, app: &App) -> Result<Parsed, Refusal> {
     });
     let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
     let expiry = body.expiry.unwrap_or(otpless::DEFAULT_EXPIRY);
-    if !(60..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
+    if !(otpless::MIN_EXPIRY..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
         return Err(Refusal::Expiry);
     }
     if body.tid.as_ref().is_some_and(|tid| !app.templates.contains_key(tid)) {
@@ -162,5 +162,6 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_idempotency(Api::openapi(), "ErrorBody")
+    let api = with_choice(Api::openapi(), "CreateRequest", &[("phoneNumber", &[]), ("email", &[])]);
+    with_idempotency(api, "ErrorBody")
 }

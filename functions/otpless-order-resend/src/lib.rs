@@ -13,7 +13,7 @@ use passcode_domain::{
     transact::Ports,
 };
 use passcode_http::{
-    Answer, Request,
+    Answer, Caller, Request,
     contract::{
         otpless::{self, ErrorBody, RETRY, Refusal},
         otpless_order::{OrderRef, OrderResponse},
@@ -90,8 +90,9 @@ where
         Ok(keyring) => keyring,
         Err(cause) => return otpless::keyless(&cause, record),
     };
-    let order = match OrderRef::parse(&body.order_id) {
-        Ok(order) => order,
+    let ip = told_ip(&request).map_err(Refusal::from);
+    let (order, ip) = match ip.and_then(|ip| Ok((OrderRef::parse(&body.order_id)?, ip))) {
+        Ok(parsed) => parsed,
         Err(refusal) => return refusal.answer(record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
@@ -103,13 +104,16 @@ where
         };
         let record = record.challenge(id);
         // By the channel, in the length and for the time of the order's first message.
-        let wish = Wish { ip: told_ip(&request), ..Wish::default() };
+        let wish = Wish { ip, ..Wish::default() };
         let couriers = Couriers { sms: &deps.sms, email: &deps.email };
         let target = Target::Again(id, &app);
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-            Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |_, record| {
-                Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }, record)
-            }),
+            Ok(delivery) => {
+                let (caller, now) = (Caller::WithCredentials, deps.clock.now());
+                otpless::deliver(caller, delivery, record, now, |_, record| {
+                    Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }, record)
+                })
+            }
             Err(failure) => otpless::failed(&failure, record),
         }
     };

@@ -17,9 +17,9 @@ use passcode_domain::{
     transact::Ports,
 };
 use passcode_http::{
-    Answer, Record, Request,
+    Answer, Caller, Record, Request,
     contract::{
-        otpless::{self, EmailField, ErrorBody, Refusal, addresses},
+        otpless::{self, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses},
         otpless_order::{self, OrderRef, OrderResponse, order_id},
     },
     filled, told_ip, whole, with_client_ip, with_idempotency,
@@ -62,22 +62,32 @@ pub struct OrderSendRequest {
     #[schema(example = "order-42", pattern = "^[!-~]{0,64}$")]
     #[serde(default, deserialize_with = "filled")]
     order_id: Option<String>,
-    /// `SMS`, `EMAIL` or `ALL`; an e-mail address alone is reached by e-mail whatever stands here.
-    #[schema(default = "SMS", example = "SMS", pattern = "^(SMS|EMAIL|ALL)?$")]
+    /// `SMS`, `EMAIL`, both in the order in which to try them, with a comma, or `ALL`, in any case;
+    /// an e-mail address alone is reached by e-mail whatever stands here. `WHATSAPP`, `VIBER` and
+    /// `VOICE_CALL` do not exist here and are skipped beside one that does.
+    #[schema(
+        default = "SMS",
+        example = "SMS",
+        pattern = "^( *([Ss][Mm][Ss]|[Ee][Mm][Aa][Ii][Ll]|[Aa][Ll][Ll]|[Ww][Hh][Aa][Tt][Ss][Aa][Pp][Pp]|[Vv][Ii][Bb][Ee][Rr]|[Vv][Oo][Ii][Cc][Ee]_[Cc][Aa][Ll][Ll]) *(, *([Ss][Mm][Ss]|[Ee][Mm][Aa][Ii][Ll]|[Aa][Ll][Ll]|[Ww][Hh][Aa][Tt][Ss][Aa][Pp][Pp]|[Vv][Ii][Bb][Ee][Rr]|[Vv][Oo][Ii][Cc][Ee]_[Cc][Aa][Ll][Ll]) *)*)?$"
+    )]
     #[serde(default, deserialize_with = "filled")]
     channel: Option<String>,
     /// Digits of the code: 4 or 6.
-    #[schema(value_type = Option<u8>, minimum = 4, maximum = 6, multiple_of = 2, default = 6, example = 6)]
+    #[schema(value_type = Option<LengthField>, default = 6)]
     #[serde(default, deserialize_with = "whole")]
     otp_length: Option<u64>,
     /// Seconds that the code lives: at least 30, and at most 600 of it count.
-    #[schema(minimum = 30, maximum = 86400, example = 300)]
+    #[schema(value_type = Option<SendExpiryField>)]
     #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
     /// What the Android app is recognised by: 11 characters at the end of the text message.
     #[schema(example = "FA+9qCX9VSu", pattern = "^([A-Za-z0-9+/]{11})?$")]
     #[serde(default, deserialize_with = "filled")]
     hash: Option<String>,
+    /// The same under its newer name, which counts where both are given.
+    #[schema(example = "FA+9qCX9VSu", pattern = "^([A-Za-z0-9+/]{11})?$")]
+    #[serde(default, deserialize_with = "filled")]
+    otp_hash: Option<String>,
     /// The app's template for the message.
     #[serde(default, deserialize_with = "filled")]
     template_id: Option<String>,
@@ -122,8 +132,9 @@ where
         Ok(keyring) => keyring,
         Err(cause) => return otpless::keyless(&cause, record),
     };
-    let order = match parse(body, &app) {
-        Ok(order) => order.for_ip(told_ip(&request)),
+    let order = told_ip(&request).map_err(Refusal::from).and_then(|ip| parse(body, &app, ip));
+    let order = match order {
+        Ok(order) => order,
         Err(refusal) => return refusal.answer(record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
@@ -150,7 +161,8 @@ where
                 told(Record { outcome: "already sent", ..record })
             }
             Ok(delivery) => {
-                otpless::deliver(delivery, record, deps.clock.now(), |_, record| told(record))
+                let (caller, now) = (Caller::WithCredentials, deps.clock.now());
+                otpless::deliver(caller, delivery, record, now, |_, record| told(record))
             }
             Err(failure) => otpless::failed(&failure, record),
         }
@@ -170,28 +182,14 @@ struct Order {
     name: Option<OrderId>,
 }
 
-impl Order {
-    fn for_ip(self, ip: Option<IpAddr>) -> Self {
-        Self { wish: Wish { ip, ..self.wish }, ..self }
-    }
-}
-
-fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
-    let has_both = body.phone_number.is_some() && body.email.is_some();
-    let is_phone = match (body.channel.as_deref(), body.phone_number.is_some()) {
-        (None | Some("SMS" | "ALL"), is_phone) => is_phone,
-        (Some("EMAIL"), is_phone) if has_both || !is_phone => false,
-        (Some(_), true) => return Err(Refusal::PhoneChannel),
-        (Some(_), false) => return Err(Refusal::EmailChannel),
-    };
-    let first = if is_phone { Channel::Sms } else { Channel::Email };
+fn parse(body: OrderSendRequest, app: &App, ip: Option<IpAddr>) -> Result<Order, Refusal> {
+    let channels = channels(&body, app.strict_channels)?;
+    let first = channels.first().copied().unwrap_or(Channel::Sms);
     let phone = otpless_order::international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), first)?;
     let length = otpless::otp_length(body.otp_length)?;
     let expiry = otpless::send_expiry(body.expiry)?;
-    if body.hash.as_ref().is_some_and(|hash| !is_app_hash(hash)) {
-        return Err(Refusal::AppHash);
-    }
+    let (hash, otp_hash) = (otpless::app_hash(body.hash)?, otpless::app_hash(body.otp_hash)?);
     if body.template_id.as_ref().is_some_and(|id| !app.templates.contains_key(id)) {
         return Err(Refusal::Template);
     }
@@ -204,25 +202,34 @@ fn parse(body: OrderSendRequest, app: &App) -> Result<Order, Refusal> {
             ));
         }
     };
-    let mut channels = vec![first];
-    let other = if is_phone { Channel::Email } else { Channel::Sms };
-    if body.channel.as_deref() == Some("ALL") && addresses.on(other).is_some() {
-        channels.push(other);
-    }
     Ok(Order {
-        wish: Wish { channels, length, code_seconds: expiry, locale: None, ip: None },
+        wish: Wish { channels, length, code_seconds: expiry, ip, ..Wish::default() },
         addresses,
         life: Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into()),
         template: body.template_id,
-        app_hash: body.hash,
+        app_hash: otp_hash.or(hash),
         given_id: body.order_id,
         name,
     })
 }
 
-/// Android's SMS retriever: 11 characters of base64.
-fn is_app_hash(text: &str) -> bool {
-    text.len() == 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+/// The channels to try, of those that are listed and have an address.
+fn channels(body: &OrderSendRequest, is_strict: bool) -> Result<Vec<Channel>, Refusal> {
+    let (has_phone, has_email) = (body.phone_number.is_some(), body.email.is_some());
+    let wrong = if has_phone { Refusal::PhoneChannel } else { Refusal::EmailChannel };
+    let names =
+        body.channel.as_deref().unwrap_or("SMS").split(',').map(|name| name.trim_matches(' '));
+    let names = names.flat_map(|name| match name {
+        all if all.eq_ignore_ascii_case("ALL") => vec!["SMS", "EMAIL"],
+        name => vec![name],
+    });
+    let channels = otpless::channels(names, is_strict).ok_or_else(|| wrong.clone())?;
+    if !has_phone {
+        return Ok(vec![Channel::Email]);
+    }
+    let has_address = |channel: &Channel| *channel == Channel::Sms || has_email;
+    let channels: Vec<_> = channels.into_iter().filter(has_address).collect();
+    if channels.is_empty() { Err(wrong) } else { Ok(channels) }
 }
 
 fn other_address() -> Refusal {
@@ -235,7 +242,7 @@ fn own_row(field: &str) -> Option<Refusal> {
         "email" => Some(Refusal::Email),
         "otpLength" => Some(Refusal::Length),
         "expiry" => Some(Refusal::Expiry),
-        "hash" => Some(Refusal::AppHash),
+        "hash" | "otpHash" => Some(Refusal::AppHash),
         "templateId" => Some(Refusal::Template),
         _ => None,
     }

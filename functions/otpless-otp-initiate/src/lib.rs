@@ -16,15 +16,15 @@ use passcode_domain::{
     transact::Ports,
 };
 use passcode_http::{
-    Answer, Media, Record, Request, body,
+    Answer, Caller, Media, Record, Request, body,
     contract::otpless::{
-        self, EmailField, ErrorBody, Refusal, addresses, authenticate, brings_credentials,
-        parse_request_id, request_id,
+        self, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses,
+        authenticate, brings_credentials, parse_request_id, request_id,
     },
     filled, own_ip, told_ip, whole, with_client_ip, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
@@ -63,17 +63,22 @@ pub struct InitiateRequest {
     #[schema(value_type = Option<EmailField>)]
     #[serde(default, deserialize_with = "filled")]
     email: Option<String>,
-    /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address.
+    /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address, in any
+    /// case. `WHATSAPP`, `VIBER` and `VOICE_CALL` do not exist here and are skipped beside one that does.
     #[schema(value_type = Vec<InitiateChannel>, required, example = json!(["SMS"]), min_items = 1)]
     channels: Option<Vec<String>>,
     /// Digits of the code: 4 or 6. Heeded from callers with credentials only.
-    #[schema(value_type = Option<u8>, minimum = 4, maximum = 6, multiple_of = 2, example = 6)]
+    #[schema(value_type = Option<LengthField>)]
     #[serde(default, deserialize_with = "whole")]
     otp_length: Option<u64>,
     /// Seconds that the code lives: at least 30, and at most 600 of it count.
-    #[schema(minimum = 30, maximum = 86400, example = 300)]
+    #[schema(value_type = Option<SendExpiryField>)]
     #[serde(default, deserialize_with = "whole")]
     expiry: Option<u32>,
+    /// What the Android app is recognised by: 11 characters at the end of the text message.
+    #[schema(example = "FA+9qCX9VSu", pattern = "^([A-Za-z0-9+/]{11})?$")]
+    #[serde(default, deserialize_with = "filled")]
+    otp_hash: Option<String>,
     /// The caller's own data: texts by name. Nothing of it is kept.
     #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
     metadata: Option<BTreeMap<String, String>>,
@@ -83,15 +88,13 @@ pub struct InitiateRequest {
     locale: Option<String>,
 }
 
-/// A channel that exists here.
+/// A channel of the contract, in any case.
 #[derive(Debug, ToSchema)]
-#[schema(rename_all = "UPPERCASE")]
-pub enum InitiateChannel {
-    /// For a phone number.
-    Sms,
-    /// For an e-mail address.
-    Email,
-}
+#[schema(
+    example = "SMS",
+    pattern = "^([Ss][Mm][Ss]|[Ee][Mm][Aa][Ii][Ll]|[Ww][Hh][Aa][Tt][Ss][Aa][Pp][Pp]|[Vv][Ii][Bb][Ee][Rr]|[Vv][Oo][Ii][Cc][Ee]_[Cc][Aa][Ll][Ll])$"
+)]
+pub struct InitiateChannel(#[expect(dead_code, reason = "its schema is what it is for")] String);
 
 /// The request whose code went out.
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,7 +116,7 @@ pub struct InitiateResponse {
     security((), ("clientId" = [], "clientSecret" = [])),
     responses(
         (status = 200, description = "A courier took the message", body = InitiateResponse),
-        (status = 400, description = "7021, 7101 to 7106, 7113, 7115, 7116, 7119 or 7172", body = ErrorBody),
+        (status = 400, description = "7021, 7101 to 7106, 7113, 7115, 7116, 7119, 7121 or 7172", body = ErrorBody),
         (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
         (status = 404, description = "7168", body = ErrorBody),
         (status = 429, description = "7022: cool-down, send count, failures or open requests", body = ErrorBody),
@@ -146,13 +149,12 @@ where
         Ok(keyring) => keyring,
         Err(cause) => return otpless::keyless(&cause, record),
     };
-    let parsed = parse(body, app.as_ref(), &keyring, &deps.entropy);
+    let parsed = client_ip(&request, app.as_ref()).and_then(|ip| {
+        let (plan, wish) = parse(body, app.as_ref(), &keyring, &deps.entropy)?;
+        Ok((plan, Wish { ip, ..wish }))
+    });
     let (plan, wish) = match parsed {
-        // A server speaks for somebody else; whoever holds an id speaks for themselves.
-        Ok((plan, wish)) => {
-            let ip = if app.is_some() { told_ip(&request) } else { own_ip(&request) };
-            (plan, Wish { ip, ..wish })
-        }
+        Ok(parsed) => parsed,
         Err(refusal) => return refusal.answer(record),
     };
     let (record, target, held) = match &plan {
@@ -161,14 +163,21 @@ where
         }
         Plan::New(open, app) => (record.challenge(open.id), Target::Ordered(open, app), None),
     };
+    let caller = match app {
+        Some(_) => Caller::WithCredentials,
+        None => Caller::WithoutCredentials,
+    };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let couriers = Couriers { sms: &deps.sms, email: &deps.email };
     let work = async {
         match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-            Ok(delivery) => otpless::deliver(delivery, record, deps.clock.now(), |id, record| {
-                let body = InitiateResponse { request_id: request_id(id) };
-                Answer::json(StatusCode::OK, &body, record)
-            }),
+            Ok(delivery) => {
+                let now = deps.clock.now();
+                otpless::deliver(caller, delivery, record, now, |id, record| {
+                    let body = InitiateResponse { request_id: request_id(id) };
+                    Answer::json(StatusCode::OK, &body, record)
+                })
+            }
             Err(failure) => otpless::failed(&failure, record),
         }
     };
@@ -181,6 +190,13 @@ async fn known_app(
     apps: &impl LoadApps,
 ) -> Result<Option<Arc<App>>, otpless::Unknown> {
     if brings_credentials(request) { authenticate(request, apps).await.map(Some) } else { Ok(None) }
+}
+
+/// Whose messages limits count. A server speaks for somebody else; whoever holds an id speaks for
+/// themselves.
+fn client_ip(request: &Request, app: Option<&Arc<App>>) -> Result<Option<IpAddr>, Refusal> {
+    let told = told_ip(request)?;
+    Ok(if app.is_some() { told } else { own_ip(request) })
 }
 
 enum Plan {
@@ -198,7 +214,9 @@ fn parse(
         return Err(Refusal::CredentialsEmpty);
     }
     let is_email = body.phone_number.is_none() && body.email.is_some();
-    let mut channels = channels(body.channels.as_deref().unwrap_or_default(), is_email)?;
+    let is_strict = app.is_some_and(|app| app.strict_channels);
+    let names = body.channels.as_deref().unwrap_or_default();
+    let mut channels = channels(names, is_strict, is_email)?;
     // Guesses are counted where the request's address is. Only a server knows that another address,
     // where they are not, is the same person's.
     if app.is_none() {
@@ -209,7 +227,15 @@ fn parse(
     // Only a server may ask for codes that are easier to guess than the app's policy has them.
     let length = length.filter(|_| app.is_some());
     let first = channels.first().copied().unwrap_or(Channel::Sms);
-    let wish = Wish { channels, length, code_seconds: expiry, locale: body.locale, ip: None };
+    let app_hash = otpless::app_hash(body.otp_hash)?;
+    let wish = Wish {
+        channels,
+        length,
+        code_seconds: expiry,
+        locale: body.locale,
+        app_hash,
+        ..Wish::default()
+    };
     let has_address = body.phone_number.is_some() || body.email.is_some();
     let plan = match (body.request_id, app) {
         (Some(_), _) if has_address => {
@@ -230,26 +256,14 @@ fn parse(
     Ok((plan, wish))
 }
 
-/// The channels of the contract that exist here. The others are answered as the wrong channel for
-/// the address that was given.
-fn channels(names: &[String], is_email: bool) -> Result<Vec<Channel>, Refusal> {
-    let wrong = if is_email { Refusal::EmailChannel } else { Refusal::PhoneChannel };
-    let channel = |name: &String| match name.as_str() {
-        "SMS" => Ok(Channel::Sms),
-        "EMAIL" => Ok(Channel::Email),
-        _ => Err(wrong.clone()),
-    };
+/// The channels that are listed. Where one is unknown, or none is left, it is the wrong one for the
+/// address that was given.
+fn channels(names: &[String], is_strict: bool, is_email: bool) -> Result<Vec<Channel>, Refusal> {
     if names.is_empty() {
         return Err(Refusal::Parameters("`channels` must name SMS or EMAIL".to_owned()));
     }
-    let mut channels = Vec::new();
-    for channel in names.iter().map(channel) {
-        let channel = channel?;
-        if !channels.contains(&channel) {
-            channels.push(channel);
-        }
-    }
-    Ok(channels)
+    let wrong = if is_email { Refusal::EmailChannel } else { Refusal::PhoneChannel };
+    otpless::channels(names.iter().map(String::as_str), is_strict).ok_or(wrong)
 }
 
 fn own_row(field: &str) -> Option<Refusal> {
@@ -259,6 +273,7 @@ fn own_row(field: &str) -> Option<Refusal> {
         "email" => Some(Refusal::Email),
         "otpLength" => Some(Refusal::Length),
         "expiry" => Some(Refusal::Expiry),
+        "otpHash" => Some(Refusal::AppHash),
         _ => None,
     }
 }

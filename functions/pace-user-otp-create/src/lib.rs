@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:create", offers: &pace::JSON };
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, K, C, E> {

@@ -24,7 +24,7 @@ use passcode_http::{
 use std::time::Duration;
 use utoipa::OpenApi;
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:create", offers: &pace::JSON };
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// How long a code can be sent anew before the next one is another challenge's.
 const LIFE: Duration = Duration::from_mins(15);
@@ -171,7 +171,8 @@ fn deliver(caller: &Caller<'_>, delivery: Delivery, clock: &impl Clock) -> Answe
         Sent::Concealed(id, channel) => done("concealed", id, channel),
         Sent::Refused(refused) => {
             let now = clock.now();
-            refuse(Refusal::of_send(refused, now, LIFE), record).rate_limit(&refused, now)
+            let answer = refuse(Refusal::of_send(refused, now, LIFE), record);
+            answer.rate_limit(passcode_http::Caller::WithCredentials, &refused, now)
         }
         Sent::AppBlocked => refuse(Refusal::Blocked, record),
         Sent::Undeliverable(cause) => {

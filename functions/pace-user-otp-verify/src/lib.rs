@@ -17,7 +17,7 @@ use passcode_http::{
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:otp:verify", offers: &pace::JSON };
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
 
 /// What the function works with.
 pub struct Deps<A, T, L, K, C, E> {
@@ -128,7 +128,8 @@ where
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let target = Target::Named(subject, app);
     let verified = verify::verify_users(ports, &deps.keyring, target, &presented).await;
-    let Verification { outcome, id, trace } = verified.map_err(|failure| caller.fail(&failure))?;
+    let Verification { outcome, id, trace, .. } =
+        verified.map_err(|failure| caller.fail(&failure))?;
     let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
     let record = Record { outcome: outcome.as_str(), ..record };
     Ok(match outcome {

@@ -24,7 +24,8 @@ use passcode_http::{
 };
 use utoipa::OpenApi;
 
-const ENDPOINT: Endpoint = Endpoint { scope: "user:users.pin:update", offers: &pace::DOCUMENTS };
+const ENDPOINT: Endpoint =
+    Endpoint { scopes: &["user:users.pin:update"], offers: &pace::DOCUMENTS };
 
 /// What the function works with.
 pub struct Deps<A, U, T, L, G, K, C, E> {
@@ -114,7 +115,8 @@ where
     let pin = HashedSecret::of(&pin, deps.entropy.bytes());
     let is_known = user.is_some();
     let changed = change(deps, caller, &keyring, user, pin, &code).await;
-    let Verification { outcome, id, trace } = changed.map_err(|failure| caller.fail(&failure))?;
+    let Verification { outcome, id, trace, .. } =
+        changed.map_err(|failure| caller.fail(&failure))?;
     let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
     let record = Record { outcome: outcome.as_str(), ..record };
     Ok(match outcome {

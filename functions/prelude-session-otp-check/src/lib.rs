@@ -1,5 +1,6 @@
 //! `POST /v1/session/otp/check`: the code comes back with the verification token, and a proof goes
-//! out.
+//! out. Of the contract's functions that know an app's origins this one may do the least, so it also
+//! answers requests for paths under `/v1/session` that no other route takes.
 
 mod boot;
 
@@ -74,6 +75,7 @@ pub struct CheckResponse {
         (status = 400, description = "`bad_request`, `bad_check_code` (wrong or expired), `invalid_verification_token`, `expired_challenge_token`, `invalid_challenge_token` or `token_mismatch`", body = ErrorBody),
         (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
         (status = 409, description = "`token_reused`: verified before", body = ErrorBody),
+        (status = 429, description = "`rate_limited`: no attempts are left; start again", body = ErrorBody),
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
     )
 )]
@@ -116,7 +118,7 @@ where
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let target = Target::Owned(token.id, &app.id);
     match verify::verify(ports, &deps.keyring, target, &code).await {
-        Ok(Verification { outcome, trace, .. }) => {
+        Ok(Verification { outcome, trace, is_spent, .. }) => {
             let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
             match outcome {
                 Outcome::Verified(credential) => {
@@ -125,6 +127,9 @@ where
                     proven(&keyring, &proof, record)
                 }
                 Outcome::AlreadyUsed => Refusal::TokenReused.answer(record),
+                // The published clients start again on this, and on nothing else. That others have
+                // locked the subject is not the caller's to know.
+                Outcome::Exhausted if is_spent => Refusal::RateLimited(None).answer(record),
                 Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
                     Refusal::BadCheckCode.answer(record)
                 }

@@ -81,7 +81,7 @@ pub enum Identifier {
 
 /// A phone number in E.164 form.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = PreludePhone, example = "+14155550100", pattern = "^\\+[0-9 .()-]{1,32}$")]
+#[schema(as = PreludePhone, example = "+14155550100", pattern = "^\\+[ .()-]*([0-9][ .()-]*){7,}$", max_length = 33)]
 pub struct Phone(String);
 
 /// An e-mail address.

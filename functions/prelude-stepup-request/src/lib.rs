@@ -73,7 +73,7 @@ pub struct StepUpRequest {
     )]
     scope: String,
     /// The caller's own data: at most 5 texts of at most 32 characters, with names of at most 12;
-    /// `identifier` may have 320. Nothing of it is kept.
+    /// `identifier` may have 320. It comes back in the challenge token and is kept nowhere.
     #[schema(schema_with = metadata)]
     metadata: Option<BTreeMap<String, String>>,
     /// What the front-end SDK knows its signals by. Nothing of it is kept.
@@ -82,7 +82,8 @@ pub struct StepUpRequest {
 }
 
 fn metadata() -> Object {
-    let what = "The caller's own data: a few short texts by name. Nothing of it is kept.";
+    let what =
+        "The caller's own data: a few short texts by name. It comes back in the challenge token.";
     let text = |length| ObjectBuilder::new().schema_type(Type::String).max_length(Some(length));
     ObjectBuilder::new()
         .description(Some(what))
@@ -193,7 +194,8 @@ where
         match open::open(ports, app, &open).await {
             Ok(Opened::Opened) => {
                 let (now, scope) = (deps.clock.now(), (body.scope.as_str(), step_up));
-                let token = ChallengeToken::for_step_up(&app.id, &bearer.user, open.id, scope, now);
+                let token = ChallengeToken::for_step_up(&app.id, &bearer, open.id, scope, now)
+                    .with_metadata(body.metadata.unwrap_or_default());
                 signed(&keyring, &token, record)
             }
             Ok(Opened::TooMany(room_at)) => {

@@ -62,7 +62,11 @@ pub struct GenerateRequest {
     #[schema(example = "adminuser@zap.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The phone number, with `+` and its country code.
-    #[schema(example = "+2348011111111", pattern = "^\\+[0-9 .()-]{1,32}$")]
+    #[schema(
+        example = "+2348011111111",
+        pattern = "^\\+[ .()-]*([0-9][ .()-]*){7,}$",
+        max_length = 33
+    )]
     phone_number: Option<String>,
 }
 
@@ -94,6 +98,10 @@ where
         Ok(accepted) => accepted,
         Err(answer) => return answer,
     };
+    let ip = match told_ip(&request) {
+        Ok(ip) => ip,
+        Err(error) => return Refusal::from(error).answer(record),
+    };
     let recipients = match recipients(body, &app, &deps.users, &record).await {
         Ok(recipients) => recipients,
         Err(answer) => return answer,
@@ -103,7 +111,7 @@ where
         Err(cause) => return zap::keyless(&cause, record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let (app, keyring, record, ip) = (&app, &keyring, &record, told_ip(&request));
+    let (app, keyring, record) = (&app, &keyring, &record);
     let generate = |Recipient { field, address }| async move {
         let (wish, addresses) = (zap::wish(&address, ip), Addresses::new(address, None));
         let open = Open::new(app, keyring, &deps.entropy, addresses, LIFE);

@@ -55,7 +55,11 @@ pub struct ResendRequest {
     #[schema(example = "adminuser@zap.com", format = "email", max_length = 320)]
     email: Option<String>,
     /// The phone number that the OTP was generated for.
-    #[schema(example = "+2348011111111", pattern = "^\\+[0-9 .()-]{1,32}$")]
+    #[schema(
+        example = "+2348011111111",
+        pattern = "^\\+[ .()-]*([0-9][ .()-]*){7,}$",
+        max_length = 33
+    )]
     phone_number: Option<String>,
     /// The user at whose registered address an OTP is open, e-mail first. Instead of the others.
     #[schema(example = "ada", pattern = "^[!-*,-?A-~][!-?A-~]*$", max_length = 64)]
@@ -112,6 +116,10 @@ where
         Ok(accepted) => accepted,
         Err(answer) => return answer,
     };
+    let ip = match told_ip(&request) {
+        Ok(ip) => ip,
+        Err(error) => return Refusal::from(error).answer(record),
+    };
     let places = match places(body, &app, &deps.users, &record).await {
         Ok(places) => places,
         Err(answer) => return answer,
@@ -121,7 +129,7 @@ where
         Err(cause) => return zap::keyless(&cause, record),
     };
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let (app, keyring, record, ip) = (&app, &keyring, &record, told_ip(&request));
+    let (app, keyring, record) = (&app, &keyring, &record);
     let resend = |(field, addresses): Place| async move {
         let mut told = Told::nothing_open(field, record.clone());
         for address in addresses {

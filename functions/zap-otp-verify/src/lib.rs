@@ -116,7 +116,7 @@ where
         Err(answer) => return answer,
     };
     match present(deps, &app.id, &subjects, &code).await {
-        Ok(Verification { outcome, id, trace }) => {
+        Ok(Verification { outcome, id, trace, .. }) => {
             let record = Record { challenge: id, ..record.trace(trace) };
             let record = Record { outcome: outcome.as_str(), ..record };
             match outcome {
@@ -175,7 +175,8 @@ where
     E: Entropy,
 {
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let mut first = Verification { outcome: Outcome::NotFound, id: None, trace: None };
+    let mut first =
+        Verification { outcome: Outcome::NotFound, id: None, trace: None, is_spent: false };
     for (n, subject) in subjects.iter().enumerate() {
         let target = Target::Named(*subject, app);
         let verification = verify::verify(ports, &deps.keyring, target, code).await?;

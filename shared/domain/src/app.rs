@@ -197,6 +197,10 @@ pub struct App {
     /// Whether a blocked caller sees success instead of the refusal.
     #[serde(default)]
     pub conceal_blocks: bool,
+    /// Whether its server is refused, where it lists a channel of OTPless that does not exist here,
+    /// also beside one that does.
+    #[serde(default)]
+    pub strict_channels: bool,
     /// Who signs the access tokens of its users.
     #[serde(default)]
     pub issuer: Option<Issuer>,
@@ -265,6 +269,7 @@ impl App {
             admin_keys: Vec::new(),
             blocked: false,
             conceal_blocks: false,
+            strict_channels: false,
             issuer: None,
             browser: Browser::default(),
             step_up: BTreeMap::new(),

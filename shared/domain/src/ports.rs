@@ -178,6 +178,8 @@ pub trait ChangeUsers: Sync {
 pub struct Bearer {
     /// The user.
     pub user: UserId,
+    /// The id of the session that the token is of, where it names one (OpenID Connect, `sid`).
+    pub session: Option<String>,
     /// What the token allows.
     pub scopes: BTreeSet<String>,
     /// The names of its claims that say something: neither null nor false nor empty.

@@ -3,9 +3,9 @@
 //! proof: bound to app, subject, purpose and scope, and readable by whoever has the public keys.
 //! Signing is the library's; what is signed, and when it is believed, is decided here.
 
-use crate::{AppId, ChallengeId, Channel, Timestamp, user::UserId};
+use crate::{AppId, ChallengeId, Channel, Timestamp, ports::Bearer};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use thiserror::Error;
 
 /// How long a challenge token waits for its next step.
@@ -95,8 +95,33 @@ pub struct ChallengeToken {
     /// The scope that is asked for, in a step-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The same scope, by the name under which Prelude's clients read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_requested: Option<String>,
     /// How far the proof reaches.
     pub grant_mode: GrantMode,
+    /// The session of the access token that the step-up was asked for with, where that names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// The steps of a step-up, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepState>,
+    /// The caller's own data, as it was given with the request for the step-up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A step of a challenge token, as Prelude's clients read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepState {
+    /// Its place among the steps, from 1.
+    pub order: u32,
+    /// What is to be done.
+    pub key: Step,
+    /// Whether it is done.
+    pub done: bool,
+    /// Seconds that there are to do it.
+    pub expiration_duration: u64,
 }
 
 /// Why a token that was signed here is not believed.
@@ -118,15 +143,21 @@ impl ChallengeToken {
     #[must_use]
     pub fn for_step_up(
         app: &AppId,
-        user: &UserId,
+        bearer: &Bearer,
         id: ChallengeId,
         (scope, step_up): (&str, crate::app::StepUp),
         now: Timestamp,
     ) -> Self {
         let current_step = Step::of(step_up.channel);
+        let step = StepState {
+            order: 1,
+            key: current_step,
+            done: false,
+            expiration_duration: TOKEN_LIFE.as_secs(),
+        };
         Self {
             aud: app.clone(),
-            sub: user.as_str().to_owned(),
+            sub: bearer.user.as_str().to_owned(),
             iat: seconds(now),
             exp: seconds(now + TOKEN_LIFE),
             jti: jti(id, "request"),
@@ -134,8 +165,18 @@ impl ChallengeToken {
             current_step,
             purpose: Purpose::StepUp,
             scope: Some(scope.to_owned()),
+            scope_requested: Some(scope.to_owned()),
             grant_mode: step_up.grant_mode,
+            sid: bearer.session.clone(),
+            steps: vec![step],
+            metadata: BTreeMap::new(),
         }
+    }
+
+    /// Adds the caller's own data, which its clients hand back to the page.
+    #[must_use]
+    pub fn with_metadata(self, metadata: BTreeMap<String, String>) -> Self {
+        Self { metadata, ..self }
     }
 
     /// The proof that somebody has an address, for a session to begin with.
@@ -151,7 +192,11 @@ impl ChallengeToken {
             current_step: Step::Completed,
             purpose: Purpose::Login,
             scope: None,
+            scope_requested: None,
             grant_mode: GrantMode::SessionStart,
+            sid: None,
+            steps: Vec::new(),
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -163,6 +208,7 @@ impl ChallengeToken {
             exp: seconds(now + PROOF_LIFE),
             jti: jti(self.challenge_id, "proof"),
             current_step: Step::Completed,
+            steps: self.steps.into_iter().map(|step| StepState { done: true, ..step }).collect(),
             ..self
         }
     }

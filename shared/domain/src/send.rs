@@ -31,6 +31,9 @@ pub struct Wish {
     pub code_seconds: Option<u32>,
     /// The language of the message (BCP 47); the app's where absent.
     pub locale: Option<String>,
+    /// What an Android app is recognised by at the end of the text message; the challenge's where
+    /// absent.
+    pub app_hash: Option<String>,
     /// The IP address that asks for it, where it is one that the rules can go by: the browser's or
     /// the phone's, and never that of a server.
     pub ip: Option<IpAddr>,

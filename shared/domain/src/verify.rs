@@ -188,6 +188,9 @@ pub struct Verification {
     pub id: Option<ChallengeId>,
     /// What logs may know of it.
     pub trace: Option<Trace>,
+    /// Whether the challenge has no attempts of its own left. One that is refused because its
+    /// subject is locked, or pauses, may have some.
+    pub is_spent: bool,
 }
 
 /// Verifies a code: one read and one write, whatever comes of it. A right code is told to the gauges
@@ -250,8 +253,11 @@ where
         feign(commit, &target.subject(), &settled.outcome).await?;
     }
     let (outcome, id) = settled.outcome;
-    let trace = settled.ledger.zip(id).map(|(ledger, id)| ledger.trace(id));
-    Ok(Verification { outcome, id, trace })
+    let found = settled.ledger.as_ref().zip(id);
+    let challenge = found.and_then(|(ledger, id)| ledger.find(id));
+    let is_spent = challenge.is_some_and(Challenge::is_exhausted);
+    let trace = found.map(|(ledger, id)| ledger.trace(id));
+    Ok(Verification { outcome, id, trace, is_spent })
 }
 
 /// Whether the outcome has changed the ledger.

@@ -82,11 +82,24 @@ impl Answer {
     }
 }
 
+/// What a caller has shown of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A secret, an administrator's key or an access token.
+    WithCredentials,
+    /// Nothing, or no more than the id or the token of a challenge.
+    WithoutCredentials,
+}
+
 impl Answer {
     /// Says which limit is used up, and when there is room again (IETF draft `ratelimit-headers`,
-    /// -10). How much an app may spend is nobody's business.
+    /// -10), to callers with credentials. Others would learn quotas, and what limits count is not
+    /// theirs alone: `Retry-After` is enough for them. How much an app may spend is nobody's business.
     #[must_use]
-    pub fn rate_limit(self, refused: &Refusal, now: Timestamp) -> Self {
+    pub fn rate_limit(self, caller: Caller, refused: &Refusal, now: Timestamp) -> Self {
+        if caller == Caller::WithoutCredentials {
+            return self;
+        }
         let (name, quota, window, until) = match refused {
             Refusal::Throttled(Throttled { rule, quota, window, until })
                 if *rule != Rule::SpendCap =>

@@ -171,19 +171,33 @@ pub fn filled<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D:
 }
 
 /// Reads a whole number, or none, for `#[serde(default, deserialize_with)]`. To JSON, `60.0` and `6e1`
-/// are the number 60.
+/// are the number 60. It may stand in a text, as its decimal digits; an empty text is none.
 pub fn whole<'de, D, N>(reader: D) -> Result<Option<N>, D::Error>
 where
     D: Deserializer<'de>,
     N: FromStr,
 {
-    let Some(number) = Option::<Number>::deserialize(reader)? else { return Ok(None) };
-    // A float prints as digits alone exactly where it is whole.
-    let text = match number.as_f64() {
-        Some(float) if number.is_f64() => float.to_string(),
-        _ => number.to_string(),
+    let text = match Value::deserialize(reader)? {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.is_empty() => return Ok(None),
+        Value::String(text) if is_decimal(&text) => text,
+        Value::Number(number) => digits(&number),
+        _ => return Err(D::Error::custom("not a number")),
     };
     text.parse().map(Some).map_err(|_| D::Error::custom("not a whole number in range"))
+}
+
+/// A float prints as digits alone exactly where it is whole.
+fn digits(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string(),
+        _ => number.to_string(),
+    }
+}
+
+/// Whether a text is how a whole number is written: digits, the first of which is no zero.
+fn is_decimal(text: &str) -> bool {
+    !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Reads an object, or none, for `#[serde(default, deserialize_with)]`. By itself, serde reads a

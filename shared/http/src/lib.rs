@@ -5,15 +5,16 @@ mod answer;
 mod body;
 mod choice;
 pub mod contract;
+pub mod cors;
 pub mod event;
 mod idempotency;
 mod origin;
 mod record;
 
-pub use answer::{Answer, header_text, preferred};
+pub use answer::{Answer, Caller, header_text, preferred};
 pub use body::{BodyError, MAX_BODY, Media, body, filled, object, whole};
 pub use choice::{Way, with_choice};
 pub use idempotency::{Idempotent, Refused, with_idempotency, with_idempotency_in};
 pub use lambda_http::{Body, Request, RequestExt, Response};
-pub use origin::{own_ip, told_ip, with_client_ip};
+pub use origin::{InvalidClientIp, own_ip, told_ip, with_client_ip};
 pub use record::Record;

@@ -3,9 +3,11 @@
 use crate::{Request, RequestExt as _, header_text};
 use lambda_http::request::RequestContext;
 use std::net::IpAddr;
+use thiserror::Error;
 use utoipa::openapi::{
-    ObjectBuilder, OpenApi, Type,
+    KnownFormat, ObjectBuilder, OpenApi, Schema, SchemaFormat, Type,
     path::{ParameterBuilder, ParameterIn},
+    schema::AnyOfBuilder,
 };
 
 /// What an authenticated server tells of its own caller.
@@ -23,25 +25,40 @@ pub fn own_ip(request: &Request) -> Option<IpAddr> {
     }
 }
 
+/// What stands in the header is no IP address, or more than one. Without an address the rules that
+/// count by it would not hold, so it is not ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("`Passcode-Client-IP` must be one IP address, without a port")]
+pub struct InvalidClientIp;
+
 /// The address of the person whom an authenticated server speaks for, if it tells. Its own address
 /// is everybody's, and says nothing.
-#[must_use]
-pub fn told_ip(request: &Request) -> Option<IpAddr> {
-    header_text(request, CLIENT_IP)?.trim().parse().ok()
+pub fn told_ip(request: &Request) -> Result<Option<IpAddr>, InvalidClientIp> {
+    if !request.headers().contains_key(CLIENT_IP) {
+        return Ok(None);
+    }
+    let text = header_text(request, CLIENT_IP).ok_or(InvalidClientIp)?;
+    text.trim().parse().map(Some).map_err(|_| InvalidClientIp)
 }
 
 /// Adds the header to the operations of a contract that read it with [`told_ip`].
 #[must_use]
 pub fn with_client_ip(mut api: OpenApi) -> OpenApi {
-    let text = ObjectBuilder::new().schema_type(Type::String).build();
+    let format = |format| {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(format)))
+    };
+    let address =
+        AnyOfBuilder::new().item(format(KnownFormat::Ipv4)).item(format(KnownFormat::Ipv6)).build();
     let header = ParameterBuilder::new()
         .name("Passcode-Client-IP")
         .parameter_in(ParameterIn::Header)
         .description(Some(
             "From a server with credentials: the IP address of the person it speaks for, which limits \
-             are counted by. What is no IP address is as if it were not there.",
+             are counted by.",
         ))
-        .schema(Some(text))
+        .schema(Some(Schema::from(address)))
         .build();
     for item in api.paths.paths.values_mut() {
         if let Some(post) = &mut item.post {

@@ -274,6 +274,7 @@ fn bearer(claims: &Map<String, Value>) -> Result<Bearer, TokenError> {
     let scopes = ["scope", "scp"].iter().filter_map(|name| claims.get(*name)).flat_map(words);
     Ok(Bearer {
         user: user.ok_or_else(|| invalid("no `sub`"))?,
+        session: claims.get("sid").and_then(Value::as_str).map(str::to_owned),
         scopes: scopes.collect(),
         claims: claims
             .iter()

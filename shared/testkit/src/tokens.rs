@@ -11,7 +11,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// Reads tokens of the form `<user>|<scope> <scope>…|<claim> <claim>…`.
+/// Reads tokens of the form `<user>|<scope> <scope>…|<claim> <claim>…`. The claim `sid=…` names a
+/// session.
 #[derive(Clone, Debug, Default)]
 pub struct FakeTokens {
     is_down: Arc<AtomicBool>,
@@ -41,7 +42,9 @@ impl ReadTokens for FakeTokens {
             return Err(TokenError::Invalid("not of the fake issuer".into()));
         };
         let words = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect();
-        let claims = words(parts.next().unwrap_or_default());
-        Ok(Bearer { user, scopes: words(scopes), claims })
+        let claims = parts.next().unwrap_or_default();
+        let session = claims.split(' ').find_map(|claim| claim.strip_prefix("sid="));
+        let session = session.map(str::to_owned);
+        Ok(Bearer { user, session, scopes: words(scopes), claims: words(claims) })
     }
 }

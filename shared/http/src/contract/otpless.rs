@@ -1,7 +1,10 @@
 //! OTPless: errors as `{message, errorCode, description}`, servers known by `clientId` and
 //! `clientSecret`, requests known by an `ARID_` id.
 
-use crate::{Answer, BodyError, Idempotent, Media, Record, Refused, Request, body, header_text};
+use crate::{
+    Answer, BodyError, Caller, Idempotent, InvalidClientIp, Media, Record, Refused, Request, body,
+    header_text,
+};
 use http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
@@ -50,6 +53,77 @@ impl ToSchema for EmailField {
     fn name() -> Cow<'static, str> {
         "OtplessEmail".into()
     }
+}
+
+/// A field with the digits of a code, in the document: 4 or 6, as a number or as a text.
+#[derive(Debug)]
+pub struct LengthField;
+
+impl PartialSchema for LengthField {
+    fn schema() -> RefOr<Schema> {
+        let number = whole_number(4, 6).multiple_of(Some(2_u8));
+        number_or_text(number, "^[46]?$", 6)
+    }
+}
+
+impl ToSchema for LengthField {
+    fn name() -> Cow<'static, str> {
+        "OtplessLength".into()
+    }
+}
+
+/// A field with the seconds that a code lives, in the document.
+#[derive(Debug)]
+pub struct SendExpiryField;
+
+impl PartialSchema for SendExpiryField {
+    fn schema() -> RefOr<Schema> {
+        let number = whole_number(MIN_SEND_EXPIRY, MAX_CHALLENGE_SECONDS);
+        number_or_text(number, &seconds_pattern("[3-9][0-9]"), 300)
+    }
+}
+
+impl ToSchema for SendExpiryField {
+    fn name() -> Cow<'static, str> {
+        "OtplessSendExpiry".into()
+    }
+}
+
+/// A field with the seconds that an auth request lives, in the document.
+#[derive(Debug)]
+pub struct ExpiryField;
+
+impl PartialSchema for ExpiryField {
+    fn schema() -> RefOr<Schema> {
+        let number = whole_number(MIN_EXPIRY, MAX_CHALLENGE_SECONDS);
+        number_or_text(number, &seconds_pattern("[6-9][0-9]"), 300)
+    }
+}
+
+impl ToSchema for ExpiryField {
+    fn name() -> Cow<'static, str> {
+        "OtplessExpiry".into()
+    }
+}
+
+fn whole_number(least: u32, most: u32) -> ObjectBuilder {
+    let number = ObjectBuilder::new().schema_type(Type::Integer);
+    number.minimum(Some(least)).maximum(Some(most))
+}
+
+/// A whole number, as such or in a text: the vendor's server client writes texts.
+fn number_or_text(number: ObjectBuilder, pattern: &str, example: u32) -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+    let either = AnyOfBuilder::new().item(number).item(text);
+    RefOr::T(either.examples([example]).build().into())
+}
+
+/// The texts of up to [`MAX_CHALLENGE_SECONDS`], those of two digits by a pattern of their own, and the
+/// empty one.
+fn seconds_pattern(two_digits: &str) -> String {
+    format!(
+        "^({two_digits}|[1-9][0-9]{{2,3}}|[1-7][0-9]{{4}}|8[0-5][0-9]{{3}}|86[0-3][0-9]{{2}}|86400)?$"
+    )
 }
 
 /// The body of every OTPless error. A 5xx has only `message`.
@@ -139,6 +213,12 @@ pub enum Refusal {
     InFlight(Option<Duration>),
     /// 7101 as a 422: the key came with another body.
     OtherBody,
+}
+
+impl From<InvalidClientIp> for Refusal {
+    fn from(error: InvalidClientIp) -> Self {
+        Self::Parameters(error.to_string())
+    }
 }
 
 impl Refusal {
@@ -398,6 +478,9 @@ fn refuse(refused: Refused, record: Record) -> Answer {
 /// Seconds that a request lives, where the caller does not say.
 pub const DEFAULT_EXPIRY: u32 = 900;
 
+/// The shortest `expiry` of an auth request.
+pub const MIN_EXPIRY: u32 = 60;
+
 /// The shortest `expiry` of a send that leaves time to type a code: the contract's own example.
 const MIN_SEND_EXPIRY: u32 = 30;
 
@@ -418,6 +501,42 @@ pub const fn otp_length(length: Option<u64>) -> Result<Option<u8>, Refusal> {
         Some(6) => Ok(Some(6)),
         Some(_) => Err(Refusal::Length),
     }
+}
+
+/// The contract's channels that do not exist here.
+const ABSENT_CHANNELS: [&str; 3] = ["WHATSAPP", "VOICE_CALL", "VIBER"];
+
+/// The channels that a caller lists, by their names in any case, each once. Those of the contract that
+/// do not exist here are skipped, unless the caller wants to know. `None` where a name is no channel's,
+/// or no channel is left.
+pub fn channels<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    is_strict: bool,
+) -> Option<Vec<Channel>> {
+    let mut channels = Vec::new();
+    for name in names {
+        let channel = match name.to_ascii_uppercase().as_str() {
+            "SMS" => Channel::Sms,
+            "EMAIL" => Channel::Email,
+            name if !is_strict && ABSENT_CHANNELS.contains(&name) => continue,
+            _ => return None,
+        };
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    (!channels.is_empty()).then_some(channels)
+}
+
+/// Android's SMS retriever: 11 characters of base64.
+pub fn app_hash(text: Option<String>) -> Result<Option<String>, Refusal> {
+    let is_hash = |text: &String| {
+        text.len() == 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+    };
+    if text.as_ref().is_some_and(|text| !is_hash(text)) {
+        return Err(Refusal::AppHash);
+    }
+    Ok(text)
 }
 
 /// A phone number with its country code.
@@ -456,6 +575,7 @@ pub fn check_reachable(addresses: &Addresses, wish: &Wish) -> Result<(), Refusal
 
 /// The answer to a send; `sent` makes it where a courier took the message.
 pub fn deliver(
+    caller: Caller,
     delivery: Delivery,
     record: Record,
     now: Timestamp,
@@ -477,7 +597,7 @@ pub fn deliver(
             sent(id, Record { outcome: "concealed", ..record })
         }
         Sent::Refused(refused) => {
-            Refusal::of_send(refused, now).answer(record).rate_limit(&refused, now)
+            Refusal::of_send(refused, now).answer(record).rate_limit(caller, &refused, now)
         }
         Sent::AppBlocked => Refusal::Blocked.answer(record),
         Sent::Undeliverable(cause) => unavailable(RETRY, record.cause(&cause)),

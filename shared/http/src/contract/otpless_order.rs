@@ -34,7 +34,10 @@ impl OrderRef {
     /// Reads an `orderId`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let made = text.strip_prefix(ID_PREFIX).and_then(|id| id.parse().ok());
-        let malformed = |_| Refusal::Parameters("`orderId` must be 1 to 64 characters".to_owned());
+        let malformed = |_| {
+            let allowed = "ASCII letters, digits and punctuation, without spaces";
+            Refusal::Parameters(format!("`orderId` must be 1 to 64 characters: {allowed}"))
+        };
         made.map(Self::Made).map_or_else(|| text.parse().map(Self::Own).map_err(malformed), Ok)
     }
 

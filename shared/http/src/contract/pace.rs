@@ -322,8 +322,8 @@ fn request_id(request: &Request) -> Option<&str> {
 
 /// What an endpoint asks of every request.
 pub struct Endpoint {
-    /// The scope that the access token needs.
-    pub scope: &'static str,
+    /// The scopes that the access token needs, all of them.
+    pub scopes: &'static [&'static str],
     /// The media types it may answer in.
     pub offers: &'static [MediaType<'static>],
 }
@@ -368,7 +368,7 @@ impl<'a> Caller<'a> {
             Err(TokenError::Invalid(_)) => return Err(Refusal::BadToken.answer(request, record)),
             Err(error) => return Err(unavailable(request, record.error(&error))),
         };
-        let allowed = check_reach(&bearer, &issuer, endpoint.scope)
+        let allowed = check_reach(&bearer, &issuer, endpoint.scopes)
             .and_then(|()| check_accept(request, endpoint.offers));
         match allowed {
             Ok(()) => Ok(Self { request, app, user: bearer.user, record }),
@@ -437,9 +437,13 @@ fn with_issuer(app: Arc<App>) -> Option<(Arc<App>, Issuer)> {
 }
 
 /// Whether a token allows what the endpoint does.
-fn check_reach(bearer: &Bearer, issuer: &Issuer, scope: &'static str) -> Result<(), Refusal> {
-    if !bearer.scopes.contains(scope) {
-        return Err(Refusal::Scope(scope));
+fn check_reach(
+    bearer: &Bearer,
+    issuer: &Issuer,
+    scopes: &'static [&'static str],
+) -> Result<(), Refusal> {
+    if let Some(missing) = scopes.iter().find(|scope| !bearer.scopes.contains(**scope)) {
+        return Err(Refusal::Scope(missing));
     }
     match &issuer.linked_identity_claim {
         Some(claim) if !bearer.claims.contains(claim) => Err(Refusal::LinkedIdentity),

@@ -2,7 +2,7 @@
 //! found again by the identity they were sent to.
 
 use crate::{
-    Answer, Idempotent, Media, Record, Refused, Request, body,
+    Answer, Caller, Idempotent, InvalidClientIp, Media, Record, Refused, Request, body,
     contract::{
         otpless::{self, RETRY},
         tenant,
@@ -92,6 +92,12 @@ pub enum Refusal {
     Undelivered(&'static str, Duration),
     /// 500: something outside has failed, and nothing was decided.
     Failed(Duration),
+}
+
+impl From<InvalidClientIp> for Refusal {
+    fn from(error: InvalidClientIp) -> Self {
+        Self::Request(error.to_string().into())
+    }
 }
 
 impl Refusal {
@@ -494,7 +500,7 @@ fn not_all(told: Vec<Told>) -> Answer {
     let answer = refuse(status, texts.join("; ").into(), wait, record.unwrap_or_default());
     let answer = if sent.is_empty() { answer } else { with_ids(answer, &sent) };
     match refused.filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
-        Some((refused, now)) => answer.rate_limit(&refused, now),
+        Some((refused, now)) => answer.rate_limit(Caller::WithCredentials, &refused, now),
         None => answer,
     }
 }

@@ -437,6 +437,16 @@ fn claims_that_are_missing_or_somebody_elses_are_refused() {
 }
 
 #[test]
+fn a_session_is_the_text_that_names_one() {
+    let world = World::with(&json!([public("ed", &SEED)]));
+    let session = |sid: Value| world.reads(&token(&with("sid", &sid))).session;
+    assert_eq!(session(json!("ses_1")).as_deref(), Some("ses_1"));
+    for none in [json!(null), json!(1), json!(["ses_1"])] {
+        assert_eq!(session(none.clone()), None, "{none}");
+    }
+}
+
+#[test]
 fn a_token_is_in_force_from_nbf_to_exp_with_a_minute_on_either_side() {
     let world = World::with(&json!([public("ed", &SEED)]));
     for (name, moment, is_read) in [

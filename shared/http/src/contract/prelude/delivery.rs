@@ -1,7 +1,7 @@
 //! What a send comes to, as the contract says it.
 
 use super::{RETRY, Refusal};
-use crate::{Answer, Record};
+use crate::{Answer, Caller, Record};
 use passcode_domain::{
     App, Timestamp,
     ports::Clock,
@@ -55,7 +55,8 @@ pub fn deliver(
             return sent(record.channel(channel).cause(&cause));
         }
         Sent::Refused(refused) => {
-            return refusal(refused, lost, now).answer(record).rate_limit(&refused, now);
+            let answer = refusal(refused, lost, now).answer(record);
+            return answer.rate_limit(Caller::WithoutCredentials, &refused, now);
         }
         Sent::AppBlocked => return Refusal::AuthBlocked.answer(record),
         Sent::Undeliverable(cause) => {

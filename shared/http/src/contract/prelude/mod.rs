@@ -26,6 +26,11 @@ use utoipa::ToSchema;
 /// How long to wait after a failure that passes by itself.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What to do where a browser has not sent the cookie back.
+const NO_VERIFICATION_TOKEN: &str = "no verification token came: send the `X-Verification-Token` of \
+    the answer that sent the code, or its cookie. Browsers drop the cookie where the page belongs to \
+    another site than this host, unless the app's `browser.cross_site_cookie` is set.";
+
 /// The body of every Prelude error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PreludeError)]
@@ -33,14 +38,14 @@ pub struct ErrorBody {
     /// What is wrong.
     #[schema(
         example = "bad_request",
-        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|not_configured|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
+        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|not_configured|not_found|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
     )]
     code: &'static str,
     /// Its class.
     #[serde(rename = "type")]
     #[schema(
         example = "bad_request",
-        pattern = "^(bad_request|unauthorized|forbidden|conflict|rate_limited|internal)$"
+        pattern = "^(bad_request|unauthorized|forbidden|not_found|conflict|rate_limited|internal)$"
     )]
     class: &'static str,
     /// What to do about it, in words for people.
@@ -62,6 +67,8 @@ pub enum Refusal {
     TokenMismatch,
     /// The verification token was not made here, or leads nowhere.
     InvalidVerificationToken,
+    /// No verification token came, neither in the header nor in the cookie.
+    MissingVerificationToken,
     /// The code is wrong, or was right for too long: the two are not told apart.
     BadCheckCode,
     /// The challenge was verified before.
@@ -72,6 +79,8 @@ pub enum Refusal {
     ScopeNotAllowed,
     /// The app has no issuer, or nothing to step up to.
     NotConfigured,
+    /// Nothing is served at this path with this method.
+    NotFound,
     /// The page's origin is not among those that the app allows.
     OriginNotAllowed,
     /// The caller is blocked.
@@ -95,10 +104,13 @@ impl Refusal {
             Self::ExpiredChallengeToken => (BAD, "expired_challenge_token"),
             Self::InvalidChallengeToken => (BAD, "invalid_challenge_token"),
             Self::TokenMismatch => (BAD, "token_mismatch"),
-            Self::InvalidVerificationToken => (BAD, "invalid_verification_token"),
+            Self::InvalidVerificationToken | Self::MissingVerificationToken => {
+                (BAD, "invalid_verification_token")
+            }
             Self::BadCheckCode => (BAD, "bad_check_code"),
             Self::NotConfigured => (BAD, "not_configured"),
             Self::Unauthorized => ((StatusCode::UNAUTHORIZED, "unauthorized"), "unauthorized"),
+            Self::NotFound => ((StatusCode::NOT_FOUND, "not_found"), "not_found"),
             Self::ScopeNotAllowed => (FORBIDDEN, "scope_not_allowed"),
             Self::OriginNotAllowed => (FORBIDDEN, "origin_not_allowed"),
             Self::AuthBlocked => (FORBIDDEN, "auth_blocked"),
@@ -121,6 +133,7 @@ impl Refusal {
         let (status, code, class) = self.row();
         let (message, wait) = match self {
             Self::BadRequest(message) => (Some(message.clone()), None),
+            Self::MissingVerificationToken => (Some(NO_VERIFICATION_TOKEN.into()), None),
             Self::RateLimited(wait) | Self::InFlight(wait) => (None, *wait),
             Self::Internal(wait) => (None, Some(*wait)),
             _ => (None, None),

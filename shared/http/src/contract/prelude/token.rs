@@ -41,7 +41,7 @@ pub fn present(
     let header = header_text(request, VERIFICATION_HEADER).filter(|text| !text.is_empty());
     let text = match header {
         Some(text) => text.to_owned(),
-        None => in_cookie(request, app).ok_or(Refusal::InvalidVerificationToken)?,
+        None => in_cookie(request, app).ok_or(Refusal::MissingVerificationToken)?,
     };
     let token = VerificationToken::parse(&text, keyring, &app.id);
     token.ok_or(Refusal::InvalidVerificationToken)

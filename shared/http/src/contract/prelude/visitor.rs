@@ -1,23 +1,29 @@
-//! Who calls: a page of an origin that the app allows (the Fetch standard's CORS protocol, with
-//! credentials, so never with a wildcard), or something that is no browser and names no origin.
+//! Who calls: a page of an origin that the app allows, or something that is no browser and names no
+//! origin. Pages bring cookies, so an origin that is not allowed is refused, and not only kept from
+//! reading the answer.
 
 use super::{Refusal, storeless};
-use crate::{Answer, Record, Request, contract::tenant, header_text};
-use http::{HeaderValue, Method, StatusCode, header};
+use crate::{
+    Answer, Record, Request, RequestExt as _,
+    contract::tenant,
+    cors::{self, Cors},
+};
+use http::{HeaderValue, Method, header};
 use passcode_domain::{App, AppId, ports::LoadApps};
 use std::sync::Arc;
 
-/// Seconds that a browser remembers the answer to its preflight.
-const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
+/// What the published clients send and read, `Idempotency-Key` and `Retry-After`.
+const CORS: Cors = Cors {
+    methods: "GET, POST",
+    request_headers: "accept, authorization, content-type, dpop, idempotency-key, user-agent, \
+                      x-device-id, x-refresh-token, x-sdk-user-agent, x-verification-token",
+    response_headers: "date, dpop-nonce, retry-after, x-refresh-token, \
+                       x-refresh-token-expires-at, x-verification-token",
+    has_credentials: true,
+};
 
-const METHODS: HeaderValue = HeaderValue::from_static("POST");
-
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "accept, authorization, content-type, dpop, idempotency-key, user-agent, x-verification-token",
-);
-
-const ANSWER_HEADERS: HeaderValue =
-    HeaderValue::from_static("x-verification-token, retry-after, ratelimit, ratelimit-policy");
+/// The path parameter of the route that takes what no other route of the contract does.
+const UNROUTED: &str = "proxy";
 
 /// A caller of an app.
 #[derive(Clone, Debug)]
@@ -28,7 +34,8 @@ pub struct Visitor {
     origin: Option<HeaderValue>,
 }
 
-/// Lets a caller in. Preflights, and callers that are not let in, are answered here.
+/// Lets a caller in. Preflights, callers that are not let in, and requests for what is not served
+/// here are answered here.
 pub async fn admit(
     request: &Request,
     apps: &impl LoadApps,
@@ -40,43 +47,28 @@ pub async fn admit(
     let app = app.ok_or_else(|| nobody.answer(Record::default()))?;
     let record = Record::default().app(&app.id);
     let origin = request.headers().get(header::ORIGIN).cloned();
-    if origin.as_ref().is_some_and(|origin| !is_allowed(&app, request, origin)) {
-        let vary = HeaderValue::from_static("origin");
-        return Err(Refusal::OriginNotAllowed.answer(record).header(header::VARY, vary));
+    if origin.as_ref().is_some_and(|origin| !cors::is_allowed(&app, request, origin)) {
+        return Err(CORS.share(Refusal::OriginNotAllowed.answer(record), None));
     }
     let visitor = Visitor { app, origin };
     if request.method() == Method::OPTIONS {
-        return Err(visitor.preflight(record));
+        return Err(CORS.preflight(visitor.origin.as_ref(), record));
+    }
+    if is_unrouted(request) {
+        return Err(visitor.show(Refusal::NotFound.answer(record)));
     }
     Ok(visitor)
 }
 
-/// A page may call its own host, and the app's list says which others may.
-fn is_allowed(app: &App, request: &Request, origin: &HeaderValue) -> bool {
-    let Ok(origin) = origin.to_str() else { return false };
-    let own = header_text(request, "host").map(|host| format!("https://{host}"));
-    own.as_deref() == Some(origin) || app.allows_origin(origin)
+/// Whether no route of the contract matches but the one that takes everything else.
+fn is_unrouted(request: &Request) -> bool {
+    request.path_parameters_ref().is_some_and(|parameters| parameters.first(UNROUTED).is_some())
 }
 
 impl Visitor {
     /// Lets the page read an answer.
     #[must_use]
     pub fn show(&self, answer: Answer) -> Answer {
-        let answer = answer.header(header::VARY, HeaderValue::from_static("origin"));
-        match &self.origin {
-            None => answer,
-            Some(origin) => answer
-                .header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
-                .header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"))
-                .header(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS),
-        }
-    }
-
-    fn preflight(&self, record: Record) -> Answer {
-        let record = Record { outcome: "preflight", ..record };
-        self.show(Answer::empty(StatusCode::NO_CONTENT, record))
-            .header(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS)
-            .header(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS)
-            .header(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS)
+        CORS.share(answer, self.origin.as_ref())
     }
 }

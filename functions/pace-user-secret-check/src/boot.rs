@@ -1,0 +1,21 @@
+//! The function's adapters, by name: on Lambda and on one machine the same.
+
+use crate::Deps;
+use passcode_dynamodb::{AppTable, UserTable};
+use passcode_jwt::IssuerTokens;
+use passcode_runtime::{BadSetting, CachedApps, HttpsIssuers, Settings, aws};
+
+/// What the function works with, for real.
+pub type Adapters<C> = Deps<CachedApps<AppTable>, UserTable, IssuerTokens<HttpsIssuers>, C>;
+
+/// The adapters that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
+    let aws = aws::config(settings)?;
+    Ok(Deps {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
+        users: UserTable::new(&aws, settings.require("USER_TABLE")?),
+        tokens: IssuerTokens::new(HttpsIssuers::default()),
+        clock,
+        default_app: settings.parsed("DEFAULT_APP", "is no app id")?,
+    })
+}

@@ -1,0 +1,68 @@
+//! Cross-origin requests from web pages (the CORS protocol of the Fetch standard): which origins may
+//! call, and what the response headers tell their browsers.
+
+use crate::{Answer, Record, Request, header_text};
+use http::{HeaderValue, StatusCode, header};
+use passcode_domain::App;
+
+/// Seconds that a browser remembers the answer to its preflight.
+const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
+
+/// What pages of other origins may do with the endpoints of a contract.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// The methods that they may use.
+    pub methods: &'static str,
+    /// The request headers that they may send, in lower case.
+    pub request_headers: &'static str,
+    /// The response headers that they may read, in lower case.
+    pub response_headers: &'static str,
+    /// Whether their requests bring cookies, and the response may be read all the same.
+    pub has_credentials: bool,
+}
+
+impl Cors {
+    /// Lets a page of this origin read an answer. Without an origin the answer only says that it
+    /// depends on one, for caches.
+    #[must_use]
+    pub fn share(&self, answer: Answer, origin: Option<&HeaderValue>) -> Answer {
+        let answer = answer.header(header::VARY, HeaderValue::from_static("origin"));
+        let Some(origin) = origin else { return answer };
+        let exposed = HeaderValue::from_static(self.response_headers);
+        let answer = answer
+            .header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
+            .header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        if self.has_credentials {
+            let credentials = HeaderValue::from_static("true");
+            return answer.header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, credentials);
+        }
+        answer
+    }
+
+    /// The answer to a preflight of this origin: what a page may send. Without an origin that may
+    /// call it allows nothing.
+    #[must_use]
+    pub fn preflight(&self, origin: Option<&HeaderValue>, record: Record) -> Answer {
+        let record = Record { outcome: "preflight", ..record };
+        let answer = self.share(Answer::empty(StatusCode::NO_CONTENT, record), origin);
+        if origin.is_none() {
+            return answer;
+        }
+        answer
+            .header(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(self.methods))
+            .header(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static(self.request_headers),
+            )
+            .header(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS)
+    }
+}
+
+/// Whether pages of an origin may call an app: those of the host that is called, and those that
+/// the app's `browser.origins` lists.
+#[must_use]
+pub fn is_allowed(app: &App, request: &Request, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    let own = header_text(request, "host").map(|host| format!("https://{host}"));
+    own.as_deref() == Some(origin) || app.allows_origin(origin)
+}
