@@ -20,7 +20,7 @@ use passcode_runtime::SystemClock;
 use secret::{ADMIN_KEY, CLIENT_SECRET};
 use serde_json::json;
 use settings::changed;
-use shown::shown;
+use shown::{shown, without_dropped};
 use std::{error::Error, process::ExitCode};
 
 /// What is left to do for an app whose text messages go nowhere.
@@ -220,7 +220,8 @@ impl Apps<'_> {
     }
 
     async fn store(&self, app: &App) -> Result<(), String> {
-        self.apps.store_app(app).await.map_err(|error| self.explain(&error))
+        let app = app.validated().map_err(|error| error.to_string())?;
+        self.apps.store_app(&app).await.map_err(|error| self.explain(&error))
     }
 
     async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Told, String> {
@@ -238,9 +239,11 @@ impl Apps<'_> {
     }
 
     async fn set(&self, id: &AppId, settings: &[String]) -> Result<Told, String> {
-        let app = changed(&self.existing(id).await?, settings)?;
+        let before = self.existing(id).await?;
+        let app = changed(&before, settings)?;
         self.store(&app).await?;
-        Ok(shown(&app, SystemClock.now()))
+        let told = shown(&app, SystemClock.now());
+        Ok(if before.dropped_parts.is_empty() { told } else { without_dropped(&before, told) })
     }
 
     async fn test_address(&self, action: &test_address::Action) -> Result<Told, String> {

@@ -1,5 +1,7 @@
 //! Apps: the tenants. An app has credentials, a policy, senders and templates.
 
+mod stored;
+
 use crate::{
     Address, Channel, Code, EmailAddress, PhoneNumber, Policy, Timestamp,
     guard::{Guard, GuardError},
@@ -230,6 +232,20 @@ pub struct App {
     /// Its own texts, by template id: Fluent sources that override the built-in messages.
     #[serde(default)]
     pub templates: BTreeMap<String, String>,
+    /// The paths of what was stored and could not be read: this release refuses it. Never stored.
+    #[serde(skip)]
+    pub dropped_parts: Vec<String>,
+}
+
+/// An app whose settings keep every rule. Nothing else can be stored, so that whatever is accepted
+/// can be read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidApp(App);
+
+impl AsRef<App> for ValidApp {
+    fn as_ref(&self) -> &App {
+        &self.0
+    }
 }
 
 /// Why an app's settings are refused.
@@ -276,10 +292,16 @@ impl App {
             sms: SmsSender::default(),
             email: EmailSender::default(),
             templates: BTreeMap::new(),
+            dropped_parts: Vec::new(),
         }
     }
 
-    /// Checks the settings before they are stored.
+    /// The app as a store takes it, if its settings keep every rule.
+    pub fn validated(&self) -> Result<ValidApp, AppError> {
+        self.validate().map(|()| ValidApp(self.clone()))
+    }
+
+    /// Checks every rule of the settings.
     pub fn validate(&self) -> Result<(), AppError> {
         self.policy.validate()?;
         self.guard.validate()?;
