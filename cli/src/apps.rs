@@ -158,12 +158,12 @@ What a rule of the guard would have refused of the messages that were sent:
 `passcode guard simulate`.";
 
 const TEST_ADDRESS_HELP: &str = "\
-They are for reviewers and automated tests. Codes live as long as ever and are
-spent like others, but no call has to wait for the one before. Warm functions
-follow within a minute.
+They are for reviewers and automated tests. Whoever guesses the code signs in
+as that address, so it is a random one: 6 to 10 digits, neither one digit
+repeated nor a series. Warm functions follow within a minute.
 
 Example:
-  passcode app test-address add shop +14155550199 --code 123456 \\
+  passcode app test-address add shop +14155550199 --code 482915 \\
     --until 2026-12-31";
 
 const ADMIN_KEY_HELP: &str = "\

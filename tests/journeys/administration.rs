@@ -247,9 +247,14 @@ async fn store_by_hand(client: &Client, id: &str, document: &Value) {
 #[tokio::test]
 async fn no_command_stores_what_cannot_be_read_again() {
     let client = Client::start().await;
-    let line = "app test-address add demo a@b.example --code 1234 --until 2999-12-31";
-    let refused = told(&client, line, "").await.expect_err("too short a code");
-    assert!(refused.contains("at least 6 digits"), "{refused}");
+    for (code, reason) in
+        [("1234", "at least 6 digits"), ("111111", "one digit repeated"), ("345678", "a series")]
+    {
+        let line =
+            format!("app test-address add demo a@b.example --code {code} --until 2999-12-31");
+        let refused = told(&client, &line, "").await.expect_err(code);
+        assert!(refused.contains(reason), "{refused}");
+    }
     assert_eq!(passcode(&client, "app show demo").await.json["test_addresses"], json!([]));
     client.create(json!({ "email": "ada@example.com" })).await;
 }

@@ -94,7 +94,7 @@ mod tests {
 
     fn app() -> App {
         let until = Timestamp::from_millis(1_798_761_600_000);
-        let (address, code) = ("+14155550199".to_owned(), "123456".to_owned());
+        let (address, code) = ("+14155550199".to_owned(), "482915".to_owned());
         let mut app = App::new("shop".parse().expect("an id"), "Shop");
         app.secrets = vec![SecretHash::of("secret")];
         app.admin_keys = vec![SecretHash::of("key"), SecretHash::of("older")];
@@ -117,7 +117,7 @@ mod tests {
         for line in [
             "browser.origins                   https://a.example",
             "browser.origins                   https://b.example",
-            "test_addresses                    +14155550199             123456     until 2026-12-31",
+            "test_addresses                    +14155550199             482915     until 2026-12-31",
         ] {
             assert!(told.text.lines().any(|found| found == line), "{line}: {}", told.text);
         }

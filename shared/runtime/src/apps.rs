@@ -45,7 +45,9 @@ impl<A> CachedApps<A> {
     /// Remembers what `apps` loads.
     pub fn new(apps: A) -> Self {
         // A log that cannot be written must not cost the caller its answer.
-        let print = |line: &[u8]| drop(std::io::stdout().lock().write_all(line));
+        let print = |line: &[u8]| {
+            let _ = std::io::stdout().lock().write_all(line);
+        };
         Self { apps, known: Mutex::default(), print }
     }
 
@@ -91,7 +93,9 @@ mod tests {
         let apps = FakeApps::default();
         let id: AppId = "shop".parse().unwrap();
         apps.put_document(&id, r#"{"id":"shop","name":"Shop","secrets":[],"colour":1}"#);
-        let count = |_: &[u8]| drop(PRINTED.fetch_add(1, Ordering::SeqCst));
+        let count = |_: &[u8]| {
+            PRINTED.fetch_add(1, Ordering::SeqCst);
+        };
         let cached = CachedApps { print: count, ..CachedApps::new(apps) };
         for _ in 0..3 {
             let app = block_on(cached.load_app(&id)).unwrap().expect("it is there");
