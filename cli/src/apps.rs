@@ -20,7 +20,7 @@ use passcode_runtime::SystemClock;
 use secret::{ADMIN_KEY, CLIENT_SECRET};
 use serde_json::json;
 use settings::changed;
-use shown::shown;
+use shown::{shown, without_dropped};
 use std::{error::Error, process::ExitCode};
 
 /// What is left to do for an app whose text messages go nowhere.
@@ -160,12 +160,12 @@ What a rule of the guard would have refused of the messages that were sent:
 `passcode guard simulate`.";
 
 const TEST_ADDRESS_HELP: &str = "\
-They are for reviewers and automated tests. Codes live as long as ever and are
-spent like others, but no call has to wait for the one before. Warm functions
-follow within a minute.
+They are for reviewers and automated tests. Whoever guesses the code signs in
+as that address, so it is a random one: 6 to 10 digits, neither one digit
+repeated nor a series. Warm functions follow within a minute.
 
 Example:
-  passcode app test-address add shop +14155550199 --code 123456 \\
+  passcode app test-address add shop +14155550199 --code 482915 \\
     --until 2026-12-31";
 
 const ADMIN_KEY_HELP: &str = "\
@@ -222,7 +222,8 @@ impl Apps<'_> {
     }
 
     async fn store(&self, app: &App) -> Result<(), String> {
-        self.apps.store_app(app).await.map_err(|error| self.explain(&error))
+        let app = app.validated().map_err(|error| error.to_string())?;
+        self.apps.store_app(&app).await.map_err(|error| self.explain(&error))
     }
 
     async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Told, String> {
@@ -240,9 +241,11 @@ impl Apps<'_> {
     }
 
     async fn set(&self, id: &AppId, settings: &[String]) -> Result<Told, String> {
-        let app = changed(&self.existing(id).await?, settings)?;
+        let before = self.existing(id).await?;
+        let app = changed(&before, settings)?;
         self.store(&app).await?;
-        Ok(shown(&app, SystemClock.now()))
+        let told = shown(&app, SystemClock.now());
+        Ok(if before.dropped_parts.is_empty() { told } else { without_dropped(&before, told) })
     }
 
     async fn test_address(&self, action: &test_address::Action) -> Result<Told, String> {

@@ -140,7 +140,7 @@ fn another_apps_and_another_callers_key_is_another_key() {
     let secrets = ["demo-secret", "second-secret"].map(SecretHash::of).to_vec();
     let eve = App { id: "eve".parse().unwrap(), ..demo_app() };
     for app in [App { secrets, ..demo_app() }, eve] {
-        block_on(world.apps.store_app(&app)).unwrap();
+        block_on(world.apps.store_app(&app.validated().unwrap())).unwrap();
     }
     let event = keyed(&otpless_auth_create::phone(), KEY);
     let events = [

@@ -43,7 +43,7 @@ fn strangers_and_blocked_apps_are_refused() {
     let world = World::default();
     refuses_strangers(&phone(), |event| call(&world, event));
     let blocked = App { blocked: true, ..demo_app() };
-    block_on(world.apps.store_app(&blocked)).unwrap();
+    block_on(world.apps.store_app(&blocked.validated().unwrap())).unwrap();
     let reply = call(&world, &phone());
     assert_eq!(row(&reply), (401, "7019"));
     assert_eq!(reply.json["message"], "Merchant Blocked");
@@ -223,4 +223,22 @@ fn status(world: &World, id: passcode_domain::ChallengeId) -> Status {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     minds_keys(|| (World::default(), phone()), call);
+}
+
+#[test]
+fn a_broken_setting_takes_down_no_call_that_does_not_need_it() {
+    let whole = serde_json::to_value(demo_app()).unwrap();
+    for setting in whole.as_object().unwrap().keys() {
+        let mut broken = whole.clone();
+        broken[setting] = json!({ "broken": true });
+        let world = World::default();
+        world.apps.put_document(&demo_app().id, &broken.to_string());
+        let reply = call(&world, &phone());
+        let expected = match setting.as_str() {
+            "secrets" => (401, "7002"),
+            "blocked" => (401, "7019"),
+            _ => (200, "none"),
+        };
+        assert_eq!(row(&reply), expected, "{setting}: {reply:?}");
+    }
 }

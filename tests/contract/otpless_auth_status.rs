@@ -51,7 +51,7 @@ fn ids_that_lead_nowhere_are_refused() {
         }
     }
     let eve = App { id: "eve".parse().unwrap(), ..demo_app() };
-    block_on(world.apps.store_app(&eve)).unwrap();
+    block_on(world.apps.store_app(&eve.validated().unwrap())).unwrap();
     let foreign = recorded("current").challenge(&text).header("clientid", "eve");
     assert_eq!(row(&call(&world, &foreign)), (404, "7168"), "another app's request");
 }

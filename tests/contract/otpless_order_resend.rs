@@ -39,7 +39,12 @@ fn strangers_and_bodies_that_are_no_json_object_are_refused() {
 fn orders_that_lead_nowhere_are_refused() {
     let world = World::default();
     order_send::call(&world, &order_send::recorded());
-    block_on(world.apps.store_app(&App { id: "eve".parse().unwrap(), ..demo_app() })).unwrap();
+    block_on(
+        world
+            .apps
+            .store_app(&App { id: "eve".parse().unwrap(), ..demo_app() }.validated().unwrap()),
+    )
+    .unwrap();
     for (event, expected) in [
         (recorded().json(&json!({ "orderId": "another" })), (404, "7168")),
         (recorded().json(&json!({ "orderId": format!("Otp_{}", "A".repeat(52)) })), (404, "7168")),

@@ -229,7 +229,7 @@ fn ids_that_lead_nowhere_are_refused() {
         assert_eq!(row(&reply), expected, "{id}");
     }
     let eve = App { id: "eve".parse().unwrap(), ..demo_app() };
-    block_on(world.apps.store_app(&eve)).unwrap();
+    block_on(world.apps.store_app(&eve.validated().unwrap())).unwrap();
     let event = for_request(id).header("clientid", "eve").header("clientsecret", "demo-secret");
     assert_eq!(row(&call(&world, &event)), (404, "7168"), "another app's request");
     assert_eq!(messages(&world), 1);
@@ -310,13 +310,14 @@ fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_do
 fn an_app_that_is_blocked_or_out_of_reach_sends_nothing_and_releases_the_claim() {
     let world = World::default();
     let id = world.open();
-    block_on(world.apps.store_app(&App { blocked: true, ..demo_app() })).unwrap();
+    block_on(world.apps.store_app(&App { blocked: true, ..demo_app() }.validated().unwrap()))
+        .unwrap();
     assert_eq!(row(&call(&world, &for_request(id))), (401, "7019"));
     world.apps.set_down(true);
     assert_eq!(call(&world, &for_request(id)).status, 503);
     world.apps.set_down(false);
     assert_eq!(messages(&world), 0);
-    block_on(world.apps.store_app(&demo_app())).unwrap();
+    block_on(world.apps.store_app(&demo_app().validated().unwrap())).unwrap();
     assert_eq!(call(&world, &for_request(id)).status, 200, "no cool-down is left behind");
 }
 

@@ -88,7 +88,12 @@ fn every_outcome_has_its_own_error() {
 fn another_apps_request_leads_nowhere_and_loses_nothing() {
     let world = World::default();
     let (id, code) = world.open_and_send();
-    block_on(world.apps.store_app(&App { id: "eve".parse().unwrap(), ..demo_app() })).unwrap();
+    block_on(
+        world
+            .apps
+            .store_app(&App { id: "eve".parse().unwrap(), ..demo_app() }.validated().unwrap()),
+    )
+    .unwrap();
     let body = json!({ "requestId": request_id(id), "otp": code });
     let foreign = recorded().json(&body).header("clientid", "eve");
     assert_eq!(row(&call(&world, &foreign)), (400, "7114"));

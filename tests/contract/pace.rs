@@ -262,7 +262,7 @@ pub(crate) fn presenting(code: &str) -> Event {
 /// Stores the demo app under another name, with Ada in it as well.
 pub(crate) fn with_second_app(world: &World) {
     let app = App { id: "eve".parse().unwrap(), ..demo_app() };
-    block_on(world.apps.store_app(&app)).unwrap();
+    block_on(world.apps.store_app(&app.validated().unwrap())).unwrap();
 }
 
 /// An event to another app of the deployment.

@@ -167,7 +167,7 @@ fn challenge_tokens_that_lead_nowhere_are_refused() {
         assert_eq!(error(&step_up(&world, odd)), (400, "invalid_challenge_token"), "{odd}");
     }
     let eve = App { id: "eve".parse().unwrap(), ..demo_app() };
-    block_on(world.apps.store_app(&eve)).unwrap();
+    block_on(world.apps.store_app(&eve.validated().unwrap())).unwrap();
     let mut foreign = recorded("step-up").json(&json!({ "challenge_token": token }));
     foreign.0["requestContext"]["domainName"] = json!("eve.example.com");
     assert_eq!(error(&call_create(&world, &foreign)), (400, "token_mismatch"), "another app's");

@@ -40,7 +40,7 @@ pub(crate) fn world_with_eve() -> World {
     let world = World::default();
     let admin_keys = vec![SecretHash::of("eve-admin")];
     let eve = App { id: "eve".parse().unwrap(), admin_keys, ..demo_app() };
-    block_on(world.apps.store_app(&eve)).unwrap();
+    block_on(world.apps.store_app(&eve.validated().unwrap())).unwrap();
     world
 }
 

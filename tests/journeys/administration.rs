@@ -3,6 +3,7 @@
 use clap::Parser;
 use passcode::{apps, guard, keys, place::Place, told::Told, users};
 use passcode_domain::{
+    app::SecretHash,
     ports::LoadUsers as _,
     user::{HashedSecret, User},
 };
@@ -232,6 +233,58 @@ async fn what_cannot_be_done_to_an_app_is_refused_with_the_reason() {
         (&demo.json["host"], &demo.json["test_addresses"]),
         (&json!("example.com"), &json!([]))
     );
+}
+
+/// Stores an app's document as it is, as an edit by hand would.
+async fn store_by_hand(client: &Client, id: &str, document: &Value) {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
+    let aws = aws::config(&client.stack.settings("")).expect("settings");
+    let table = aws_sdk_dynamodb::Client::new(&aws).put_item().table_name("AppTable");
+    let item = table.item("app", S(id.to_owned())).item("document", S(document.to_string()));
+    item.send().await.expect("stored");
+}
+
+#[tokio::test]
+async fn no_command_stores_what_cannot_be_read_again() {
+    let client = Client::start().await;
+    for (code, reason) in
+        [("1234", "at least 6 digits"), ("111111", "one digit repeated"), ("345678", "a series")]
+    {
+        let line =
+            format!("app test-address add demo a@b.example --code {code} --until 2999-12-31");
+        let refused = told(&client, &line, "").await.expect_err(code);
+        assert!(refused.contains(reason), "{refused}");
+    }
+    assert_eq!(passcode(&client, "app show demo").await.json["test_addresses"], json!([]));
+    client.create(json!({ "email": "ada@example.com" })).await;
+}
+
+#[tokio::test]
+async fn a_broken_app_is_served_shown_mended_and_deleted() {
+    let client = Client::start().await;
+    shop(&client).await;
+    let document = json!({
+        "id": "demo", "name": "Demo", "policy": { "max_attempts": 0 }, "colour": "red",
+        "secrets": [SecretHash::of("demo-secret"), 7], "email": { "from": 1 },
+        "test_addresses": [{ "address": "a@b.example", "code": "1234", "until": u64::MAX }],
+    });
+    store_by_hand(&client, "demo", &document).await;
+    let id = client.create(json!({ "email": "ada@example.com" })).await;
+    assert_eq!(client.initiate(&id, "EMAIL").await.0, 200);
+    let code = client.last_code("ada@example.com").await;
+    assert_eq!(client.verify(&id, &code).await.0, 200);
+    let parts =
+        json!(["colour", "email.from", "policy.max_attempts", "secrets[1]", "test_addresses[0]"]);
+    let shown = passcode(&client, "app show demo").await;
+    assert_eq!((&shown.json["dropped_parts"], &shown.json["secrets"]), (&parts, &json!(1)));
+    let mended = passcode(&client, "app set demo policy.max_attempts=3").await;
+    assert!(mended.text.contains("No longer stored"), "{}", mended.text);
+    let shown = passcode(&client, "app show demo").await;
+    assert_eq!(shown.json["dropped_parts"], Value::Null, "{}", shown.text);
+    store_by_hand(&client, "demo", &json!("nothing of an app")).await;
+    assert_eq!(passcode(&client, "app show demo").await.json["blocked"], true);
+    passcode(&client, "app delete demo").await;
+    assert!(told(&client, "app show demo", "").await.is_err(), "it is gone");
 }
 
 /// Makes an app, and an admin key of it.

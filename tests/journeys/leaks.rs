@@ -15,7 +15,7 @@ async fn with_long_codes(client: &Client) {
     let demo = apps.load_app(&"demo".parse().expect("an id")).await.expect("loads");
     let mut app = (*demo.expect("the demo app")).clone();
     app.policy.code_length = 10;
-    apps.store_app(&app).await.expect("stored");
+    apps.store_app(&app.validated().expect("valid")).await.expect("stored");
 }
 
 async fn everything_stored(client: &Client) -> String {

@@ -180,7 +180,9 @@ async fn with_second_app(client: &Client) {
     let apps = passcode_dynamodb::AppTable::new(&aws, "AppTable".into());
     let demo = apps.load_app(&"demo".parse().expect("an id")).await.expect("a table");
     let demo = (*demo.expect("the demo app")).clone();
-    apps.store_app(&App { id: "eve".parse().expect("an id"), ..demo }).await.expect("stored");
+    apps.store_app(&App { id: "eve".parse().expect("an id"), ..demo }.validated().expect("valid"))
+        .await
+        .expect("stored");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn start() -> Client {
     let demo = demo.expect("the demo app");
     for (id, blocked) in [("eve", false), ("mute", true)] {
         let app = App { id: id.parse().expect("an id"), blocked, ..(*demo).clone() };
-        apps.store_app(&app).await.expect("stored");
+        apps.store_app(&app.validated().expect("valid")).await.expect("stored");
     }
     client
 }

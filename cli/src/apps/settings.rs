@@ -179,6 +179,11 @@ mod tests {
             (&["templates.t=sms = hello"], "must hold"),
             (&["templates.a.b=sms = { $code }"], "`templates.a.b`: a name with a `.` can only"),
             (&["name="], "name must be 1 to 30 characters"),
+            (&["name=De\u{202e}mo"], "name must not hold control, bidirectional"),
+            (
+                &[r#"test_addresses=[{"address":"a@b.example","code":"111111","until":1}]"#],
+                "neither one digit repeated nor a series",
+            ),
             (&["sms={"], "`sms`: no JSON: EOF"),
             (&["sms=[]x"], "`sms`: no JSON: trailing characters"),
             (&["sms=loud"], "`sms`: invalid type: string \"loud\""),
@@ -215,7 +220,7 @@ mod tests {
             (&["step_up.pay.out.channel=sms"], "`step_up.pay.out.channel`: a name with a `.`"),
             (&["step_up.pay="], "`step_up.pay`: nothing is set there"),
             (&["test_addresses=ada@example.com"], "`test_addresses[0]`: invalid type"),
-            (&[r#"test_addresses=[{"address":"1","code":"123456","until":1}]"#], "must each be"),
+            (&[r#"test_addresses=[{"address":"1","code":"482915","until":1}]"#], "must each be"),
             (&[r#"test_addresses=[{"address":"1","code":"12","until":1}]"#], "4 to 10 digits"),
             (&["conceal_blocks=maybe"], "`conceal_blocks`: invalid type"),
         ] {

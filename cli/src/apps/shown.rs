@@ -14,7 +14,30 @@ pub(super) fn shown(app: &App, now: Timestamp) -> Told {
     let mut readable = settings.clone();
     let tests = app.test_addresses.iter().map(|test| test_address::line(test, now));
     readable["test_addresses"] = tests.collect();
-    Told::new(lines("", &readable).join("\n"), settings)
+    let mut text = lines("", &readable).join("\n");
+    if !app.dropped_parts.is_empty() {
+        settings["dropped_parts"] = app.dropped_parts.clone().into();
+        text = format!("{text}\n\n{}", dropped(app));
+    }
+    Told::new(text, settings)
+}
+
+/// What is stored of an app and cannot be read, and what to do about it.
+fn dropped(app: &App) -> String {
+    let (parts, id) = (app.dropped_parts.join("\n  "), app.id.as_str());
+    format!(
+        "What is stored here cannot be read, and counts as shown above:\n  {parts}\n\
+         Calls that do not need it are served. Set it anew with `passcode app set {id} …`; every\n\
+         change of the app stores what is shown above and nothing else. If a later release has\n\
+         stored it, go back to that release."
+    )
+}
+
+/// What was told of a change, with the parts that could not be read and are no longer stored.
+pub(super) fn without_dropped(before: &App, told: Told) -> Told {
+    let parts = before.dropped_parts.join("\n  ");
+    let text = format!("{}\n\nNo longer stored, since it could not be read:\n  {parts}", told.text);
+    Told { text, ..told }
 }
 
 /// One line a setting that is there, with the path that `set` takes; of a list one line an item.
@@ -71,7 +94,7 @@ mod tests {
 
     fn app() -> App {
         let until = Timestamp::from_millis(1_798_761_600_000);
-        let (address, code) = ("+14155550199".to_owned(), "123456".to_owned());
+        let (address, code) = ("+14155550199".to_owned(), "482915".to_owned());
         let mut app = App::new("shop".parse().expect("an id"), "Shop");
         app.secrets = vec![SecretHash::of("secret")];
         app.admin_keys = vec![SecretHash::of("key"), SecretHash::of("older")];
@@ -94,12 +117,25 @@ mod tests {
         for line in [
             "browser.origins                   https://a.example",
             "browser.origins                   https://b.example",
-            "test_addresses                    +14155550199             123456     until 2026-12-31",
+            "test_addresses                    +14155550199             482915     until 2026-12-31",
         ] {
             assert!(told.text.lines().any(|found| found == line), "{line}: {}", told.text);
         }
         assert!(!told.text.contains("[]") && !told.text.contains("null"), "{}", told.text);
         assert_eq!(told.json["test_addresses"][0]["until"], 1_798_761_600_000_u64);
+    }
+
+    #[test]
+    fn parts_that_cannot_be_read_are_listed_with_what_to_do() {
+        let stored = r#"{"id":"shop","name":"Shop","secrets":[],"policy":{"max_sends":0}}"#;
+        let app = App::from_stored(&app().id, stored);
+        let told = shown(&app, Timestamp::from_millis(0));
+        assert!(told.text.contains("\n  policy.max_sends\n"), "{}", told.text);
+        assert!(told.text.contains("`passcode app set shop …`"), "{}", told.text);
+        assert_eq!(told.json["dropped_parts"], serde_json::json!(["policy.max_sends"]));
+        assert!(
+            shown(&super::tests::app(), Timestamp::from_millis(0)).json["dropped_parts"].is_null()
+        );
     }
 
     #[test]

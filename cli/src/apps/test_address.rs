@@ -18,7 +18,7 @@ pub(super) enum Action {
         /// An e-mail address, or a phone number with `+` and country code.
         #[arg(value_parser = address)]
         address: Address,
-        /// The code that verifies: 6 to 10 digits.
+        /// The code that verifies: 6 to 10 digits, neither one digit repeated nor a series.
         #[arg(long, value_name = "DIGITS", value_parser = code)]
         code: Code,
         /// The last day (UTC) on which it is a test address. The day after, it gets messages like
@@ -167,18 +167,18 @@ mod tests {
     #[test]
     fn what_is_no_address_code_or_day_to_come_is_refused() {
         for (to, digits, until, reason) in [
-            ("4155550100", "123456", "2026-12-31", "not a valid phone number"),
-            ("ada", "123456", "2026-12-31", "not a valid phone number"),
-            ("ada@", "123456", "2026-12-31", "not a valid e-mail address"),
+            ("4155550100", "482915", "2026-12-31", "not a valid phone number"),
+            ("ada", "482915", "2026-12-31", "not a valid phone number"),
+            ("ada@", "482915", "2026-12-31", "not a valid e-mail address"),
             ("ada@example.com", "123", "2026-12-31", "4 to 10 digits"),
             ("ada@example.com", "12345678901", "2026-12-31", "4 to 10 digits"),
             ("ada@example.com", "12345x", "2026-12-31", "4 to 10 digits"),
-            ("ada@example.com", "123456", "31.12.2026", "as in 2026-12-31"),
-            ("ada@example.com", "123456", "2026-02-30", "as in 2026-12-31"),
-            ("ada@example.com", "123456", "2026-12-31T10:00", "as in 2026-12-31"),
-            ("ada@example.com", "123456", "2026-11-19", "2026-11-19 is over"),
-            ("ada@example.com", "123456", "1969-01-01", "is over"),
-            ("ada@example.com", "123456", "9999-12-31", "too far away"),
+            ("ada@example.com", "482915", "31.12.2026", "as in 2026-12-31"),
+            ("ada@example.com", "482915", "2026-02-30", "as in 2026-12-31"),
+            ("ada@example.com", "482915", "2026-12-31T10:00", "as in 2026-12-31"),
+            ("ada@example.com", "482915", "2026-11-19", "2026-11-19 is over"),
+            ("ada@example.com", "482915", "1969-01-01", "is over"),
+            ("ada@example.com", "482915", "9999-12-31", "too far away"),
         ] {
             let mut app = app();
             let error = added(&mut app, to, digits, until).expect_err(reason);
@@ -195,9 +195,9 @@ mod tests {
         for (to, digits, until, expected) in [
             (
                 "Ada@Example.com",
-                "123456",
+                "482915",
                 "2026-11-20",
-                "ada@example.com          123456     until 2026-11-20",
+                "ada@example.com          482915     until 2026-11-20",
             ),
             (
                 "ada@example.COM",
@@ -208,7 +208,7 @@ mod tests {
         ] {
             assert_eq!(added(&mut app, to, digits, until).expect("it is added"), expected);
         }
-        added(&mut app, "+1 (415) 555-0199", "123456", "2026-12-31").expect("it is added");
+        added(&mut app, "+1 (415) 555-0199", "482915", "2026-12-31").expect("it is added");
         let stored: Vec<_> = app.test_addresses.iter().map(|test| &*test.address).collect();
         assert_eq!(stored, ["ada@example.com", "+14155550199"]);
         assert_eq!(app.validate(), Ok(()));
@@ -218,9 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn the_code_of_the_help_is_one_that_is_taken() {
+        let help = crate::apps::TEST_ADDRESS_HELP;
+        let digits = help.split("--code ").nth(1).and_then(|rest| rest.split(' ').next());
+        let mut app = app();
+        added(&mut app, "ada@example.com", digits.expect("an example"), "2026-12-31")
+            .expect("it is added");
+        assert_eq!(app.validate(), Ok(()));
+    }
+
+    #[test]
     fn ends_are_days_where_they_are_and_moments_elsewhere() {
         let test = |until| {
-            let (address, code) = ("+14155550199".to_owned(), code("1234").expect("a code"));
+            let (address, code) = ("+14155550199".to_owned(), code("482915").expect("a code"));
             line(&TestAddress { address, code, until: Timestamp::from_millis(until) }, NOW)
         };
         for (until, expected) in [

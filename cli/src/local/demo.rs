@@ -73,7 +73,7 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
         Some(known) => App { issuer: app.issuer, browser: app.browser, ..(*known).clone() },
         None => app,
     };
-    Ok(apps.store_app(&app).await?)
+    Ok(apps.store_app(&app.validated()?).await?)
 }
 
 /// Whoever tries things out rarely types a code, and sends to the same number all day: here what

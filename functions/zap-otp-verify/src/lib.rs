@@ -54,7 +54,7 @@ pub struct VerifyRequest {
     /// whose registered address an OTP is open, e-mail first.
     #[schema(
         example = "adminuser@zap.com",
-        pattern = "^([^@]+@[^@]+|\\+[0-9 .()-]{1,32}|[!-*,-?A-~][!-?A-~]{0,63})$",
+        pattern = "^([^@%!]+@[^@%!]+|\\+[0-9 .()-]{1,32}|[!-*,-?A-~][!-?A-~]{0,63})$",
         max_length = 320
     )]
     identity: String,

@@ -112,11 +112,14 @@ pub struct EmailAddress(String);
 impl EmailAddress {
     /// Parses a bare address, without display name, domain literal or quoted local part (which
     /// would be a second spelling of the same mailbox). ASCII only: SES takes no internationalised
-    /// local part, and an internationalised domain travels as punycode.
+    /// local part, and an internationalised domain travels as punycode. Nor is a local part taken
+    /// that mail servers may read as something else: a route to another host (`a%b@…`, `a!b@…`,
+    /// RFC 5321 §F.2 and RFC 976) or an encoded word (`=?…?=`, RFC 2047).
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let options =
             Options::default().without_display_text().without_domain_literal().with_required_tld();
-        if text.len() > MAX_EMAIL_LENGTH || !text.is_ascii() || text.contains('"') {
+        let is_ambiguous = text.contains(['"', '%', '!']) || text.contains("=?");
+        if text.len() > MAX_EMAIL_LENGTH || !text.is_ascii() || is_ambiguous {
             return Err(AddressError::Email);
         }
         let address = email_address::EmailAddress::parse_with_options(text, options)
@@ -314,9 +317,22 @@ mod tests {
             "\"ada\"@example.com",
             "ada@example.com\r\nBcc: eve@example.com",
             "ádá@example.com",
+            "=?utf-8?q?x?=@example.com",
+            "=?utf-8?b?YWRh?=ada@example.com",
+            "ada%mail.example@example.com",
+            "mail.example!ada@example.com",
             &long,
         ] {
             assert_eq!(EmailAddress::parse(text), Err(AddressError::Email), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn mailboxes_with_unusual_letters_are_taken() {
+        for text in
+            ["ada+shop@example.com", "a.d_a-1@example.com", "ada=b@example.com", "o'a@example.com"]
+        {
+            assert_eq!(EmailAddress::parse(text).unwrap().as_str(), text);
         }
     }
 

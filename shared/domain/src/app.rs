@@ -1,9 +1,11 @@
 //! Apps: the tenants. An app has credentials, a policy, senders and templates.
 
+mod stored;
+
 use crate::{
     Address, Channel, Code, EmailAddress, PhoneNumber, Policy, Timestamp,
     guard::{Guard, GuardError},
-    message,
+    message, pin,
     policy::PolicyError,
     proof::GrantMode,
 };
@@ -172,8 +174,14 @@ impl TestAddress {
     }
 
     /// A fixed code can be guessed at for as long as it stands, so it is not a short one.
-    fn has_good_code(&self) -> bool {
+    fn has_long_code(&self) -> bool {
         self.code.reveal().len() >= 6
+    }
+
+    /// Nor is it one of those that are guessed first: one digit over and over, or a series.
+    fn has_trivial_code(&self) -> bool {
+        let code = self.code.reveal().as_bytes();
+        pin::is_series(code) || code.iter().all(|digit| *digit == code[0])
     }
 }
 
@@ -234,6 +242,20 @@ pub struct App {
     /// Its own texts, by template id: Fluent sources that override the built-in messages.
     #[serde(default)]
     pub templates: BTreeMap<String, String>,
+    /// The paths of what was stored and could not be read: this release refuses it. Never stored.
+    #[serde(skip)]
+    pub dropped_parts: Vec<String>,
+}
+
+/// An app whose settings keep every rule. Nothing else can be stored, so that whatever is accepted
+/// can be read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidApp(App);
+
+impl AsRef<App> for ValidApp {
+    fn as_ref(&self) -> &App {
+        &self.0
+    }
 }
 
 /// Why an app's settings are refused.
@@ -281,15 +303,26 @@ impl App {
             sms: SmsSender::default(),
             email: EmailSender::default(),
             templates: BTreeMap::new(),
+            dropped_parts: Vec::new(),
         }
     }
 
-    /// Checks the settings before they are stored.
+    /// The app as a store takes it, if its settings keep every rule.
+    pub fn validated(&self) -> Result<ValidApp, AppError> {
+        self.validate().map(|()| ValidApp(self.clone()))
+    }
+
+    /// Checks every rule of the settings.
     pub fn validate(&self) -> Result<(), AppError> {
         self.policy.validate()?;
         self.guard.validate()?;
         if self.name.is_empty() || self.name.chars().count() > 30 {
             return Err(AppError::Text("name must be 1 to 30 characters"));
+        }
+        if !is_visible(&self.name) {
+            return Err(AppError::Text(
+                "name must not hold control, bidirectional or other invisible characters",
+            ));
         }
         if self.host.as_ref().is_some_and(|host| !is_host(host)) {
             return Err(AppError::Text("host must be a host name of at most 40 characters"));
@@ -330,8 +363,11 @@ impl App {
                 "test_addresses must each be a phone number in E.164 form or an e-mail address",
             );
         }
-        if !self.test_addresses.iter().all(TestAddress::has_good_code) {
+        if !self.test_addresses.iter().all(TestAddress::has_long_code) {
             return Err("test_addresses must each have a code of at least 6 digits");
+        }
+        if self.test_addresses.iter().any(TestAddress::has_trivial_code) {
+            return Err("test_addresses: a code must be neither one digit repeated nor a series");
         }
         Ok(())
     }
@@ -404,6 +440,16 @@ pub fn is_scope(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// Whether a text holds nothing that is not seen, or that changes how the rest is seen: no character
+/// of the Unicode categories Cc, Cf, Co, Cn, Zl and Zp, and of Zs only the space. It is those that
+/// `str::escape_debug` escapes, beside quotation marks and the backslash.
+fn is_visible(text: &str) -> bool {
+    let quoted = |c: char| matches!(c, '"' | '\'' | '\\');
+    // A combining mark is escaped at the beginning alone.
+    let text: String = "a".chars().chain(text.chars().filter(|c| !quoted(*c))).collect();
+    text.escape_debug().eq(text.chars())
+}
+
 fn is_host(text: &str) -> bool {
     text.len() <= 40
         && text.contains('.')
@@ -426,8 +472,52 @@ mod tests {
     }
 
     fn test_address(address: &str) -> TestAddress {
-        let code = Code::try_from("123456".to_owned()).unwrap();
+        with_code(address, "179317")
+    }
+
+    fn with_code(address: &str, code: &str) -> TestAddress {
+        let code = Code::try_from(code.to_owned()).unwrap();
         TestAddress { address: address.to_owned(), code, until: Timestamp::from_millis(1) }
+    }
+
+    #[test]
+    fn a_test_address_has_no_code_that_is_guessed_first() {
+        let with_code =
+            |code: &str| App { test_addresses: vec![with_code("ada@example.com", code)], ..app() };
+        for code in [
+            "1793",
+            "17931",
+            "000000",
+            "111111",
+            "9999999999",
+            "123456",
+            "654321",
+            "890123",
+            "210987",
+            "0123456789",
+            "12345678",
+        ] {
+            assert!(with_code(code).validate().is_err(), "{code}");
+        }
+        for code in ["179317", "123457", "111112", "1357911", "4829153076"] {
+            assert_eq!(with_code(code).validate(), Ok(()), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_name_shows_every_character_it_has() {
+        let named = |name: String| App { name, ..app() };
+        for c in "\u{0}\u{7}\n\r\t\u{7f}\u{85}\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{2028}\
+            \u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\
+            \u{feff}\u{fff9}\u{e0001}\u{e000}"
+            .chars()
+        {
+            assert!(named(format!("De{c}mo")).validate().is_err(), "{}", c.escape_unicode());
+        }
+        for name in ["Demo", "L'Été \"bis\" \\o/", "डेमो", "Żółw", "Demo 🦀", "演示", "O\u{301}ra"]
+        {
+            assert_eq!(named(name.to_owned()).validate(), Ok(()), "{name}");
+        }
     }
 
     #[test]

@@ -29,12 +29,16 @@ pub fn check(pin: &str) -> Result<(), PinError> {
     if digits.iter().enumerate().filter(is_first).count() < 3 {
         return Err(PinError::TooFewDigits);
     }
-    let step = |pair: &[u8]| (10 + pair[1] - pair[0]) % 10;
-    let is_series = |by: u8| digits.windows(2).all(|pair| step(pair) == by);
-    if is_series(1) || is_series(9) {
+    if is_series(&digits) {
         return Err(PinError::Series);
     }
     Ok(())
+}
+
+/// Whether every ASCII digit is one more, or one less, than the one before; 0 comes after 9.
+pub(crate) fn is_series(digits: &[u8]) -> bool {
+    let goes_by = |step: u8| digits.windows(2).all(|pair| (10 + pair[1] - pair[0]) % 10 == step);
+    goes_by(1) || goes_by(9)
 }
 
 #[cfg(test)]

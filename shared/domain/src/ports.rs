@@ -4,7 +4,7 @@
 
 use crate::{
     App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
-    app::Issuer,
+    app::{Issuer, ValidApp},
     change_pin::Change,
     guard::{Gauges, Steps, gauge::GaugeId},
     message::{Email, Sms},
@@ -92,7 +92,8 @@ pub trait Throttle: Sync {
 
 /// Reads apps (`dynamodb:GetItem`).
 pub trait LoadApps: Sync {
-    /// Loads an app; `None` where there is none.
+    /// Loads an app; `None` where there is none. What of it cannot be read is dropped and listed
+    /// ([`App::from_stored`]), and is no error.
     fn load_app(
         &self,
         id: &AppId,
@@ -102,7 +103,7 @@ pub trait LoadApps: Sync {
 /// Writes apps (`dynamodb:PutItem`).
 pub trait StoreApps: Sync {
     /// Stores an app, replacing what was there.
-    fn store_app(&self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn store_app(&self, app: &ValidApp) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Removes apps (`dynamodb:DeleteItem`).

@@ -1,10 +1,11 @@
 //! The app table: key `app`, attribute `document`.
 
-use crate::{client, failed, malformed};
+use crate::{client, failed};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_types::SdkConfig;
 use passcode_domain::{
     App, AppId,
+    app::ValidApp,
     ports::{DeleteApps, LoadApps, StoreApps, StoreError},
 };
 use std::sync::Arc;
@@ -33,18 +34,14 @@ impl LoadApps for AppTable {
         let answer = self.client.get_item().table_name(&self.table).key(KEY, key).send().await;
         let Some(item) = answer.map_err(|error| failed(&error))?.item else { return Ok(None) };
         let document = item.get(DOCUMENT).and_then(|value| value.as_s().ok());
-        let app: App = document
-            .and_then(|document| serde_json::from_str(document).ok())
-            .ok_or(malformed("an app's document is not the settings of an app"))?;
-        // Settings can be stored by hand, so they are checked wherever they come from.
-        app.validate().map_err(|error| StoreError::Unavailable(error.into()))?;
-        let is_own = app.id == *id;
-        is_own.then(|| Some(Arc::new(app))).ok_or(malformed("an app's document has another id"))
+        let document = document.map(String::as_str).unwrap_or_default();
+        Ok(Some(Arc::new(App::from_stored(id, document))))
     }
 }
 
 impl StoreApps for AppTable {
-    async fn store_app(&self, app: &App) -> Result<(), StoreError> {
+    async fn store_app(&self, app: &ValidApp) -> Result<(), StoreError> {
+        let app = app.as_ref();
         let document =
             serde_json::to_string(app).map_err(|error| StoreError::Unavailable(error.into()))?;
         let request = self

@@ -2,13 +2,17 @@
 //! request. An edited app, a rotated secret or a block reaches every function within that minute.
 //! That there is no such app is remembered for some seconds: made-up ids cost no more reads than
 //! real ones, nor more time.
+//!
+//! Parts of an app that could not be read leave a line in the log whenever they are read anew.
 
+use crate::{SystemClock, log};
 use passcode_domain::{
     App, AppId,
-    ports::{LoadApps, StoreError},
+    ports::{Clock as _, LoadApps, StoreError},
 };
 use std::{
     collections::HashMap,
+    io::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,6 +30,8 @@ const MAX_APPS: usize = 1000;
 pub struct CachedApps<A> {
     apps: A,
     known: Mutex<HashMap<AppId, Known>>,
+    /// Where a line of the log goes.
+    print: fn(&[u8]),
 }
 
 /// What the table said when it was read: the app, or that there is none.
@@ -38,7 +44,11 @@ struct Known {
 impl<A> CachedApps<A> {
     /// Remembers what `apps` loads.
     pub fn new(apps: A) -> Self {
-        Self { apps, known: Mutex::default() }
+        // A log that cannot be written must not cost the caller its answer.
+        let print = |line: &[u8]| {
+            let _ = std::io::stdout().lock().write_all(line);
+        };
+        Self { apps, known: Mutex::default(), print }
     }
 
     fn recall(&self, id: &AppId) -> Option<Known> {
@@ -62,7 +72,35 @@ impl<A: LoadApps + Send> LoadApps for CachedApps<A> {
             return Ok(known.app);
         }
         let loaded = self.apps.load_app(id).await?;
+        if let Some(app) = loaded.as_deref().filter(|app| !app.dropped_parts.is_empty()) {
+            (self.print)(&log::dropped_parts(app, SystemClock.now()));
+        }
         self.remember(id, loaded.as_ref());
         Ok(loaded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use passcode_testkit::{FakeApps, schedule::block_on};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static PRINTED: AtomicUsize = AtomicUsize::new(0);
+
+    #[test]
+    fn parts_that_cannot_be_read_are_logged_once_a_read_and_the_app_is_served() {
+        let apps = FakeApps::default();
+        let id: AppId = "shop".parse().unwrap();
+        apps.put_document(&id, r#"{"id":"shop","name":"Shop","secrets":[],"colour":1}"#);
+        let count = |_: &[u8]| {
+            PRINTED.fetch_add(1, Ordering::SeqCst);
+        };
+        let cached = CachedApps { print: count, ..CachedApps::new(apps) };
+        for _ in 0..3 {
+            let app = block_on(cached.load_app(&id)).unwrap().expect("it is there");
+            assert_eq!(app.dropped_parts, ["colour"]);
+        }
+        assert_eq!(PRINTED.load(Ordering::SeqCst), 1);
     }
 }

@@ -6,7 +6,7 @@
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
 use metrique_writer_format_emf::{Emf, NoMetric};
 use passcode_domain::{
-    Timestamp,
+    App, Timestamp,
     guard::{Mode, Rule},
 };
 use passcode_http::Record;
@@ -37,6 +37,9 @@ pub const ALARM_METRIC: &str = "FailedVerifies";
 
 /// The same of apps whose alarm is in shadow.
 pub const SHADOW_ALARM_METRIC: &str = "ShadowFailedVerifies";
+
+/// The metric of parts of apps that could not be read, by app.
+pub const DROPPED_METRIC: &str = "AppPartsDropped";
 
 /// One line of the log.
 #[derive(Debug)]
@@ -154,6 +157,42 @@ impl Entry for Shadow<'_> {
         self.line.begin(writer);
         writer.value("rule", self.rule.as_str());
         writer.value(SHADOW_METRIC, &1u64);
+    }
+}
+
+/// What of an app could not be read.
+struct Dropped<'a> {
+    app: &'a App,
+    at: Timestamp,
+}
+
+impl Entry for Dropped<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        let parts: Vec<_> = self.app.dropped_parts.iter().map(|part| printable(part)).collect();
+        writer.timestamp(at(self.at));
+        writer.value("level", "WARN");
+        writer.value("app", self.app.id.as_str());
+        writer.value("droppedParts", parts.join(" ").as_str());
+        writer.value(DROPPED_METRIC, &(parts.len() as u64));
+    }
+}
+
+/// The line of an app of which parts could not be read: their paths, and no value.
+#[must_use]
+pub fn dropped_parts(app: &App, at: Timestamp) -> Vec<u8> {
+    print(&Dropped { app, at }, &[&["app"]])
+}
+
+/// A path may end in a name that somebody has given. Where it holds more than lower-case letters, it
+/// is not repeated, so that no address reaches the log.
+fn printable(path: &str) -> String {
+    let is_plain =
+        |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b"_.[]".contains(&b));
+    let name = path.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
+    match path.split_once('.') {
+        _ if is_plain(name) && name.len() + 8 > path.len() => path.to_owned(),
+        Some((setting, _)) if is_plain(setting) => format!("{setting}.?"),
+        _ => "?".to_owned(),
     }
 }
 
@@ -286,5 +325,19 @@ mod tests {
         let printed = line(&Record::of("unavailable").cause(&cause));
         assert_eq!(printed["level"], "ERROR");
         assert_eq!(printed["error"], "first\n{\"forged\":true}");
+    }
+
+    #[test]
+    fn parts_of_an_app_that_could_not_be_read_are_named_and_counted_without_values() {
+        let paths =
+            ["policy.max_sends", "test_addresses[12]", "step_up.14155550100", "a@b.example"];
+        let app = App {
+            dropped_parts: paths.map(str::to_owned).into(),
+            ..App::new("shop".parse().unwrap(), "Shop")
+        };
+        let line = dropped_parts(&app, Timestamp::from_millis(1_800_000_000_000));
+        let line: Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!((&line["AppPartsDropped"], &line["app"]), (&json!(4), &json!("shop")));
+        assert_eq!(line["droppedParts"], "policy.max_sends test_addresses[12] step_up.? ?");
     }
 }

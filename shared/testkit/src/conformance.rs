@@ -221,12 +221,12 @@ pub async fn apps<S: LoadApps + StoreApps + DeleteApps>(store: &S) {
     let mut app = App { blocked: true, locale: Some("de".into()), ..demo_app() };
     app.id = "conformance".parse().expect("an app id");
     app.templates.insert("t".into(), "sms = { $code }".into());
-    store.store_app(&app).await.expect("stores");
+    store.store_app(&app.validated().expect("valid")).await.expect("stores");
     let loaded = store.load_app(&app.id).await.expect("loads");
     assert_eq!(loaded.as_deref(), Some(&app), "every field survives");
 
     app.secrets = vec![SecretHash::of("another")];
-    store.store_app(&app).await.expect("replaces");
+    store.store_app(&app.validated().expect("valid")).await.expect("replaces");
     let loaded = store.load_app(&app.id).await.expect("loads");
     assert!(loaded.expect("it is there").accepts_secret("another"), "the last store counts");
 

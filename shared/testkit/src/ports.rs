@@ -3,6 +3,7 @@
 use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
+    app::ValidApp,
     change_pin::Change,
     guard::{
         Gauges, Steps,
@@ -174,6 +175,11 @@ impl FakeApps {
     pub fn set_down(&self, is_down: bool) {
         *lock(&self.is_down) = is_down;
     }
+
+    /// Puts a document there as somebody else has stored it: by hand, or with another release.
+    pub fn put_document(&self, id: &AppId, document: &str) {
+        lock(&self.apps).insert(id.clone(), Arc::new(App::from_stored(id, document)));
+    }
 }
 
 impl LoadApps for FakeApps {
@@ -187,8 +193,9 @@ impl LoadApps for FakeApps {
 }
 
 impl StoreApps for FakeApps {
-    async fn store_app(&self, app: &App) -> Result<(), StoreError> {
+    async fn store_app(&self, app: &ValidApp) -> Result<(), StoreError> {
         give_way().await;
+        let app = app.as_ref();
         lock(&self.apps).insert(app.id.clone(), Arc::new(app.clone()));
         Ok(())
     }

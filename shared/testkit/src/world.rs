@@ -203,7 +203,8 @@ impl<L> World<L> {
         let keyring = Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
         let apps = FakeApps::default();
-        let stored = block_on(apps.store_app(&app));
+        let valid = app.validated().unwrap_or_else(|error| unreachable!("{error}"));
+        let stored = block_on(apps.store_app(&valid));
         stored.unwrap_or_else(|error| unreachable!("{error}"));
         let users = FakeUsers::default();
         let stored = block_on(users.store_user(&User { app: app.id.clone(), ..ada() }));
