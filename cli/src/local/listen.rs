@@ -60,14 +60,12 @@ impl Listeners {
 }
 
 async fn take(address: IpAddr, port: u16, first: u16) -> Result<TcpListener, String> {
-    TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrNotAvailable => {
-            format!("{address} is no address of this machine; is Docker running?")
+    TcpListener::bind((address, port)).await.map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrNotAvailable {
+            return format!("{address} is no address of this machine; is Docker running?");
         }
-        _ => {
-            let free = if first < 60_000 { first + 100 } else { 9100 };
-            format!("port {port} cannot be used ({error}); try --port {free}")
-        }
+        let free = if first < 60_000 { first + 100 } else { 9100 };
+        format!("port {port} cannot be used ({error}); try --port {free}")
     })
 }
 
