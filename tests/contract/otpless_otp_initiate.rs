@@ -1,8 +1,8 @@
 //! `POST /auth/v1/initiate/otp`.
 
 use crate::shared::{
-    check_shape, messages, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers, row,
-    with,
+    check_shape, lets_pages_read, messages, minds_keys, refuses_bodies, refuses_client_ips,
+    refuses_strangers, row, with,
 };
 use otpless_otp_initiate::{Deps, handle};
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
@@ -27,6 +27,7 @@ pub(crate) fn deps(world: &World) -> Fakes {
         entropy: world.entropy.clone(),
         sms: world.sms.clone(),
         email: world.email.clone(),
+        default_app: "demo".parse().ok(),
     }
 }
 
@@ -416,4 +417,10 @@ fn who_holds_no_more_than_an_id_learns_when_and_not_how_much() {
     let reply = call(&world, &event);
     assert_eq!(reply.header("ratelimit"), Some("\"cool_down\";r=0;t=30"));
     assert_eq!(reply.header("ratelimit-policy"), Some("\"cool_down\";q=1"));
+}
+
+#[test]
+fn pages_of_listed_origins_read_the_answers() {
+    let page = |world: &World| recorded("page").challenge(&request_id(world.open()));
+    lets_pages_read(page, &recorded("preflight"), call);
 }

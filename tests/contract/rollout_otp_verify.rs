@@ -1,9 +1,11 @@
 //! `POST /auth/otp/{otpChallengeId}`.
 
+use crate::shared::lets_pages_read;
 use passcode_domain::{App, ChallengeId};
 use passcode_http::contract::otpless::request_id;
 use passcode_testkit::{
-    FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app, schedule::block_on,
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
+    schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use rollout_otp_verify::{Deps, handle};
@@ -11,11 +13,13 @@ use serde_json::json;
 use std::time::Duration;
 
 fn call(world: &World, event: &Event) -> Reply {
-    let deps: Deps<FakeLedgers, FakeKeyring, FakeClock, FakeEntropy> = Deps {
+    let deps: Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy> = Deps {
+        apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
+        default_app: "demo".parse().ok(),
     };
     reply(event, handle(&deps, event.request()))
 }
@@ -242,4 +246,33 @@ fn an_id_is_the_same_challenge_bare_or_as_any_contract_printed_it() {
     let event = recorded("json").challenge(&id.to_string()).json(&json!({ "otp": code }));
     assert_eq!(call(&world, &event).status, 200);
     assert_eq!(block_on(world.verify(id, &code)).unwrap().as_str(), "already used");
+}
+
+#[test]
+fn pages_of_listed_origins_read_the_answers() {
+    let page = |world: &World| {
+        let (id, code) = world.open_and_send();
+        recorded("page").challenge(&request_id(id)).json(&json!({ "otp": code }))
+    };
+    lets_pages_read(page, &recorded("preflight"), call);
+    let world = World::default();
+    let (id, code) = world.open_and_send();
+    world.apps.set_down(true);
+    let event = recorded("page").challenge(&request_id(id)).json(&json!({ "otp": code }));
+    let reply = call(&world, &event);
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, None));
+}
+
+#[test]
+fn a_page_cannot_tell_an_id_that_leads_nowhere_from_one_that_leads_somewhere() {
+    let world = World::default();
+    let known = world.open();
+    let elsewhere = World::of(App { id: "eve".parse().unwrap(), ..demo_app() }).open();
+    let ask = |id| call(&world, &recorded("page").challenge(&request_id(id)));
+    let (known, elsewhere) = (ask(known), ask(elsewhere));
+    assert_eq!(
+        (known.status, &known.text, &known.headers),
+        (400, &elsewhere.text, &elsewhere.headers)
+    );
+    assert_eq!(known.header("access-control-allow-origin"), Some("https://shop.example"));
 }

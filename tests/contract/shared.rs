@@ -106,6 +106,41 @@ pub(crate) fn refuses_client_ips(event: &Event, call: impl Fn(&Event) -> Reply) 
     }
 }
 
+/// What an endpoint does for pages that hold an id: those of origins that the app of the host lists
+/// read every answer, the others none. `page` makes a world's request that is served.
+pub(crate) fn lets_pages_read(
+    page: impl Fn(&World) -> Event,
+    preflight: &Event,
+    call: impl Fn(&World, &Event) -> Reply,
+) {
+    let allowed = |reply: &Reply| reply.header("access-control-allow-origin").map(str::to_owned);
+    let (world, listed) = (World::default(), "https://shop.example");
+    let asked = call(&world, preflight);
+    assert_eq!((asked.status, asked.text.as_str(), asked.outcome), (204, "", "preflight"));
+    assert_eq!(allowed(&asked).as_deref(), Some(listed));
+    assert_eq!(asked.header("access-control-allow-methods"), Some("POST"));
+    let headers = "accept, content-type, idempotency-key";
+    assert_eq!(asked.header("access-control-allow-headers"), Some(headers));
+    assert_eq!(world.ledgers.take_calls(), (0, 0));
+
+    let reply = call(&world, &page(&world));
+    assert_eq!((reply.status, allowed(&reply).as_deref()), (200, Some(listed)));
+    assert_eq!(reply.header("access-control-expose-headers"), Some("date, retry-after"));
+    assert_eq!(reply.header("access-control-allow-credentials"), None, "there are no cookies");
+    let malformed = call(&world, &page(&world).body("{"));
+    assert_eq!((malformed.status, allowed(&malformed).as_deref()), (400, Some(listed)));
+
+    for origin in [None, Some("https://evil.example"), Some("null"), Some("")] {
+        let asked = call(&world, &preflight.clone().header("origin", origin));
+        assert_eq!((asked.status, allowed(&asked)), (204, None), "{origin:?}");
+        assert_eq!(asked.header("access-control-allow-headers"), None, "{origin:?}");
+        let world = World::default();
+        let reply = call(&world, &page(&world).header("origin", origin));
+        assert_eq!((reply.status, allowed(&reply)), (200, None), "{origin:?}: unread");
+        assert_eq!(reply.header("vary"), Some("origin"), "{origin:?}");
+    }
+}
+
 /// A key that an attentive client would make.
 pub(crate) const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 

@@ -32,5 +32,6 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
         entropy: SystemEntropy,
         sms: SnsCourier::new(&aws),
         email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+        default_app: settings.parsed("DEFAULT_APP", "is no app id")?,
     })
 }

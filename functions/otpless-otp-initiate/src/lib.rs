@@ -6,7 +6,7 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, ChallengeId, Channel, Keyring,
+    App, AppId, ChallengeId, Channel, Keyring,
     open::Open,
     ports::{
         Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
@@ -17,9 +17,12 @@ use passcode_domain::{
 };
 use passcode_http::{
     Answer, Caller, Media, Record, Request, body,
-    contract::otpless::{
-        self, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses,
-        authenticate, brings_credentials, parse_request_id, request_id,
+    contract::{
+        otpless::{
+            self, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses,
+            authenticate, brings_credentials, parse_request_id, request_id,
+        },
+        page,
     },
     filled, own_ip, told_ip, whole, with_client_ip, with_idempotency,
 };
@@ -43,6 +46,8 @@ pub struct Deps<A, L, K, C, E, S, M> {
     pub sms: S,
     /// Sends e-mails.
     pub email: M,
+    /// The app of hosts that name none, whose pages may read answers.
+    pub default_app: Option<AppId>,
 }
 
 /// Where the code shall go.
@@ -127,6 +132,20 @@ pub async fn handle<A, L, K, C, E, S, M>(
     deps: &Deps<A, L, K, C, E, S, M>,
     request: Request,
 ) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers + Throttle,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let (apps, default_app) = (&deps.apps, deps.default_app.as_ref());
+    page::serve(request, apps, default_app, |request| initiate(deps, request)).await
+}
+
+async fn initiate<A, L, K, C, E, S, M>(deps: &Deps<A, L, K, C, E, S, M>, request: Request) -> Answer
 where
     A: LoadApps,
     L: LoadLedgers + StoreLedgers + Throttle,
@@ -285,5 +304,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_client_ip(with_idempotency(Api::openapi(), "ErrorBody"))
+    page::with_preflights(with_client_ip(with_idempotency(Api::openapi(), "ErrorBody")))
 }

@@ -1,16 +1,17 @@
 //! The function's adapters, by name: on Lambda and on one machine the same.
 
 use crate::Deps;
-use passcode_dynamodb::CountedLedgers;
-use passcode_runtime::{BadSetting, SecretKeyring, Settings, SystemEntropy, aws};
+use passcode_dynamodb::{AppTable, CountedLedgers};
+use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
 
 /// What the function works with, for real.
-pub type Adapters<C> = Deps<CountedLedgers, SecretKeyring, C, SystemEntropy>;
+pub type Adapters<C> = Deps<CachedApps<AppTable>, CountedLedgers, SecretKeyring, C, SystemEntropy>;
 
 /// The adapters that settings describe, with a clock.
 pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
     let aws = aws::config(settings)?;
     Ok(Deps {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
         ledgers: CountedLedgers::new(
             &aws,
             settings.require("CHALLENGE_TABLE")?,
@@ -19,5 +20,6 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         clock,
         entropy: SystemEntropy,
+        default_app: settings.parsed("DEFAULT_APP", "is no app id")?,
     })
 }

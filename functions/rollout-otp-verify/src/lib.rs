@@ -6,15 +6,15 @@ mod render;
 
 pub use boot::{Adapters, boot};
 use passcode_domain::{
-    ChallengeId, PresentedCode,
-    ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
+    AppId, ChallengeId, PresentedCode,
+    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
     transact::Ports,
     verification_token::VerificationToken,
     verify::{self, Outcome, Target, Verification},
 };
 use passcode_http::{
     Answer, Media, Record, Request, RequestExt as _, body,
-    contract::{otpless, otpless_order},
+    contract::{otpless, otpless_order, page},
 };
 use render::Render;
 pub use render::{Credential, Error, Refused, Verified};
@@ -25,7 +25,9 @@ use utoipa::{OpenApi, ToSchema};
 const REFUSED: &str = "The code is not valid, or not valid any more.";
 
 /// What the function works with.
-pub struct Deps<L, K, C, E> {
+pub struct Deps<A, L, K, C, E> {
+    /// Whose pages may read answers.
+    pub apps: A,
     /// Where challenges are kept.
     pub ledgers: L,
     /// The keys.
@@ -34,6 +36,8 @@ pub struct Deps<L, K, C, E> {
     pub clock: C,
     /// The randomness.
     pub entropy: E,
+    /// The app of hosts that name none.
+    pub default_app: Option<AppId>,
 }
 
 /// The code.
@@ -75,7 +79,19 @@ pub struct VerifyRequest {
         )),
     )
 )]
-pub async fn handle<L, K, C, E>(deps: &Deps<L, K, C, E>, request: Request) -> Answer
+pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers + Throttle,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let (apps, default_app) = (&deps.apps, deps.default_app.as_ref());
+    page::serve(request, apps, default_app, |request| verify(deps, request)).await
+}
+
+async fn verify<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
     L: LoadLedgers + StoreLedgers + Throttle,
     K: LoadKeyring,
@@ -128,5 +144,5 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    page::with_preflights(Api::openapi())
 }

@@ -4,6 +4,10 @@
 use crate::{Answer, Record, Request, header_text};
 use http::{HeaderValue, StatusCode, header};
 use passcode_domain::App;
+use utoipa::openapi::{
+    Responses,
+    path::{Operation, OperationBuilder},
+};
 
 /// Seconds that a browser remembers the answer to its preflight.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
@@ -56,6 +60,19 @@ impl Cors {
             )
             .header(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS)
     }
+}
+
+/// The preflight of an endpoint, in the OpenAPI document.
+#[must_use]
+pub fn preflight_of(endpoint: Option<&Operation>, responses: Responses) -> Operation {
+    let id = endpoint.and_then(|endpoint| endpoint.operation_id.as_deref()).unwrap_or_default();
+    let tags = endpoint.and_then(|endpoint| endpoint.tags.clone());
+    OperationBuilder::new()
+        .operation_id(Some(format!("{id}-preflight")))
+        .tags(tags)
+        .summary(Some("What a browser asks before a page of another origin calls"))
+        .responses(responses)
+        .build()
 }
 
 /// Whether pages of an origin may call an app: those of the host that is called, and those that

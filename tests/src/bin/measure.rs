@@ -266,10 +266,12 @@ fn verify_call() -> Duration {
     // One subject is sent many codes.
     let world = World::of(App { guard: unguarded(), ..demo_app() });
     let deps = verify::Deps {
+        apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
+        default_app: Some(world.app.id.clone()),
     };
     let open = || {
         let (id, code) = world.open_and_send();

@@ -3,6 +3,7 @@
 pub mod otpless;
 pub mod otpless_order;
 pub mod pace;
+pub mod page;
 pub mod prelude;
 pub mod tenant;
 pub mod zap;

@@ -1,9 +1,8 @@
 //! The routes of a browser's endpoint in the OpenAPI document: its path, its older path, and the
 //! preflights of both.
 
-use utoipa::openapi::{
-    Content, OpenApi, PathItem, Ref, ResponseBuilder, ResponsesBuilder, path::OperationBuilder,
-};
+use crate::cors;
+use utoipa::openapi::{Content, OpenApi, PathItem, Ref, ResponseBuilder, ResponsesBuilder};
 
 /// Adds the older path of an endpoint, if it has one, and its preflights.
 #[must_use]
@@ -23,8 +22,6 @@ pub fn with_browser_routes(mut api: OpenApi, older: Option<&str>) -> OpenApi {
 }
 
 fn with_preflight(mut item: PathItem) -> PathItem {
-    let post = item.post.as_ref().and_then(|post| post.operation_id.as_deref());
-    let id = format!("{}-preflight", post.unwrap_or_default());
     let allowed = ResponseBuilder::new().description("The page may call").build();
     let error = |description: &str| {
         let body = Content::new(Some(Ref::from_schema_name("PreludeError")));
@@ -35,11 +32,6 @@ fn with_preflight(mut item: PathItem) -> PathItem {
         .response("400", error("`bad_request`: no app is known by this host"))
         .response("403", error("`origin_not_allowed`"))
         .response("500", error("`internal`: try again"));
-    let preflight = OperationBuilder::new()
-        .operation_id(Some(id))
-        .tag("Prelude")
-        .summary(Some("What a browser asks before a page of another origin calls"))
-        .responses(responses.build());
-    item.options = Some(preflight.build());
+    item.options = Some(cors::preflight_of(item.post.as_ref(), responses.build()));
     item
 }
