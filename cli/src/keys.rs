@@ -59,26 +59,48 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 /// Does it at a place.
 pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
     let client = Client::new(&place.aws()?);
-    let id = match (&arguments.secret, place.stack()) {
-        (Some(secret), _) => secret.clone(),
-        (None, Some(stack)) => find(&client, stack, place).await?,
-        (None, None) => KEYRING.to_owned(),
-    };
+    let id = secret_id(&client, arguments.secret.as_deref(), place).await?;
+    let secret = read(&client, &id, place).await?;
     let failed = |failed: CallFailed| format!("Secrets Manager: {failed}; {}", place.hint());
-    let answer = client.get_secret_value().secret_id(&id).send().await;
-    let answer = answer.map_err(|error| failed(CallFailed::of(&error)))?;
-    let secret = answer.secret_string().unwrap_or_default();
     match arguments.action {
-        Action::Show => Ok(shown(&Keyring::from_secret(secret)?)),
+        Action::Show => Ok(shown(&Keyring::from_secret(&secret)?)),
         Action::Rotate => {
             let new = HEXLOWER.encode(&SystemEntropy.bytes::<32>());
-            let rotated = Keyring::rotated(secret, &new)?;
+            let rotated = Keyring::rotated(&secret, &new)?;
             let put = client.put_secret_value().secret_id(&id).secret_string(&rotated).send();
             put.await.map_err(|error| failed(CallFailed::of(&error)))?;
             let told = shown(&Keyring::from_secret(&rotated)?);
             Ok(Told { text: format!("{}\n\n{ROTATED}", told.text), ..told })
         }
     }
+}
+
+/// The keyring of a place, whose secret has this name or ARN, or is found.
+pub(crate) async fn keyring(
+    place: &Place,
+    secret: Option<&str>,
+) -> Result<Keyring, Box<dyn Error>> {
+    let client = Client::new(&place.aws()?);
+    let id = secret_id(&client, secret, place).await?;
+    Ok(Keyring::from_secret(&read(&client, &id, place).await?)?)
+}
+
+async fn secret_id(
+    client: &Client,
+    given: Option<&str>,
+    place: &Place,
+) -> Result<String, Box<dyn Error>> {
+    match (given, place.stack()) {
+        (Some(secret), _) => Ok(secret.to_owned()),
+        (None, Some(stack)) => find(client, stack, place).await,
+        (None, None) => Ok(KEYRING.to_owned()),
+    }
+}
+
+async fn read(client: &Client, id: &str, place: &Place) -> Result<String, Box<dyn Error>> {
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let failed = |error| format!("Secrets Manager: {}; {}", CallFailed::of(&error), place.hint());
+    Ok(answer.map_err(failed)?.secret_string().unwrap_or_default().to_owned())
 }
 
 const ROTATED: &str = "\

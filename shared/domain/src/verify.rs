@@ -2,7 +2,7 @@
 //! none is revealed before the ledger has counted it.
 
 use crate::{
-    AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
+    Address, AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
     challenge::{Challenge, Lookup, Send, Silence, State, Trace},
     guard::Steps,
     ports::{
@@ -59,8 +59,14 @@ pub fn decide(
                 challenge.state = State::Verified(now, channel);
                 let (lookup, is_proof) =
                     (challenge.lookup, challenge.addresses.are_proven_on(channel));
+                let has_arrived = channel != Channel::Caller && challenge.silence.is_none();
+                let is_users = matches!(challenge.addresses.primary(), Address::User(_));
                 if is_proof {
                     ledger.failures_of_mut(lookup).clear();
+                }
+                // Whoever reads the registered mailbox is the user, whoever has guessed at the PIN.
+                if has_arrived && is_users {
+                    ledger.unlock_secrets();
                 }
             }
             (ledger, Outcome::Verified(credential))
