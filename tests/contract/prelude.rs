@@ -89,7 +89,7 @@ pub(crate) fn stepping_up(world: &World) -> (ChallengeId, String) {
 }
 
 pub(crate) fn challenge_token(world: &World, id: ChallengeId, now: Timestamp) -> String {
-    let step_up: StepUp = world.app.step_up["transfer"];
+    let step_up: &StepUp = &world.app.step_up["transfer"];
     let scope = ("transfer", step_up);
     let token = ChallengeToken::for_step_up(&world.app.id, &bearer(), id, scope, now);
     passcode_jwt::sign(world.keys(), &token).unwrap()

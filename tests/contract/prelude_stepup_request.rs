@@ -1,7 +1,7 @@
 //! `POST /v1/session/stepup/request`.
 
 use crate::{
-    prelude::{error, minds_origins, needs_an_app},
+    prelude::{call_create, error, minds_origins, needs_an_app},
     shared::{minds_keys, with},
 };
 use passcode_domain::{
@@ -193,4 +193,22 @@ fn open_challenges_have_an_end() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     minds_keys(|| (World::default(), recorded()), call);
+}
+
+#[test]
+fn the_message_says_what_the_code_allows_and_that_it_is_not_for_signing_in() {
+    let code_for = |world: &World| {
+        let token = call(world, &recorded()).json["challenge_token"].clone();
+        let event = Event::recorded("prelude-session-otp-create", "step-up");
+        let reply = call_create(world, &event.json(&json!({ "challenge_token": token })));
+        assert_eq!(reply.status, 204, "{reply:?}");
+        world.sms.taken().pop().unwrap().1.text
+    };
+    let text = code_for(&World::default());
+    assert!(text.contains("Demo code to confirm an action, not to sign in."), "{text}");
+    let mut app = demo_app();
+    let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
+    texts.insert("en".to_owned(), "to transfer money".to_owned());
+    let text = code_for(&World::of(app));
+    assert!(text.contains("Demo code to transfer money."), "{text}");
 }

@@ -187,7 +187,7 @@ where
     let keyring = keyring.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
     let addresses = Addresses::new(address, None);
     let open = Open::new(app, &keyring, &deps.entropy, addresses, TOKEN_LIFE);
-    let open = open.found_by(Lookup::User);
+    let open = open.found_by(Lookup::User).for_scope(&body.scope);
     let record = record.challenge(open.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let work = async {
@@ -235,7 +235,7 @@ where
     }
 }
 
-fn check(body: &StepUpRequest, app: &App) -> Result<StepUp, Refusal> {
+fn check<'a>(body: &StepUpRequest, app: &'a App) -> Result<&'a StepUp, Refusal> {
     let bad = |what: &'static str| Err(Refusal::BadRequest(what.into()));
     if !app::is_scope(&body.scope) {
         return bad("`scope` must be 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
@@ -251,7 +251,7 @@ fn check(body: &StepUpRequest, app: &App) -> Result<StepUp, Refusal> {
     if app.step_up.is_empty() {
         return Err(Refusal::NotConfigured);
     }
-    app.step_up.get(&body.scope).copied().ok_or(Refusal::ScopeNotAllowed)
+    app.step_up.get(&body.scope).ok_or(Refusal::ScopeNotAllowed)
 }
 
 fn registered(user: User, channel: Channel) -> Option<Address> {

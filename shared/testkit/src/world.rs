@@ -47,7 +47,7 @@ pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
 #[must_use]
 pub fn demo_app() -> App {
     let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
-    let step_up = |channel, grant_mode| StepUp { channel, grant_mode };
+    let step_up = StepUp::new;
     App {
         secrets: vec![SecretHash::of(DEMO_SECRET)],
         admin_keys: vec![SecretHash::of(ADMIN_KEY)],

@@ -139,6 +139,7 @@ async fn make<S: SmsCourier, M: EmailCourier>(
     let text = Text {
         app,
         template: claim.template.as_deref(),
+        scope: claim.scope.as_deref(),
         app_hash: wish.app_hash.as_ref().or(claim.app_hash.as_ref()).map(String::as_str),
         locale: wish.locale.as_deref(),
         code: &claim.code,
