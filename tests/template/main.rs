@@ -10,14 +10,15 @@ use std::{
 };
 
 /// The actions that each port is.
-const PORTS: [(&str, &[&str]); 9] = [
+const PORTS: [(&str, &[&str]); 10] = [
     ("ChangeUsers", &["dynamodb:PutItem"]),
     ("LoadUsers", &["dynamodb:GetItem"]),
     ("LoadApps", &["dynamodb:GetItem"]),
     ("LoadKeyring", &["secretsmanager:GetSecretValue"]),
     ("LoadLedgers", &["dynamodb:GetItem"]),
     ("StoreLedgers", &["dynamodb:PutItem"]),
-    ("Throttle", &["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]),
+    ("LoadGauges", &["dynamodb:BatchGetItem"]),
+    ("CountGauges", &["dynamodb:UpdateItem"]),
     ("SmsCourier", &["sns:Publish"]),
     ("EmailCourier", &["ses:SendEmail"]),
 ];

@@ -8,7 +8,7 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, AppId, ChallengeId, Keyring, PresentedCode, Timestamp,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
+    ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
     proof::ChallengeToken,
     transact::Ports,
     verification_token::{Flow, VerificationToken},
@@ -82,7 +82,7 @@ pub struct CheckResponse {
 pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -95,7 +95,7 @@ where
 
 async fn check<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: &Request, app: &App) -> Answer
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

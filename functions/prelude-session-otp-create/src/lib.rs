@@ -10,8 +10,8 @@ use passcode_domain::{
     challenge::Lookup,
     open::Open,
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -114,7 +114,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -139,7 +139,7 @@ async fn create<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -7,7 +7,7 @@ mod render;
 pub use boot::{Adapters, boot};
 use passcode_domain::{
     ChallengeId, PresentedCode,
-    ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
+    ports::{Clock, CountGauges, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
     verification_token::VerificationToken,
     verify::{self, Outcome, Target, Verification},
@@ -77,7 +77,7 @@ pub struct VerifyRequest {
 )]
 pub async fn handle<L, K, C, E>(deps: &Deps<L, K, C, E>, request: Request) -> Answer
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

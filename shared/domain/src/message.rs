@@ -86,7 +86,10 @@ pub fn sms(text: &Text<'_>) -> Sms {
         (None, None) => String::new(),
     };
     if let Some(scope) = text.scope {
-        return Sms { text: step_up_sms(words, text, scope, &autofill), sender: text.app.sms.clone() };
+        return Sms {
+            text: step_up_sms(words, text, scope, &autofill),
+            sender: text.app.sms.clone(),
+        };
     }
     let long = words.say("sms") + &autofill;
     let is_own = text.own_source().is_some_and(|source| defines(source, "sms"));

@@ -66,16 +66,19 @@ pub enum CountError {
     Store(#[from] StoreError),
 }
 
-/// Reads and writes gauges (`dynamodb:BatchGetItem`, `dynamodb:UpdateItem`), together with ledgers
-/// where [`StoreLedgers`] is granted as well.
-pub trait Throttle: Sync {
+/// Reads gauges (`dynamodb:BatchGetItem`).
+pub trait LoadGauges: Sync {
     /// Loads gauges; those that are not there are left out. Consistent: it sees every step that
     /// was taken.
     fn load_gauges(
         &self,
         ids: &[GaugeId],
     ) -> impl Future<Output = Result<Gauges, StoreError>> + Send;
+}
 
+/// Counts in gauges (`dynamodb:UpdateItem`), together with ledgers where [`StoreLedgers`] is granted
+/// as well. It reads nothing: a verify counts, and has no need to know what others have counted.
+pub trait CountGauges: Sync {
     /// Stores a ledger as [`StoreLedgers::store`] does and takes the steps: all of it or nothing.
     fn store_and_count(
         &self,

@@ -6,7 +6,7 @@ use crate::{
     challenge::{Challenge, Lookup, Send, Silence, State, Trace},
     guard::Steps,
     ports::{
-        Clock, CountError, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, Throttle,
+        Clock, CountError, CountGauges, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers,
     },
     subject::CredentialId,
     transact::{Alone, Commit, Failure, Ports, Settled, transact_and},
@@ -208,7 +208,7 @@ pub async fn verify<L, K, C, E>(
     presented: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -297,7 +297,7 @@ pub async fn nothing<L, C, E>(
     subject: &SubjectKey,
 ) -> Result<(), Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     C: Clock,
     E: Entropy,
 {
@@ -308,7 +308,7 @@ where
 /// Stores the ledger, and tells a success to the gauges.
 struct Told<'a, L>(&'a L);
 
-impl<L: StoreLedgers + Throttle> Commit<Judged> for Told<'_, L> {
+impl<L: StoreLedgers + CountGauges> Commit<Judged> for Told<'_, L> {
     async fn commit(
         &self,
         key: &SubjectKey,

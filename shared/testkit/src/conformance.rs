@@ -15,9 +15,9 @@ use passcode_domain::{
     message::{Email, Sms},
     open,
     ports::{
-        ChangeUsers, Clock, CountError, CourierError, DeleteApps, DeleteUsers, EmailCourier,
-        Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError,
-        StoreLedgers, StoreUserError, StoreUsers, Throttle,
+        ChangeUsers, Clock, CountError, CountGauges, CourierError, DeleteApps, DeleteUsers,
+        EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadUsers,
+        SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
     },
     transact::Ports,
     user::{HashedSecret, User, UserId, Username},
@@ -116,10 +116,10 @@ fn steps(all: impl IntoIterator<Item = Step>) -> Steps {
     steps
 }
 
-/// The promises of [`Throttle`], by a store of ledgers that counts as well.
+/// The promises of [`LoadGauges`] and [`CountGauges`], by a store of ledgers that counts as well.
 pub async fn throttle<S>(store: &S, entropy: &impl Entropy)
 where
-    S: LoadLedgers + StoreLedgers + Throttle,
+    S: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
 {
     let world = World::default();
     let subject = somebody(entropy);
@@ -165,7 +165,7 @@ where
 }
 
 /// Steps without a ledger, by the block that a rule sets.
-async fn blocks<S: Throttle>(store: &S, id: GaugeId) {
+async fn blocks<S: LoadGauges + CountGauges>(store: &S, id: GaugeId) {
     let field = Field::Block(Rule::PrefixConcentration);
     let block = |until, at_most| Step {
         set: vec![(field, until)],

@@ -10,9 +10,9 @@ use passcode_domain::{
         gauge::{Gauge, GaugeId},
     },
     ports::{
-        Cause, ChangeUsers, Clock, CountError, DeleteApps, DeleteUsers, Entropy, LoadApps,
-        LoadKeyring, LoadLedgers, LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers,
-        StoreUserError, StoreUsers, Throttle,
+        Cause, ChangeUsers, Clock, CountError, CountGauges, DeleteApps, DeleteUsers, Entropy,
+        LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadUsers, Loaded, StoreApps, StoreError,
+        StoreLedgers, StoreUserError, StoreUsers,
     },
     user::{User, UserId, Username},
 };
@@ -116,14 +116,16 @@ impl FakeLedgers {
     }
 }
 
-impl Throttle for FakeLedgers {
+impl LoadGauges for FakeLedgers {
     async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
         give_way().await;
         self.gauge_loads.fetch_add(1, Ordering::SeqCst);
         let gauges = lock(&self.gauges);
         Ok(ids.iter().filter_map(|id| Some((*id, gauges.get(id)?.clone()))).collect())
     }
+}
 
+impl CountGauges for FakeLedgers {
     async fn store_and_count(
         &self,
         key: &SubjectKey,

@@ -11,7 +11,7 @@ use passcode_domain::{
     challenge::Lookup,
     guard::{Country, Guard, Mode, Rule},
     open::{self, Open},
-    ports::{LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _, Throttle},
+    ports::{CountGauges, LoadGauges, LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _},
     proof::GrantMode,
     send::{self, Couriers, Delivery, Target, Wish},
     transact::{Failure, Ports},
@@ -250,7 +250,7 @@ impl<L> World<L> {
     }
 }
 
-impl<L: LoadLedgers + StoreLedgers + Throttle> World<L> {
+impl<L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges> World<L> {
     /// Sends a challenge's next code.
     pub async fn send(&self, id: ChallengeId, wish: &Wish) -> Result<Delivery, Failure> {
         let couriers = Couriers { sms: &self.sms, email: &self.email };

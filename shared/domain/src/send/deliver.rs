@@ -11,8 +11,8 @@ use crate::{
     guard::{Finding, Gauges, Steps},
     message::{self, Sms, Text},
     ports::{
-        Cause, Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadLedgers, Loaded,
-        SmsCourier, StoreLedgers, Throttle,
+        Cause, Clock, CountGauges, CourierError, EmailCourier, Entropy, LoadApps, LoadGauges,
+        LoadLedgers, Loaded, SmsCourier, StoreLedgers,
     },
     transact::{Decision, Failure, Ports, Settled, transact_counted},
 };
@@ -81,7 +81,7 @@ pub async fn send<L, C, E, A, S, M>(
     wish: &Wish,
 ) -> Result<Delivery, Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     C: Clock,
     E: Entropy,
     A: LoadApps,
@@ -173,7 +173,7 @@ async fn conclude<L, C, E>(
     loaded: Loaded,
 ) -> Result<(), Cause>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     C: Clock,
     E: Entropy,
 {

@@ -16,7 +16,15 @@ fn code() -> Code {
 }
 
 fn text<'a>(app: &'a App, code: &'a Code, locale: Option<&'a str>) -> Text<'a> {
-    Text { app, template: None, scope: None, app_hash: None, locale, code, life: Duration::from_mins(10) }
+    Text {
+        app,
+        template: None,
+        scope: None,
+        app_hash: None,
+        locale,
+        code,
+        life: Duration::from_mins(10),
+    }
 }
 
 #[test]
@@ -83,7 +91,11 @@ fn a_step_ups_message_says_in_every_language_that_its_code_is_not_for_signing_in
         let of_sign_in = message::email(&text(&app, &code, Some(language)));
         assert_ne!(email.subject, of_sign_in.subject, "{language}");
         assert!(email.subject.contains("Demo") && !email.subject.contains(code.reveal()));
-        let action = if language == "hi" { "साइन इन के लिए नहीं" } else { action };
+        let action = if language == "hi" {
+            "साइन इन के लिए नहीं"
+        } else {
+            action
+        };
         assert!(email.text.contains(action) && email.html.contains(action), "{language}");
     }
 }
@@ -111,15 +123,16 @@ fn a_step_ups_message_names_what_the_app_says_that_the_code_allows() {
 #[test]
 fn what_a_step_ups_code_allows_is_never_left_out_and_fits_one_segment() {
     let code = Code::try_from("4829153076".to_owned()).unwrap();
-    for name in ["Demo", "A brand of thirty letters long", "Żółw i Gęś", "डेमो दुकान"] {
+    for name in ["Demo", "A brand of thirty letters long", "Żółw i Gęś", "डेमो दुकान"]
+    {
         for host in [None, Some("sign-in.example.org")] {
             let mut app = App { name: name.into(), host: host.map(str::to_owned), ..demo_app() };
             for length in 1..=100 {
                 let action = "x".repeat(length);
                 let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
                 *texts = LANGUAGES.map(|(id, _)| (id.to_owned(), action.clone())).into();
-                let messages = LANGUAGES
-                    .map(|(id, _)| message::sms(&for_transfer(&app, &code, id)).text);
+                let messages =
+                    LANGUAGES.map(|(id, _)| message::sms(&for_transfer(&app, &code, id)).text);
                 let fits = |sms: &String| sms.contains(&action) && segments(sms) == 1;
                 assert!(messages.iter().all(fits) || app.validate().is_err(), "{name} {length}");
                 assert!(length > 10 || app.validate().is_ok(), "{name} {length}");
