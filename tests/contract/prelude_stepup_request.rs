@@ -14,15 +14,23 @@ use passcode_domain::{
     user::User,
 };
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, Fault,
-    USER_ID, World, ada, demo_app, schedule::block_on,
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys, FakeTokens,
+    FakeUsers, Fault, USER_ID, World, ada, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_stepup_request::{Deps, handle};
 use serde_json::{Value, json};
 
-type Fakes =
-    Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+type Fakes = Deps<
+    FakeApps,
+    FakeUsers,
+    FakeTokens,
+    FakeLedgers,
+    FakeKeyring,
+    FakeSigningKeys,
+    FakeClock,
+    FakeEntropy,
+>;
 
 pub(crate) fn call(world: &World, event: &Event) -> Reply {
     let deps = Fakes {
@@ -31,6 +39,7 @@ pub(crate) fn call(world: &World, event: &Event) -> Reply {
         tokens: world.tokens.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
+        signing: world.signing.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         default_app: "demo".parse().ok(),
@@ -119,7 +128,7 @@ fn the_token_says_which_step_comes_next() {
         let reply = ask(&world, &json!({ "scope": scope, "metadata": { "amount": "20" } }));
         assert_eq!((reply.status, &reply.json["status"]), (200, &json!("review")));
         let text = reply.json["challenge_token"].as_str().unwrap();
-        let token = passcode_jwt::read(world.keys(), text).unwrap();
+        let token = passcode_jwt::read(world.signing_keys(), text).unwrap();
         assert_eq!((token.aud.as_str(), token.sub.as_str()), ("demo", USER_ID));
         assert_eq!((token.current_step, token.grant_mode), (step, mode));
         assert_eq!((token.purpose, token.scope.as_deref()), (Purpose::StepUp, Some(scope)));

@@ -208,6 +208,7 @@ async fn a_code_outlives_one_rotation() {
     assert!(before.json["previous"].is_null(), "{before:?}");
     let rotated = passcode(&client, "keys rotate").await;
     assert_eq!(rotated.json["previous"], before.json["current"]);
+    assert_eq!(rotated.json["signing"]["previous"], before.json["signing"]["current"]);
     assert_eq!(passcode(&client, "keys show").await.json, rotated.json);
     assert!(told(&client, "keys show --secret x", "").await.is_err(), "of a deployed stack only");
     // The function reads its keyring now, for the first time.

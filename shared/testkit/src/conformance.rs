@@ -3,7 +3,7 @@
 
 use crate::{World, demo_app};
 use passcode_domain::{
-    App, Ledger, SubjectKey,
+    App, Ledger, SigningKeys, SubjectKey,
     app::SecretHash,
     change_pin::Change,
     code::CodeId,
@@ -16,8 +16,8 @@ use passcode_domain::{
     open,
     ports::{
         ChangeUsers, Clock, CountError, CountGauges, CourierError, DeleteApps, DeleteUsers,
-        EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadUsers,
-        SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
+        EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadSigningKeys,
+        LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
     },
     transact::Ports,
     user::{HashedSecret, User, UserId, Username},
@@ -315,6 +315,17 @@ pub async fn keyring<K: LoadKeyring>(keys: &K) {
     assert_eq!(first.current_id(), second.current_id(), "it stays the same");
     assert_eq!(first.current_id(), fresh.current_id(), "nobody has rotated it");
     assert!(first.code_key(fresh.current_id()).is_some(), "the current key is in it");
+}
+
+/// The promises of [`LoadSigningKeys`].
+pub async fn signing_keys<K: LoadSigningKeys>(keys: &K) {
+    let ids = |keys: &SigningKeys| keys.seeds().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+    let first = keys.signing_keys().await.expect("keys");
+    let second = keys.signing_keys().await.expect("keys");
+    let fresh = keys.refreshed_signing_keys().await.expect("keys");
+    assert_eq!(ids(&first), ids(&second), "they stay the same");
+    assert_eq!(ids(&first), ids(&fresh), "nobody has rotated them");
+    assert!(!ids(&first).is_empty(), "there is one that signs");
 }
 
 /// What a courier may answer, whatever it sends.

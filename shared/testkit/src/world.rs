@@ -1,12 +1,12 @@
 //! A whole world of fakes, with the demo app in it, and the steps that most tests take.
 
 use crate::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
-    FakeUsers, schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
+    FakeSms, FakeTokens, FakeUsers, schedule::block_on,
 };
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
-    PresentedCode,
+    PresentedCode, SigningKeys,
     app::{Browser, Issuer, SecretHash, StepUp},
     challenge::Lookup,
     guard::{Country, Guard, Mode, Rule},
@@ -108,6 +108,8 @@ pub struct World<L = FakeLedgers> {
     pub app: Arc<App>,
     /// The keys.
     pub keyring: FakeKeyring,
+    /// The keys that sign.
+    pub signing: FakeSigningKeys,
     /// The ledgers.
     pub ledgers: L,
     /// The apps.
@@ -202,6 +204,8 @@ impl<L> World<L> {
     pub fn on(app: App, ledgers: L) -> Self {
         let keyring = Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
+        let signing = SigningKeys::from_secret(r#"{"root":"signs-with-at-least-32-characters"}"#)
+            .unwrap_or_else(|error| unreachable!("{error}"));
         let apps = FakeApps::default();
         let valid = app.validated().unwrap_or_else(|error| unreachable!("{error}"));
         let stored = block_on(apps.store_app(&valid));
@@ -212,6 +216,7 @@ impl<L> World<L> {
         Self {
             app: Arc::new(app),
             keyring: FakeKeyring::of(keyring),
+            signing: FakeSigningKeys::of(signing),
             ledgers,
             apps,
             users,
@@ -230,6 +235,15 @@ impl<L> World<L> {
     /// Where the test has taken them away.
     pub fn keys(&self) -> &Keyring {
         self.keyring.in_hand.as_deref().expect("this world has a keyring")
+    }
+
+    /// The keys that sign.
+    ///
+    /// # Panics
+    ///
+    /// Where the test has taken them away.
+    pub fn signing_keys(&self) -> &SigningKeys {
+        self.signing.in_hand.as_deref().expect("this world has signing keys")
     }
 
     /// The ports every use-case takes.
