@@ -127,7 +127,9 @@ Settings:
                             audience, jwks_url, linked_identity_claim
   browser.…                 origins, a list; cross_site_cookie, true or false
   step_up.SCOPE.…           channel: sms or email; grant_mode: session-start,
-                            single-use, session-bound or profile-bound
+                            single-use, session-bound or profile-bound;
+                            text.LANGUAGE: what the code allows, as it follows
+                            \"your code\" in the message
   guard.RULE.mode           enforce, shadow (only recorded) or off
   guard.allowed_countries.… countries, a list (ISO 3166-1)
   guard.number_type.…       refused, a list: pager, premium_rate, …
@@ -154,6 +156,7 @@ Examples:
     guard.spend_cap.per_day=25.00 guard.sends_per_ip.mode=shadow
   passcode app set shop \\
     step_up.pay='{\"channel\":\"sms\",\"grant_mode\":\"single-use\"}'
+  passcode app set shop step_up.pay.text.en='to pay 20 dollars or more'
   passcode app set shop step_up.pay.channel=email blocked=true host=
 
 What a rule of the guard would have refused of the messages that were sent:

@@ -6,21 +6,22 @@ mod file;
 mod import;
 
 use crate::{
-    apps, ask,
+    apps, ask, keys,
     place::Place,
     told::{self, Told},
 };
 use aws_types::SdkConfig;
 use clap::Subcommand;
 use passcode_domain::{
-    AppId, EmailAddress, PhoneNumber, password, pin,
+    Address, AppId, EmailAddress, Keyring, PhoneNumber, SubjectKey, issue, password, pin,
     ports::{
         DeleteUsers as _, Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _,
     },
+    transact::{Failure, Ports},
     user::{HashedSecret, User, UserId, Username},
 };
-use passcode_dynamodb::{AppTable, UserTable};
-use passcode_runtime::SystemEntropy;
+use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
+use passcode_runtime::{SystemClock, SystemEntropy};
 use serde_json::json;
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -81,6 +82,16 @@ enum Action {
         /// Check the file, and which usernames are free; store nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Let a user's PIN and password be tried again, after too many wrong ones. So does a code that
+    /// is mailed to the user and verified.
+    Unlock {
+        #[command(flatten)]
+        whose: Whose,
+        /// The keyring secret's name or ARN, where the stack's name leads to more than one. It is the
+        /// stack's output `KeyringSecret`.
+        #[arg(long, value_name = "ID", requires = "stack")]
+        secret: Option<String>,
     },
     /// Remove a user, with the PIN and the password.
     Delete(Whose),
@@ -149,8 +160,40 @@ pub async fn act(
             app_exists(&aws, app, place).await?;
             import::import(&users.users, app, file, *dry_run).await
         }
+        Action::Unlock { whose, secret } => {
+            users.existing(whose).await?;
+            let keyring = keys::keyring(place, secret.as_deref()).await?;
+            let table = place.table(&aws, "ChallengeTable").await?;
+            unlock(&ChallengeTable::new(&aws, table), &keyring, whose, place).await
+        }
         Action::Delete(whose) => users.delete(whose).await,
     }
+}
+
+/// Forgets a user's wrong PINs and passwords.
+async fn unlock(
+    ledgers: &ChallengeTable,
+    keyring: &Keyring,
+    whose: &Whose,
+    place: &Place,
+) -> Result<Told, Box<dyn Error>> {
+    let user = Address::User(whose.id.clone());
+    let subject = SubjectKey::of_address(keyring, &whose.app, &user);
+    let ports = Ports { ledgers, clock: &SystemClock, entropy: &SystemEntropy };
+    let failed = |failure| match failure {
+        Failure::Contended => "others kept changing the user; try again".to_owned(),
+        Failure::Unavailable(cause) => place.explain(&StoreError::Unavailable(cause)),
+    };
+    let had_failures = issue::unlock(ports, &subject).await.map_err(failed)?;
+    let id = whose.id.as_str();
+    let text = if had_failures {
+        format!(
+            "The wrong PINs and passwords of {id} are forgotten, and new ones looked at at once."
+        )
+    } else {
+        format!("No wrong PINs or passwords of {id} are counted; nothing was locked.")
+    };
+    Ok(Told::new(text, json!({ "unlocked": had_failures })))
 }
 
 /// A mistyped app is told at once, and not by the first user who cannot sign in.

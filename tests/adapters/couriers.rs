@@ -38,7 +38,15 @@ pub(crate) fn a_text(use_it: impl FnOnce(&Text<'_>)) {
     let key = world.keys().code_key(world.keys().current_id()).expect("the current key");
     let code = Code::derive(key, id, &[3; 16], 1, 6);
     let life = Duration::from_mins(10);
-    use_it(&Text { app: &app, template: None, app_hash: None, locale: None, code: &code, life });
+    use_it(&Text {
+        app: &app,
+        template: None,
+        scope: None,
+        app_hash: None,
+        locale: None,
+        code: &code,
+        life,
+    });
 }
 
 pub(crate) fn an_sms() -> message::Sms {

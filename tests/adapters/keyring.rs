@@ -1,8 +1,8 @@
-//! The keyring in Secrets Manager.
+//! Keyring and signing keys in Secrets Manager.
 
 use crate::peer::{answering, silent};
 use passcode_domain::ports::LoadKeyring as _;
-use passcode_runtime::{CALL_TIMEOUT, SecretKeyring};
+use passcode_runtime::{CALL_TIMEOUT, SecretKeyring, SecretSigningKeys};
 use passcode_testkit::{World, conformance};
 use passcode_tests::aws::aws_at;
 use passcode_tests::stack::Client;
@@ -42,8 +42,11 @@ async fn it_is_read_once_and_then_remembered() {
 }
 
 #[tokio::test]
-async fn the_local_stack_has_one() {
+async fn the_local_stack_has_both() {
     let client = Client::start().await;
     conformance::keyring(&keyring(&client.stack.sink)).await;
     conformance::keyring(&World::default().keyring).await;
+    let aws = aws_at(&client.stack.sink);
+    conformance::signing_keys(&SecretSigningKeys::new(&aws, "SigningSecret".into())).await;
+    conformance::signing_keys(&World::default().signing).await;
 }

@@ -114,7 +114,7 @@ fn every_field_has_its_own_error() {
 
 #[test]
 fn channels_that_do_not_exist_here_are_skipped_and_written_in_any_case() {
-    let world = World::default();
+    let world = World::without_waits();
     for (body, channels) in [
         (json!({ "phoneNumber": "+14155550100" }), json!(["WHATSAPP", "SMS"])),
         (json!({ "phoneNumber": "+14155550101" }), json!(["viber", "sms", "Voice_Call"])),
@@ -167,7 +167,7 @@ fn numbers_may_be_texts_and_empty_ones_are_absent() {
 
 #[test]
 fn the_apps_hash_is_where_androids_retriever_reads_it() {
-    let world = World::default();
+    let world = World::without_waits();
     let phone = json!({
         "phoneNumber": "+14155550100", "channels": ["SMS"], "otpHash": "FA+9qCX9VSu",
     });

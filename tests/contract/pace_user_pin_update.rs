@@ -272,8 +272,8 @@ fn code_without_hashing(world: &World) -> String {
     };
     let addresses = Addresses::new(Address::User(ada().id), None);
     let open = world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity);
-    let shown = Shown { pin: Some(true), password: None };
-    match block_on(issue(world.ports(), world.keys(), &world.app, &open, shown)).unwrap() {
+    let shown = Shown { pin: Some(true.into()), password: None };
+    match block_on(issue(world.ports(), world.keys(), &world.app, &open, &shown)).unwrap() {
         Issued::Issued(issued) => issued.code.reveal().to_owned(),
         refused => panic!("{refused:?}"),
     }

@@ -10,8 +10,8 @@ use passcode_domain::{
     verification_token::{Flow, VerificationToken},
 };
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, World, ada,
-    schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
+    FakeSms, World, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_session_otp_check as check;
@@ -19,17 +19,27 @@ use prelude_session_otp_create as create;
 use prelude_session_otp_retry as retry;
 use std::collections::BTreeSet;
 
-pub(crate) type Create =
-    create::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
+pub(crate) type Create = create::Deps<
+    FakeApps,
+    FakeLedgers,
+    FakeKeyring,
+    FakeSigningKeys,
+    FakeClock,
+    FakeEntropy,
+    FakeSms,
+    FakeEmail,
+>;
 type Retry =
     retry::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
-pub(crate) type Check = check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+pub(crate) type Check =
+    check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeSigningKeys, FakeClock, FakeEntropy>;
 
 pub(crate) fn create_deps(world: &World) -> Create {
     Create {
         apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
+        signing: world.signing.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         sms: world.sms.clone(),
@@ -61,6 +71,7 @@ pub(crate) fn check_deps(world: &World) -> Check {
         apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
+        signing: world.signing.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         default_app: "demo".parse().ok(),
@@ -89,10 +100,10 @@ pub(crate) fn stepping_up(world: &World) -> (ChallengeId, String) {
 }
 
 pub(crate) fn challenge_token(world: &World, id: ChallengeId, now: Timestamp) -> String {
-    let step_up: StepUp = world.app.step_up["transfer"];
+    let step_up: &StepUp = &world.app.step_up["transfer"];
     let scope = ("transfer", step_up);
     let token = ChallengeToken::for_step_up(&world.app.id, &bearer(), id, scope, now);
-    passcode_jwt::sign(world.keys(), &token).unwrap()
+    passcode_jwt::sign(world.signing_keys(), &token).unwrap()
 }
 
 /// Ada, as an access token without a session names her.

@@ -5,11 +5,11 @@ use crate::prelude::{
     stepping_up, unknown, verification_token,
 };
 use passcode_domain::{
-    Keyring,
+    Keyring, SigningKeys,
     proof::{GrantMode, Purpose, Step},
     verification_token::Flow,
 };
-use passcode_testkit::{FakeKeyring, Fault, USER_ID, World, schedule::block_on};
+use passcode_testkit::{FakeKeyring, FakeSigningKeys, Fault, USER_ID, World, schedule::block_on};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -169,7 +169,7 @@ fn the_right_code_is_a_proof_once() {
     let reply = present(&world, &token, &code);
     assert_eq!((reply.status, reply.outcome), (200, "verified"));
     let text = reply.json["challenge_token"].as_str().unwrap();
-    let proof = passcode_jwt::read(world.keys(), text).unwrap();
+    let proof = passcode_jwt::read(world.signing_keys(), text).unwrap();
     assert_eq!(proof.aud, world.app.id);
     assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::Login));
     assert_eq!((proof.grant_mode, proof.scope), (GrantMode::SessionStart, None));
@@ -219,7 +219,8 @@ fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
     }
     let body = json!({ "code": code, "challenge_token": challenge });
     let reply = present_step(&world, &token, &body);
-    let proof = passcode_jwt::read(world.keys(), reply.json["challenge_token"].as_str().unwrap());
+    let proof =
+        passcode_jwt::read(world.signing_keys(), reply.json["challenge_token"].as_str().unwrap());
     let proof = proof.unwrap();
     assert_eq!((proof.sub.as_str(), proof.scope.as_deref()), (USER_ID, Some("transfer")));
     assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::StepUp));
@@ -242,6 +243,35 @@ fn a_function_that_has_not_heard_of_a_rotation_asks_before_it_refuses() {
     let world = World { keyring: ahead, ..world };
     let (token, code) = asked(&world);
     let world = World { keyring: behind, ..world };
+    assert_eq!(present(&world, &token, &code).status, 200);
+}
+
+#[test]
+fn a_function_that_has_not_heard_of_new_signing_keys_asks_before_it_refuses() {
+    let world = World::default();
+    let secret = r#"{"root":"signs-with-at-least-32-characters"}"#;
+    let rotated = SigningKeys::rotated(secret, "signs-anew-with-at-least-32-characters").unwrap();
+    let rotated = Some(Arc::new(SigningKeys::from_secret(&rotated).unwrap()));
+    let ahead = FakeSigningKeys { in_hand: rotated.clone(), stored: rotated.clone() };
+    let behind = FakeSigningKeys { in_hand: world.signing.in_hand.clone(), stored: rotated };
+    let world = World { signing: ahead, ..world };
+    let (_, token) = stepping_up(&world);
+    let world = World { signing: behind, ..world };
+    let event = Event::recorded("prelude-session-otp-create", "step-up");
+    let sent = call_create(&world, &event.json(&json!({ "challenge_token": token })));
+    let verification = sent.header("x-verification-token").unwrap().to_owned();
+    let body = json!({ "code": world.last_code(), "challenge_token": token });
+    assert_eq!(present_step(&world, &verification, &body).status, 200);
+}
+
+#[test]
+fn a_proof_that_cannot_be_signed_costs_no_code() {
+    let world = World::default();
+    let (token, code) = asked(&world);
+    let signing = world.signing.clone();
+    let world = World { signing: FakeSigningKeys::none(), ..world };
+    assert_eq!(error(&present(&world, &token, &code)), (500, "internal"));
+    let world = World { signing, ..world };
     assert_eq!(present(&world, &token, &code).status, 200);
 }
 

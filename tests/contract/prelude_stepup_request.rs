@@ -1,7 +1,7 @@
 //! `POST /v1/session/stepup/request`.
 
 use crate::{
-    prelude::{error, minds_origins, needs_an_app},
+    prelude::{call_create, error, minds_origins, needs_an_app},
     shared::{minds_keys, with},
 };
 use passcode_domain::{
@@ -14,15 +14,23 @@ use passcode_domain::{
     user::User,
 };
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, Fault,
-    USER_ID, World, ada, demo_app, schedule::block_on,
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys, FakeTokens,
+    FakeUsers, Fault, USER_ID, World, ada, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_stepup_request::{Deps, handle};
 use serde_json::{Value, json};
 
-type Fakes =
-    Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+type Fakes = Deps<
+    FakeApps,
+    FakeUsers,
+    FakeTokens,
+    FakeLedgers,
+    FakeKeyring,
+    FakeSigningKeys,
+    FakeClock,
+    FakeEntropy,
+>;
 
 pub(crate) fn call(world: &World, event: &Event) -> Reply {
     let deps = Fakes {
@@ -31,6 +39,7 @@ pub(crate) fn call(world: &World, event: &Event) -> Reply {
         tokens: world.tokens.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
+        signing: world.signing.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         default_app: "demo".parse().ok(),
@@ -119,7 +128,7 @@ fn the_token_says_which_step_comes_next() {
         let reply = ask(&world, &json!({ "scope": scope, "metadata": { "amount": "20" } }));
         assert_eq!((reply.status, &reply.json["status"]), (200, &json!("review")));
         let text = reply.json["challenge_token"].as_str().unwrap();
-        let token = passcode_jwt::read(world.keys(), text).unwrap();
+        let token = passcode_jwt::read(world.signing_keys(), text).unwrap();
         assert_eq!((token.aud.as_str(), token.sub.as_str()), ("demo", USER_ID));
         assert_eq!((token.current_step, token.grant_mode), (step, mode));
         assert_eq!((token.purpose, token.scope.as_deref()), (Purpose::StepUp, Some(scope)));
@@ -193,4 +202,22 @@ fn open_challenges_have_an_end() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     minds_keys(|| (World::default(), recorded()), call);
+}
+
+#[test]
+fn the_message_says_what_the_code_allows_and_that_it_is_not_for_signing_in() {
+    let code_for = |world: &World| {
+        let token = call(world, &recorded()).json["challenge_token"].clone();
+        let event = Event::recorded("prelude-session-otp-create", "step-up");
+        let reply = call_create(world, &event.json(&json!({ "challenge_token": token })));
+        assert_eq!(reply.status, 204, "{reply:?}");
+        world.sms.taken().pop().unwrap().1.text
+    };
+    let text = code_for(&World::default());
+    assert!(text.contains("Demo code to confirm an action, not to sign in."), "{text}");
+    let mut app = demo_app();
+    let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
+    texts.insert("en".to_owned(), "to transfer money".to_owned());
+    let text = code_for(&World::of(app));
+    assert!(text.contains("Demo code to transfer money."), "{text}");
 }

@@ -9,7 +9,7 @@ use passcode_domain::{
 };
 use passcode_dynamodb::UserTable;
 use passcode_runtime::aws;
-use passcode_testkit::World;
+use passcode_testkit::{PIN, USER_ID, World};
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -86,6 +86,7 @@ async fn what_cannot_be_done_is_refused_with_the_reason() {
         ("user set-password demo eve", "short", "8 to 256 characters"),
         ("user import demo users.txt", "", ".csv, .jsonl or .ndjson"),
         ("user delete demo bob", "", "no user of demo has the id bob"),
+        ("user unlock demo bob", "", "no user of demo has the id bob"),
     ] {
         let error = told(&client, line, secret).await.expect_err(line);
         assert!(error.contains(reason), "{line}: {error}");
@@ -119,6 +120,28 @@ async fn a_user_is_made_given_a_pin_and_a_password_and_removed() {
     passcode(&client, "user delete demo bob").await;
     assert_eq!(stored(&client, "bob").await, None);
     passcode(&client, "user create demo bob-2 --username bob").await;
+}
+
+#[tokio::test]
+async fn a_user_whose_pin_was_guessed_at_is_unlocked() {
+    let client = Client::start().await;
+    let setting = "policy.failure_wait_seconds=0 policy.max_failures=3";
+    passcode(&client, &format!("app set demo {setting}")).await;
+    let wish = json!({ "sub": USER_ID, "scope": "user:otp:create" });
+    let (_, token) = client.post("/_local/token", wish).await;
+    let token = token["access_token"].as_str().expect("a token").to_owned();
+    let present = async |pin: &str| {
+        let request = client.request("POST", "/user/otp", false).bearer_auth(&token);
+        client.send(request.json(&json!({ "pin": pin }))).await.0
+    };
+    for status in [422, 422, 422, 429] {
+        assert_eq!(present("1794").await, status);
+    }
+    assert_eq!(present(PIN).await, 429, "the right one too");
+    let line = format!("user unlock demo {USER_ID}");
+    assert_eq!(passcode(&client, &line).await.json, json!({ "unlocked": true }));
+    assert_eq!(present(PIN).await, 201);
+    assert_eq!(passcode(&client, &line).await.json, json!({ "unlocked": false }));
 }
 
 #[tokio::test]
@@ -185,6 +208,7 @@ async fn a_code_outlives_one_rotation() {
     assert!(before.json["previous"].is_null(), "{before:?}");
     let rotated = passcode(&client, "keys rotate").await;
     assert_eq!(rotated.json["previous"], before.json["current"]);
+    assert_eq!(rotated.json["signing"]["previous"], before.json["signing"]["current"]);
     assert_eq!(passcode(&client, "keys show").await.json, rotated.json);
     assert!(told(&client, "keys show --secret x", "").await.is_err(), "of a deployed stack only");
     // The function reads its keyring now, for the first time.
@@ -369,7 +393,7 @@ async fn an_app_that_is_made_and_set_up_serves_its_own_browsers() {
 async fn nothing_reaches_a_test_address_and_its_code_verifies() {
     let client = Client::start().await;
     let key = shop(&client).await;
-    for line in ["+1(415)555-0199 --code 999999", "+14155550199 --code 424242"] {
+    for line in ["+1(415)555-0199 --code 998877", "+14155550199 --code 424242"] {
         let line = format!("app test-address add shop {line} --until 2999-12-31");
         let told = passcode(&client, &line).await;
         let stored = told.json["test_addresses"].as_array().expect("a list");
@@ -380,7 +404,7 @@ async fn nothing_reaches_a_test_address_and_its_code_verifies() {
     let body = json!({ "userId": "42", "phoneNumber": phone });
     assert_eq!(zap(&client, host, &key, "/v1/otp", &body).await.0, 200);
     assert!(client.messages(phone).await.is_empty());
-    for (otp, status) in [("999999", 400), (&World::wrong("424242"), 400), ("424242", 200)] {
+    for (otp, status) in [("998877", 400), (&World::wrong("424242"), 400), ("424242", 200)] {
         let body = json!({ "identity": phone, "otp": otp });
         assert_eq!(zap(&client, host, &key, "/v1/otp/verify", &body).await.0, status, "{otp}");
     }

@@ -2,7 +2,7 @@
 
 use passcode_domain::{
     App, ChallengeId, PhoneNumber, Timestamp,
-    ports::{Clock as _, LoadLedgers, StoreLedgers, Throttle},
+    ports::{Clock as _, CountGauges, LoadGauges, LoadLedgers, StoreLedgers},
     send::{Delivery, Refusal, Sent},
 };
 use passcode_dynamodb::CountedLedgers;
@@ -11,9 +11,9 @@ use passcode_tests::aws::{aws_at, make_tables};
 use std::time::Duration;
 
 /// Ledgers and gauges, wherever they are.
-pub(crate) trait Store: LoadLedgers + StoreLedgers + Throttle {}
+pub(crate) trait Store: LoadLedgers + StoreLedgers + LoadGauges + CountGauges {}
 
-impl<T: LoadLedgers + StoreLedgers + Throttle> Store for T {}
+impl<T: LoadLedgers + StoreLedgers + LoadGauges + CountGauges> Store for T {}
 
 /// The world on AWS's DynamoDB Local, with tables of its own.
 pub(crate) async fn on_dynamodb_local(app: App, name: &str) -> World<CountedLedgers> {

@@ -10,14 +10,16 @@ use std::{
 };
 
 /// The actions that each port is.
-const PORTS: [(&str, &[&str]); 9] = [
+const PORTS: [(&str, &[&str]); 11] = [
     ("ChangeUsers", &["dynamodb:PutItem"]),
     ("LoadUsers", &["dynamodb:GetItem"]),
     ("LoadApps", &["dynamodb:GetItem"]),
     ("LoadKeyring", &["secretsmanager:GetSecretValue"]),
+    ("LoadSigningKeys", &["secretsmanager:GetSecretValue"]),
     ("LoadLedgers", &["dynamodb:GetItem"]),
     ("StoreLedgers", &["dynamodb:PutItem"]),
-    ("Throttle", &["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]),
+    ("LoadGauges", &["dynamodb:BatchGetItem"]),
+    ("CountGauges", &["dynamodb:UpdateItem"]),
     ("SmsCourier", &["sns:Publish"]),
     ("EmailCourier", &["ses:SendEmail"]),
 ];
@@ -32,6 +34,14 @@ fn actions_of(statement: &Value) -> Vec<&str> {
     match &statement["Action"] {
         Value::Sequence(actions) => actions.iter().filter_map(Value::as_str).collect(),
         action => action.as_str().into_iter().collect(),
+    }
+}
+
+/// What `!Ref` names.
+fn tagged(value: &Value) -> Option<&str> {
+    match value {
+        Value::Tagged(tagged) if tagged.tag == "Ref" => tagged.value.as_str(),
+        _ => None,
     }
 }
 
@@ -100,6 +110,13 @@ fn a_policy_is_the_functions_ports_and_nothing_else() {
             assert_eq!(actions_of(statement), *actions, "{name}: {sid}");
             let is_everything = statement["Resource"] == "*";
             assert_eq!(is_everything, sid == "SmsCourier", "{name}: {sid}");
+            let secret = tagged(&statement["Resource"]);
+            let expected = match sid {
+                "LoadKeyring" => Some("KeyringSecret"),
+                "LoadSigningKeys" => Some("SigningSecret"),
+                _ => secret,
+            };
+            assert_eq!(secret, expected, "{name}: {sid}");
             assert!(granted.insert(sid.to_owned()), "{name}: {sid} twice");
         }
         for (port, _) in PORTS {

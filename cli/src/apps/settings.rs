@@ -61,8 +61,9 @@ fn check(path: &str, default: &Value) -> Result<(), String> {
     if default.get(first).is_none() {
         return Err("no such setting; see `passcode app set --help`".to_owned());
     }
-    let is_too_long = |(name, length)| name == first && path.split('.').count() > length;
-    if NAMED.into_iter().any(is_too_long) {
+    // The texts of a scope are one level deeper, by language.
+    let depth = path.split('.').count() - usize::from(path.split('.').nth(2) == Some("text"));
+    if NAMED.into_iter().any(|(name, most)| name == first && depth > most) {
         return Err(format!("a name with a `.` can only be given in JSON: {first}='{{…}}'"));
     }
     Ok(())
@@ -218,6 +219,7 @@ mod tests {
             (&[r#"step_up.pay={"channel":"caller","grant_mode":"single-use"}"#], "step_up: a ch"),
             (&[r#"step_up={"a b":{"channel":"sms","grant_mode":"single-use"}}"#], "a scope is"),
             (&["step_up.pay.out.channel=sms"], "`step_up.pay.out.channel`: a name with a `.`"),
+            (&["step_up.pay.text.en.x=y"], "`step_up.pay.text.en.x`: a name with a `.`"),
             (&["step_up.pay="], "`step_up.pay`: nothing is set there"),
             (&["test_addresses=ada@example.com"], "`test_addresses[0]`: invalid type"),
             (&[r#"test_addresses=[{"address":"1","code":"482915","until":1}]"#], "must each be"),
@@ -348,6 +350,10 @@ mod tests {
         let app = set(&app, &["step_up.pay.channel=email"]).expect("it is valid");
         assert_eq!(app.step_up["pay"].channel, Channel::Email);
         assert_eq!(app.step_up["pay"].grant_mode, GrantMode::SingleUse);
+        let app = set(&app, &["step_up.pay.text.en=to pay"]).expect("it is valid");
+        assert_eq!(app.step_up["pay"].text["en"], "to pay");
+        let app = set(&app, &["step_up.pay.text.en="]).expect("it is valid");
+        assert!(app.step_up["pay"].text.is_empty());
         let dotted = r#"step_up={"pay.out":{"channel":"sms","grant_mode":"session-bound"}}"#;
         let app = set(&app, &[dotted]).expect("it is valid");
         assert_eq!(app.step_up.keys().collect::<Vec<_>>(), ["pay.out"], "in place of all others");

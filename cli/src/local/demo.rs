@@ -104,7 +104,8 @@ fn browser(stack: &Stack) -> Browser {
 }
 
 fn step_up() -> BTreeMap<String, StepUp> {
-    let scope = |name: &str, channel, grant_mode| (name.to_owned(), StepUp { channel, grant_mode });
+    let scope =
+        |name: &str, channel, grant_mode| (name.to_owned(), StepUp::new(channel, grant_mode));
     BTreeMap::from([
         scope("transfer", Channel::Sms, GrantMode::SingleUse),
         scope("email:change", Channel::Email, GrantMode::SessionBound),

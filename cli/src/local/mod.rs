@@ -24,7 +24,7 @@ use crate::template::{self, Template};
 use inbox::Inbox;
 use listen::Listeners;
 use passcode_runtime::{Observed, Settings};
-use secret::LocalSecret;
+use secret::LocalSecrets;
 use std::{
     collections::BTreeMap,
     error::Error,
@@ -145,7 +145,7 @@ impl Stack {
         let database = tables::open(home, template)?;
         let inbox = Inbox::new(stack.clock.clone());
         let routes = api::routes(&stack, inbox.clone(), &observer, serve_by)?;
-        let sink_routes = sink::routes(inbox, LocalSecret::load(home)?, stack.address);
+        let sink_routes = sink::routes(inbox, LocalSecrets::load(home)?, stack.address);
         for listener in listeners.dynamodb {
             let server = dynoxide::server::serve_on(listener, database.clone());
             stack.servers.push(tokio::spawn(server));

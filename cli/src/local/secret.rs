@@ -1,5 +1,5 @@
-//! The keyring secret of this machine. Kept beside the tables, since nothing in them can be found
-//! without it.
+//! The secrets of this machine. Kept beside the tables, since nothing in them can be found without
+//! the keyring.
 
 use super::in_home;
 use data_encoding::HEXLOWER;
@@ -13,6 +13,32 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+/// The secrets that the template makes.
+#[derive(Clone)]
+pub(super) struct LocalSecrets {
+    keyring: LocalSecret,
+    signing: LocalSecret,
+}
+
+impl LocalSecrets {
+    /// Those that were made before, or new ones.
+    pub(super) fn load(home: Option<&Path>) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            keyring: LocalSecret::load(home, "keyring.json")?,
+            signing: LocalSecret::load(home, "signing.json")?,
+        })
+    }
+
+    /// The one with a logical id.
+    pub(super) fn find(&self, id: &str) -> Option<&LocalSecret> {
+        match id {
+            "KeyringSecret" => Some(&self.keyring),
+            "SigningSecret" => Some(&self.signing),
+            _ => None,
+        }
+    }
+}
+
 /// The secret in force, and where it is kept. A clone is the same secret.
 #[derive(Clone)]
 pub(super) struct LocalSecret {
@@ -21,9 +47,9 @@ pub(super) struct LocalSecret {
 }
 
 impl LocalSecret {
-    /// The secret that was made before, or a new one.
-    pub(super) fn load(home: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        let path = in_home(home, "keyring.json")?;
+    /// The secret that was made before and kept in a file of that name, or a new one.
+    pub(super) fn load(home: Option<&Path>, name: &str) -> Result<Self, Box<dyn Error>> {
+        let path = in_home(home, name)?;
         let value = match &path {
             Some(path) if path.exists() => read(path)?,
             _ => {
@@ -78,13 +104,16 @@ mod tests {
     #[test]
     fn a_secret_is_kept_whole_or_not_at_all() {
         let home = std::env::temp_dir().join(format!("passcode-secret-{}", std::process::id()));
-        let first = LocalSecret::load(Some(&home)).expect("made");
+        let first = LocalSecret::load(Some(&home), "keyring.json").expect("made");
         assert!(first.put("{}").is_err(), "no keyring");
         let rotated = Keyring::rotated(&first.get(), &"n".repeat(32)).expect("rotated");
-        assert_eq!(LocalSecret::load(Some(&home)).expect("read").get(), first.get());
+        assert_eq!(
+            LocalSecret::load(Some(&home), "keyring.json").expect("read").get(),
+            first.get()
+        );
         first.put(&rotated).expect("kept");
         assert_eq!(first.get(), rotated);
-        assert_eq!(LocalSecret::load(Some(&home)).expect("read").get(), rotated);
+        assert_eq!(LocalSecret::load(Some(&home), "keyring.json").expect("read").get(), rotated);
         let files = fs::read_dir(&home).expect("a folder").count();
         assert_eq!(files, 1, "nothing is left beside it");
         fs::remove_dir_all(&home).expect("removed");

@@ -4,7 +4,7 @@
 use super::{
     inbox::{Inbox, Message},
     listen::names_this_machine,
-    secret::LocalSecret,
+    secret::LocalSecrets,
 };
 use axum::{
     Json, Router,
@@ -23,11 +23,11 @@ use std::{collections::HashMap, net::IpAddr};
 #[derive(Clone)]
 struct Sink {
     inbox: Inbox,
-    secret: LocalSecret,
+    secrets: LocalSecrets,
 }
 
-pub(super) fn routes(inbox: Inbox, secret: LocalSecret, address: Option<IpAddr>) -> Router {
-    let sink = Sink { inbox, secret };
+pub(super) fn routes(inbox: Inbox, secrets: LocalSecrets, address: Option<IpAddr>) -> Router {
+    let sink = Sink { inbox, secrets };
     Router::new()
         .fallback(move |uri, headers, body| async move { sink.answer(&uri, &headers, &body) })
         .layer(middleware::from_fn(move |request, next| no_pages(address, request, next)))
@@ -112,29 +112,37 @@ impl Sink {
         Json(json!({ "MessageId": id })).into_response()
     }
 
-    /// Secrets Manager `GetSecretValue`, in JSON 1.1. Whatever its name, there is one secret.
+    /// Secrets Manager `GetSecretValue`, in JSON 1.1.
     fn get_secret_value(&self, body: &Bytes) -> Response {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let id = &request["SecretId"];
-        let body = json!({ "ARN": id, "Name": id, "SecretString": self.secret.get() });
+        let Some(secret) = self.secrets.find(id.as_str().unwrap_or_default()) else {
+            return secrets_error("ResourceNotFoundException", "there is no such secret");
+        };
+        let body = json!({ "ARN": id, "Name": id, "SecretString": secret.get() });
         json_1_1(StatusCode::OK, &body)
     }
 
     /// Secrets Manager `PutSecretValue`.
     fn put_secret_value(&self, body: &Bytes) -> Response {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
-        match self.secret.put(request["SecretString"].as_str().unwrap_or_default()) {
+        let id = &request["SecretId"];
+        let Some(secret) = self.secrets.find(id.as_str().unwrap_or_default()) else {
+            return secrets_error("ResourceNotFoundException", "there is no such secret");
+        };
+        match secret.put(request["SecretString"].as_str().unwrap_or_default()) {
             Ok(()) => {
-                let (id, version) = (&request["SecretId"], &request["ClientRequestToken"]);
+                let version = &request["ClientRequestToken"];
                 json_1_1(StatusCode::OK, &json!({ "ARN": id, "Name": id, "VersionId": version }))
             }
-            Err(error) => {
-                let kind = "InvalidRequestException";
-                let body = json!({ "__type": kind, "message": error.to_string() });
-                json_1_1(StatusCode::BAD_REQUEST, &body)
-            }
+            Err(error) => secrets_error("InvalidRequestException", &error.to_string()),
         }
     }
+}
+
+/// An error of Secrets Manager.
+fn secrets_error(kind: &str, message: &str) -> Response {
+    json_1_1(StatusCode::BAD_REQUEST, &json!({ "__type": kind, "message": message }))
 }
 
 fn json_1_1(status: StatusCode, body: &Value) -> Response {

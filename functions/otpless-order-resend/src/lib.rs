@@ -6,8 +6,8 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -74,7 +74,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -10,8 +10,8 @@ use passcode_domain::{
     open::Open,
     order::{self, OrderId},
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Delivery, Refusal as Refused, Sent, Target, Wish},
     transact::Ports,
@@ -116,7 +116,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -9,8 +9,8 @@ use passcode_domain::{
     App, AppId, ChallengeId, Channel, Keyring,
     open::Open,
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -134,7 +134,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -6,7 +6,7 @@ pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     PresentedCode,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
+    ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
     verify::{self, Outcome, Target, Verification},
 };
@@ -82,7 +82,7 @@ pub struct VerifyOtpResponse {
 pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -97,7 +97,7 @@ pub struct UserOtpResponse {
             body = PaceErrors, content_type = "application/vnd.api+json", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 415, description = "The body is not `application/json`", body = PaceErrors, content_type = "application/vnd.api+json"),
         (status = 422, description = "`invalid-request`; or `invalid-secret`, which spends one of the user's failures; or `idempotency-key-reused`: this `Idempotency-Key` came with another body", body = PaceErrors, content_type = "application/vnd.api+json"),
-        (status = 429, description = "Too many wrong secrets", body = PaceErrors, content_type = "application/vnd.api+json",
+        (status = 429, description = "Too many wrong secrets: a pause, with `Retry-After`; or, without it, the PIN or password is locked until an administrator unlocks it or a mailed code of the user's is verified", body = PaceErrors, content_type = "application/vnd.api+json",
             headers(("Retry-After" = u64, description = "Seconds until it is possible again"))),
         (status = 500, description = "Nothing was decided; try again", body = PaceErrors, content_type = "application/vnd.api+json",
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
@@ -165,14 +165,14 @@ where
     let app = &caller.app;
     let user = deps.users.load_user(&app.id, &caller.user).await;
     let user = user.map_err(|error| caller.fail(&error))?;
-    let shown = presented.compared(user.as_ref(), HashedSecret::matches);
+    let shown = presented.comparisons(user.as_ref(), HashedSecret::matches);
     let addresses = Addresses::new(Address::User(caller.user.clone()), None);
     let life = Duration::from_secs(app.policy.code_seconds.into());
     let open = Open::new(app, keyring, &deps.entropy, addresses, life);
     let open = open.found_by(Lookup::Identity);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let record = record_of(caller);
-    let issued = issue::issue(ports, keyring, app, &open, shown).await;
+    let issued = issue::issue(ports, keyring, app, &open, &shown).await;
     Ok(match issued.map_err(|failure| caller.fail(&failure))? {
         Issued::Issued(issued) => hand_over(&issued, record),
         Issued::Incorrect => {
@@ -183,6 +183,9 @@ where
         Issued::Exhausted(until) => {
             let refusal = Refusal::TooMany(deps.clock.now().until(until));
             caller.refuse_as(&refusal, Record { outcome: "exhausted", ..record })
+        }
+        Issued::Locked => {
+            caller.refuse_as(&Refusal::Locked, Record { outcome: "exhausted", ..record })
         }
     })
 }

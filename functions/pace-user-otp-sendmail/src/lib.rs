@@ -10,8 +10,8 @@ use passcode_domain::{
     challenge::Lookup,
     open::Open,
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers, Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        LoadUsers, ReadTokens, StoreLedgers,
     },
     send::{self, Couriers, Delivery, Sent, Target, Unreached, Wish},
     transact::Ports,
@@ -80,7 +80,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -102,7 +102,7 @@ async fn send_once<A, U, T, L, K, C, E, M>(
 where
     A: LoadApps,
     U: LoadUsers,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -122,7 +122,7 @@ async fn send<A, U, T, L, K, C, E, M>(
 where
     A: LoadApps,
     U: LoadUsers,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     C: Clock,
     E: Entropy,
     M: EmailCourier,

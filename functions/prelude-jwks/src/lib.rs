@@ -5,7 +5,7 @@ mod boot;
 
 pub use boot::{Adapters, boot};
 use lambda_http::http::{HeaderValue, StatusCode, header};
-use passcode_domain::ports::{Clock, LoadKeyring};
+use passcode_domain::ports::{Clock, LoadSigningKeys};
 use passcode_http::{
     Answer, Record, Request,
     contract::prelude::{self, ErrorBody},
@@ -18,8 +18,8 @@ const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// What the function works with.
 pub struct Deps<K, C> {
-    /// The keys.
-    pub keyring: K,
+    /// The keys that sign.
+    pub signing: K,
     /// The time.
     pub clock: C,
 }
@@ -66,12 +66,12 @@ pub struct Key {
 )]
 pub async fn handle<K, C>(deps: &Deps<K, C>, _: Request) -> Answer
 where
-    K: LoadKeyring,
+    K: LoadSigningKeys,
     C: Clock,
 {
-    match deps.keyring.keyring().await {
-        Ok(keyring) => {
-            let keys = passcode_jwt::public_keys(&keyring);
+    match deps.signing.signing_keys().await {
+        Ok(keys) => {
+            let keys = passcode_jwt::public_keys(&keys);
             let answer = Answer::json(StatusCode::OK, &keys, Record::of("keys"));
             answer.header(header::CACHE_CONTROL, CACHE)
         }

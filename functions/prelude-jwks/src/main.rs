@@ -1,6 +1,6 @@
 //! Boot of `prelude-jwks`.
 
-use passcode_domain::ports::LoadKeyring as _;
+use passcode_domain::ports::LoadSigningKeys as _;
 use passcode_runtime::{Settings, SystemClock, serve};
 use prelude_jwks::{boot, handle};
 
@@ -8,6 +8,6 @@ use prelude_jwks::{boot, handle};
 async fn main() -> Result<(), lambda_http::Error> {
     let deps = boot(&Settings::from_env(), SystemClock)?;
     // A failure is not final: the first request tries again.
-    let _ = deps.keyring.keyring().await;
+    let _ = deps.signing.signing_keys().await;
     serve("prelude-jwks", &deps.clock, |request| handle(&deps, request)).await
 }

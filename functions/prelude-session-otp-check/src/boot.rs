@@ -2,10 +2,13 @@
 
 use crate::Deps;
 use passcode_dynamodb::{AppTable, CountedLedgers};
-use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
+use passcode_runtime::{
+    BadSetting, CachedApps, SecretKeyring, SecretSigningKeys, Settings, SystemEntropy, aws,
+};
 
 /// What the function works with, for real.
-pub type Adapters<C> = Deps<CachedApps<AppTable>, CountedLedgers, SecretKeyring, C, SystemEntropy>;
+pub type Adapters<C> =
+    Deps<CachedApps<AppTable>, CountedLedgers, SecretKeyring, SecretSigningKeys, C, SystemEntropy>;
 
 /// The adapters that settings describe, with a clock.
 pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
@@ -18,6 +21,7 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
             settings.require("THROTTLE_TABLE")?,
         ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        signing: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
         clock,
         entropy: SystemEntropy,
         default_app: settings.parsed("DEFAULT_APP", "is no app id")?,

@@ -7,8 +7,11 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, AppId, ChallengeId, Keyring, PresentedCode, Timestamp,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
+    App, AppId, ChallengeId, Keyring, PresentedCode, SigningKeys, Timestamp,
+    ports::{
+        Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys,
+        StoreLedgers,
+    },
     proof::ChallengeToken,
     transact::Ports,
     verification_token::{Flow, VerificationToken},
@@ -22,13 +25,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 /// What the function works with.
-pub struct Deps<A, L, K, C, E> {
+pub struct Deps<A, L, K, G, C, E> {
     /// Whose requests there are.
     pub apps: A,
     /// Where challenges are kept.
     pub ledgers: L,
     /// The keys.
     pub keyring: K,
+    /// The keys that sign.
+    pub signing: G,
     /// The time.
     pub clock: C,
     /// The randomness.
@@ -79,11 +84,12 @@ pub struct CheckResponse {
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+pub async fn handle<A, L, K, G, C, E>(deps: &Deps<A, L, K, G, C, E>, request: Request) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
+    G: LoadSigningKeys,
     C: Clock,
     E: Entropy,
 {
@@ -93,10 +99,15 @@ where
     }
 }
 
-async fn check<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: &Request, app: &App) -> Answer
+async fn check<A, L, K, G, C, E>(
+    deps: &Deps<A, L, K, G, C, E>,
+    request: &Request,
+    app: &App,
+) -> Answer
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
+    G: LoadSigningKeys,
     C: Clock,
     E: Entropy,
 {
@@ -106,8 +117,14 @@ where
         Err(error) => return Refusal::from(&error).answer(record),
     };
     let now = deps.clock.now();
-    let read = |keyring: &Keyring| read(request, &body, app, keyring, now);
-    let (keyring, (token, step)) = match prelude::vouched(&deps.keyring, &record, read).await {
+    let present = |keyring: &Keyring| prelude::present(request, app, keyring);
+    let token = match prelude::vouched(&deps.keyring, &record, present).await {
+        Ok((_, token)) => token,
+        Err(answer) => return answer,
+    };
+    // Before the code is looked at: a right one is used up, and its proof has to be signed.
+    let read = |keys: &SigningKeys| read(token, &body, app, keys, now);
+    let (keys, step) = match prelude::vouched_by_signature(&deps.signing, &record, read).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
@@ -124,7 +141,7 @@ where
                 Outcome::Verified(credential) => {
                     let now = deps.clock.now();
                     let proof = proof(app, credential.as_str(), token.id, step, now);
-                    proven(&keyring, &proof, record)
+                    proven(&keys, &proof, record)
                 }
                 Outcome::AlreadyUsed => Refusal::TokenReused.answer(record),
                 // The published clients start again on this, and on nothing else. That others have
@@ -139,25 +156,24 @@ where
     }
 }
 
-/// The verification token, and in a step-up the challenge token that belongs to it.
+/// In a step-up the challenge token that belongs to the verification token.
 fn read(
-    request: &Request,
+    token: VerificationToken,
     body: &CheckRequest,
     app: &App,
-    keyring: &Keyring,
+    keys: &SigningKeys,
     now: Timestamp,
-) -> Result<(VerificationToken, Option<ChallengeToken>), Refusal> {
-    let token = prelude::present(request, app, keyring)?;
+) -> Result<Option<ChallengeToken>, Refusal> {
     match (token.flow, &body.challenge_token) {
-        (Flow::Standalone, None) => Ok((token, None)),
+        (Flow::Standalone, None) => Ok(None),
         (Flow::Standalone, Some(_)) => Err(Refusal::TokenMismatch),
         (Flow::StepUp, None) => Err(Refusal::InvalidChallengeToken),
         (Flow::StepUp, Some(text)) => {
             let step =
-                passcode_jwt::read(keyring, text).map_err(|_| Refusal::InvalidChallengeToken)?;
+                passcode_jwt::read(keys, text).map_err(|_| Refusal::InvalidChallengeToken)?;
             step.believe(&app.id, now)?;
             let is_same = step.challenge_id == token.id;
-            is_same.then_some((token, Some(step))).ok_or(Refusal::TokenMismatch)
+            is_same.then_some(Some(step)).ok_or(Refusal::TokenMismatch)
         }
     }
 }
@@ -175,8 +191,8 @@ fn proof(
     }
 }
 
-fn proven(keyring: &Keyring, proof: &ChallengeToken, record: Record) -> Answer {
-    match passcode_jwt::sign(keyring, proof) {
+fn proven(keys: &SigningKeys, proof: &ChallengeToken, record: Record) -> Answer {
+    match passcode_jwt::sign(keys, proof) {
         Ok(challenge_token) => {
             Answer::json(StatusCode::OK, &CheckResponse { challenge_token }, record)
         }

@@ -2,7 +2,9 @@
 
 use crate::Deps;
 use passcode_dynamodb::{AppTable, CountedLedgers};
-use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
+use passcode_runtime::{
+    BadSetting, CachedApps, SecretKeyring, SecretSigningKeys, Settings, SystemEntropy, aws,
+};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 
@@ -11,6 +13,7 @@ pub type Adapters<C> = Deps<
     CachedApps<AppTable>,
     CountedLedgers,
     SecretKeyring,
+    SecretSigningKeys,
     C,
     SystemEntropy,
     SnsCourier,
@@ -28,6 +31,7 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
             settings.require("THROTTLE_TABLE")?,
         ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        signing: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
         clock,
         entropy: SystemEntropy,
         sms: SnsCourier::new(&aws),

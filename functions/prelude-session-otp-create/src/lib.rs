@@ -6,12 +6,13 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, Timestamp,
+    Address, Addresses, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, SigningKeys,
+    Timestamp,
     challenge::Lookup,
     open::Open,
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        LoadSigningKeys, SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -30,13 +31,16 @@ use utoipa::{OpenApi, ToSchema};
 const LIFE: Duration = Duration::from_mins(15);
 
 /// What the function works with.
-pub struct Deps<A, L, K, C, E, S, M> {
+pub struct Deps<A, L, K, G, C, E, S, M> {
     /// Whose requests there are.
     pub apps: A,
     /// Where challenges are kept.
     pub ledgers: L,
     /// The keys.
     pub keyring: K,
+    /// The keys that challenge tokens are signed with. Only their public halves are used here, but those
+    /// come from the same secret.
+    pub signing: G,
     /// The time.
     pub clock: C,
     /// The randomness.
@@ -108,14 +112,15 @@ pub struct Email(String);
         (status = 500, description = "`internal`: nothing was sent; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
+pub async fn handle<A, L, K, G, C, E, S, M>(
+    deps: &Deps<A, L, K, G, C, E, S, M>,
     request: Request,
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
+    G: LoadSigningKeys,
     C: Clock,
     E: Entropy,
     S: SmsCourier,
@@ -131,16 +136,17 @@ where
     }
 }
 
-async fn create<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
+async fn create<A, L, K, G, C, E, S, M>(
+    deps: &Deps<A, L, K, G, C, E, S, M>,
     request: &Request,
     app: &Arc<App>,
     began: Timestamp,
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
+    G: LoadSigningKeys,
     C: Clock,
     E: Entropy,
     S: SmsCourier,
@@ -151,10 +157,12 @@ where
         Ok(body) => body,
         Err(error) => return Refusal::from(&error).answer(record),
     };
-    let now = deps.clock.now();
-    let read = |keyring: &Keyring| parse(&body, app, keyring, &deps.entropy, now);
-    let (keyring, plan) = match prelude::vouched(&deps.keyring, &record, read).await {
-        Ok(found) => found,
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return prelude::keyless(&cause, record),
+    };
+    let plan = match plan(deps, &body, app, &keyring, &record).await {
+        Ok(plan) => plan,
         Err(answer) => return answer,
     };
     let (target, token) = match &plan {
@@ -201,35 +209,49 @@ const fn token(id: ChallengeId, flow: Flow) -> VerificationToken {
     VerificationToken { id, flow }
 }
 
-fn parse(
+/// What a request asks for: a new challenge, or the next message of one that a token tells of.
+async fn plan<A, L, K, G, C, E, S, M>(
+    deps: &Deps<A, L, K, G, C, E, S, M>,
     body: &CreateRequest,
     app: &App,
     keyring: &Keyring,
-    entropy: &impl Entropy,
-    now: Timestamp,
-) -> Result<Plan, Refusal> {
+    record: &Record,
+) -> Result<Plan, Answer>
+where
+    G: LoadSigningKeys,
+    C: Clock,
+    E: Entropy,
+{
+    let refuse = |refusal: Refusal| refusal.answer(record.clone());
     let template = body.login_config_id.as_ref();
     if template.is_some_and(|id| !app.templates.contains_key(id)) {
-        return Err(Refusal::BadRequest("`login_config_id` is not known".into()));
+        return Err(refuse(Refusal::BadRequest("`login_config_id` is not known".into())));
     }
     match (&body.identifier, &body.challenge_token) {
         (Some(identifier), None) => {
-            let addresses = Addresses::new(address(identifier)?, None);
-            let open = Open::new(app, keyring, entropy, addresses, LIFE)
+            let addresses = Addresses::new(address(identifier).map_err(refuse)?, None);
+            let open = Open::new(app, keyring, &deps.entropy, addresses, LIFE)
                 .found_by(Lookup::Anonymous)
                 .with_template(template.cloned());
             Ok(Plan::New(Box::new(open)))
         }
-        (None, Some(token)) => {
-            let token =
-                passcode_jwt::read(keyring, token).map_err(|_| Refusal::InvalidChallengeToken)?;
-            token.believe(&app.id, now)?;
-            Ok(Plan::Step(token.challenge_id))
+        (None, Some(text)) => {
+            let now = deps.clock.now();
+            let read = |keys: &SigningKeys| step(text, app, keys, now);
+            let read = prelude::vouched_by_signature(&deps.signing, record, read).await;
+            read.map(|(_, id)| Plan::Step(id))
         }
         (Some(_), Some(_)) | (None, None) => {
-            Err(Refusal::BadRequest("give either `identifier` or `challenge_token`".into()))
+            Err(refuse(Refusal::BadRequest("give either `identifier` or `challenge_token`".into())))
         }
     }
+}
+
+/// The challenge that a challenge token of this app tells of.
+fn step(text: &str, app: &App, keys: &SigningKeys, now: Timestamp) -> Result<ChallengeId, Refusal> {
+    let token = passcode_jwt::read(keys, text).map_err(|_| Refusal::InvalidChallengeToken)?;
+    token.believe(&app.id, now)?;
+    Ok(token.challenge_id)
 }
 
 fn address(identifier: &Identifier) -> Result<Address, Refusal> {

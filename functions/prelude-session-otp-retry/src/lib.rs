@@ -7,8 +7,8 @@ use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, AppId, Keyring, Timestamp,
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, SmsCourier, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Target, Wish},
     transact::Ports,
@@ -69,7 +69,7 @@ pub async fn handle<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -94,7 +94,7 @@ async fn retry<A, L, K, C, E, S, M>(
 ) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -4,7 +4,8 @@ use crate::Deps;
 use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
-    BadSetting, CachedApps, HttpsIssuers, SecretKeyring, Settings, SystemEntropy, aws,
+    BadSetting, CachedApps, HttpsIssuers, SecretKeyring, SecretSigningKeys, Settings,
+    SystemEntropy, aws,
 };
 
 /// What the function works with, for real.
@@ -14,6 +15,7 @@ pub type Adapters<C> = Deps<
     IssuerTokens<HttpsIssuers>,
     ChallengeTable,
     SecretKeyring,
+    SecretSigningKeys,
     C,
     SystemEntropy,
 >;
@@ -27,6 +29,7 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        signing: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
         clock,
         entropy: SystemEntropy,
         default_app: settings.parsed("DEFAULT_APP", "is no app id")?,

@@ -6,13 +6,13 @@ mod boot;
 pub use boot::{Adapters, boot};
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, AppId, Channel, Keyring,
+    Address, Addresses, App, AppId, Channel, SigningKeys,
     app::{self, StepUp},
     challenge::Lookup,
     open::{self, Open, Opened},
     ports::{
-        Bearer, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers, TokenError,
+        Bearer, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers,
+        ReadTokens, StoreLedgers, TokenError,
     },
     proof::{ChallengeToken, TOKEN_LIFE},
     transact::Ports,
@@ -41,7 +41,7 @@ const MAX_METADATUM: usize = 32;
 const LONG_METADATA: (&str, usize) = ("identifier", 320);
 
 /// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E> {
+pub struct Deps<A, U, T, L, K, G, C, E> {
     /// Whose requests there are.
     pub apps: A,
     /// Whom the app knows.
@@ -52,6 +52,8 @@ pub struct Deps<A, U, T, L, K, C, E> {
     pub ledgers: L,
     /// The keys.
     pub keyring: K,
+    /// The keys that sign.
+    pub signing: G,
     /// The time.
     pub clock: C,
     /// The randomness.
@@ -136,8 +138,8 @@ pub enum Status {
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
+pub async fn handle<A, U, T, L, K, G, C, E>(
+    deps: &Deps<A, U, T, L, K, G, C, E>,
     request: Request,
 ) -> Answer
 where
@@ -146,6 +148,7 @@ where
     T: ReadTokens,
     L: LoadLedgers + StoreLedgers,
     K: LoadKeyring,
+    G: LoadSigningKeys,
     C: Clock,
     E: Entropy,
 {
@@ -158,8 +161,8 @@ where
     }
 }
 
-async fn step_up<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
+async fn step_up<A, U, T, L, K, G, C, E>(
+    deps: &Deps<A, U, T, L, K, G, C, E>,
     request: &Request,
     app: &App,
 ) -> Result<Answer, Answer>
@@ -168,6 +171,7 @@ where
     T: ReadTokens,
     L: LoadLedgers + StoreLedgers,
     K: LoadKeyring,
+    G: LoadSigningKeys,
     C: Clock,
     E: Entropy,
 {
@@ -185,9 +189,11 @@ where
     };
     let keyring = deps.keyring.keyring().await;
     let keyring = keyring.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
+    let signing = deps.signing.signing_keys().await;
+    let signing = signing.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
     let addresses = Addresses::new(address, None);
     let open = Open::new(app, &keyring, &deps.entropy, addresses, TOKEN_LIFE);
-    let open = open.found_by(Lookup::User);
+    let open = open.found_by(Lookup::User).for_scope(&body.scope);
     let record = record.challenge(open.id);
     let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let work = async {
@@ -196,7 +202,7 @@ where
                 let (now, scope) = (deps.clock.now(), (body.scope.as_str(), step_up));
                 let token = ChallengeToken::for_step_up(&app.id, &bearer, open.id, scope, now)
                     .with_metadata(body.metadata.unwrap_or_default());
-                signed(&keyring, &token, record)
+                signed(&signing, &token, record)
             }
             Ok(Opened::TooMany(room_at)) => {
                 let wait = deps.clock.now().until(room_at);
@@ -210,8 +216,8 @@ where
 }
 
 /// Who asks, by the app's issuer.
-async fn bearer<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
+async fn bearer<A, U, T, L, K, G, C, E>(
+    deps: &Deps<A, U, T, L, K, G, C, E>,
     request: &Request,
     app: &App,
     record: &Record,
@@ -235,7 +241,7 @@ where
     }
 }
 
-fn check(body: &StepUpRequest, app: &App) -> Result<StepUp, Refusal> {
+fn check<'a>(body: &StepUpRequest, app: &'a App) -> Result<&'a StepUp, Refusal> {
     let bad = |what: &'static str| Err(Refusal::BadRequest(what.into()));
     if !app::is_scope(&body.scope) {
         return bad("`scope` must be 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
@@ -251,7 +257,7 @@ fn check(body: &StepUpRequest, app: &App) -> Result<StepUp, Refusal> {
     if app.step_up.is_empty() {
         return Err(Refusal::NotConfigured);
     }
-    app.step_up.get(&body.scope).copied().ok_or(Refusal::ScopeNotAllowed)
+    app.step_up.get(&body.scope).ok_or(Refusal::ScopeNotAllowed)
 }
 
 fn registered(user: User, channel: Channel) -> Option<Address> {
@@ -262,8 +268,8 @@ fn registered(user: User, channel: Channel) -> Option<Address> {
     }
 }
 
-fn signed(keyring: &Keyring, token: &ChallengeToken, record: Record) -> Answer {
-    match passcode_jwt::sign(keyring, token) {
+fn signed(keys: &SigningKeys, token: &ChallengeToken, record: Record) -> Answer {
+    match passcode_jwt::sign(keys, token) {
         Ok(token) => respond(Status::Review, Some(token), Record { outcome: "created", ..record }),
         Err(error) => prelude::keyless(&error.into(), record),
     }

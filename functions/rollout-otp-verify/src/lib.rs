@@ -7,7 +7,7 @@ mod render;
 pub use boot::{Adapters, boot};
 use passcode_domain::{
     AppId, ChallengeId, PresentedCode,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers, Throttle},
+    ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
     transact::Ports,
     verification_token::VerificationToken,
     verify::{self, Outcome, Target, Verification},
@@ -82,7 +82,7 @@ pub struct VerifyRequest {
 pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -93,7 +93,7 @@ where
 
 async fn verify<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

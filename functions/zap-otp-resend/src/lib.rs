@@ -7,8 +7,8 @@ pub use boot::{Adapters, boot};
 use passcode_domain::{
     Address, App, AppId, SubjectKey,
     ports::{
-        Clock, EmailCourier, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        SmsCourier, StoreLedgers, Throttle,
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        LoadUsers, ReadTokens, SmsCourier, StoreLedgers,
     },
     send::{self, Couriers, Target},
     transact::Ports,
@@ -102,7 +102,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -6,8 +6,8 @@ pub use boot::{Adapters, boot};
 use passcode_domain::{
     Address, AppId, Keyring, PresentedCode, SubjectKey,
     ports::{
-        Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
-        Throttle,
+        Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
+        StoreLedgers,
     },
     transact::{Failure, Ports},
     user::Username,
@@ -91,7 +91,7 @@ where
     A: LoadApps,
     U: LoadUsers,
     T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -169,7 +169,7 @@ async fn present<A, U, T, L, K, C, E>(
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,

@@ -12,3 +12,11 @@ email-expiry = Vence en { $minutes ->
        *[other] { $minutes } minutos
     }.
 email-warning = No lo compartas con nadie. Si no lo has pedido, puedes ignorar este mensaje.
+
+# The code of a step-up. $action says what it allows: the app's own text, or one of these two.
+step-up-action = para confirmar, no para entrar
+step-up-action-short = { step-up-action }
+sms-step-up = { $code } es tu clave de { $brand } { $action }. No la compartas.
+sms-step-up-short = { $brand }: { $code } { $action }
+email-step-up-subject = Confirma en { $brand }
+email-step-up-intro = Tu clave de { $brand } { $action }:

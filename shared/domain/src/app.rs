@@ -138,13 +138,25 @@ pub struct Browser {
 }
 
 /// What it takes to be granted a scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepUp {
     /// Where the user's code goes: `sms` or `email`.
     pub channel: Channel,
     /// How far the proof reaches.
     pub grant_mode: GrantMode,
+    /// What the code allows, by built-in language, as it follows "your code" in the message: "to
+    /// transfer money". A language without one says that the code confirms an action.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub text: BTreeMap<String, String>,
+}
+
+impl StepUp {
+    /// A step-up whose messages say that the code confirms an action.
+    #[must_use]
+    pub const fn new(channel: Channel, grant_mode: GrantMode) -> Self {
+        Self { channel, grant_mode, text: BTreeMap::new() }
+    }
 }
 
 /// An address for reviewers and automated tests: nothing is sent to it, and its code is fixed.
@@ -331,9 +343,26 @@ impl App {
             return Err(AppError::Text("name and host are too long for one text message"));
         }
         self.validate_callers().map_err(AppError::Text)?;
+        self.step_up.values().try_for_each(|step| self.validate_text(step))?;
         for (id, source) in &self.templates {
             message::check_template(source)
                 .map_err(|cause| AppError::Template { id: id.clone(), cause })?;
+        }
+        Ok(())
+    }
+
+    fn validate_text(&self, step_up: &StepUp) -> Result<(), AppError> {
+        let refuse = |what| Err(AppError::Text(what));
+        for (language, text) in &step_up.text {
+            if !message::LANGUAGES.iter().any(|(known, _)| known == language) {
+                return refuse("step_up: a text's language must be en, de, es, fr, hi or pt");
+            }
+            if !(1..=100).contains(&text.chars().count()) || !is_visible(text) {
+                return refuse("step_up: a text must be 1 to 100 visible characters");
+            }
+        }
+        if step_up.channel == Channel::Sms && !message::step_up_fits_one_segment(self, step_up) {
+            return refuse("step_up: name, host and text are too long for one text message");
         }
         Ok(())
     }
@@ -599,7 +628,7 @@ mod tests {
             |app| app.browser.origins = vec!["*".into()],
             |app| app.browser.origins = vec!["https://shop.example/".into()],
             |app| {
-                let step = StepUp { channel: Channel::Caller, grant_mode: GrantMode::SingleUse };
+                let step = StepUp::new(Channel::Caller, GrantMode::SingleUse);
                 app.step_up.insert("transfer".into(), step);
             },
             |app| app.test_addresses = vec![test_address("4155550123")],

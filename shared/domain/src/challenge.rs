@@ -36,6 +36,9 @@ pub struct Challenge {
     /// What an Android app is recognised by in its text messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_hash: Option<String>,
+    /// The scope that it is asked for, in a step-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// When it ends, whatever happens.
     pub expires_at: Timestamp,
     /// The app's policy at the moment it was opened.

@@ -56,7 +56,12 @@ impl<L: StoreLedgers, U: ChangeUsers> Commit<Judged> for Together<'_, L, U> {
         decided: &Judged,
     ) -> Result<u64, StoreError> {
         match decided.0 {
-            Outcome::Verified(_) => self.users.change_user(key, ledger, seen, self.change).await,
+            Outcome::Verified(_) => {
+                // They were guesses at the PIN that is no more.
+                let mut ledger = ledger.clone();
+                ledger.pin_failures.clear();
+                self.users.change_user(key, &ledger, seen, self.change).await
+            }
             Outcome::Incorrect
             | Outcome::Expired
             | Outcome::Exhausted

@@ -1,5 +1,5 @@
 //! Consecutive failures: what a subject got wrong since its last success, and for how long that
-//! counts.
+//! counts. Wrong codes age; wrong PINs and passwords do not.
 
 use crate::{Policy, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -69,5 +69,48 @@ impl Failures {
     /// Whether there are none.
     pub(crate) const fn is_empty(&self) -> bool {
         self.at.is_empty()
+    }
+}
+
+/// When the table may drop what never ages: not before the year 10000.
+pub(crate) const NEVER: Timestamp = Timestamp::from_millis(253_402_300_800_000);
+
+/// Wrong PINs, or wrong passwords, since the last right one. A PIN stays the same for years, so that
+/// failures that aged would let somebody guess for years: these count until they are cleared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretFailures {
+    count: u8,
+    last: Option<Timestamp>,
+}
+
+impl SecretFailures {
+    /// Whether they have used up what the policy allows. Time does not change that.
+    #[must_use]
+    pub const fn are_locked(&self, policy: &Policy) -> bool {
+        self.count >= policy.max_failures
+    }
+
+    /// When the pause after the last one ends, where there is one.
+    #[must_use]
+    pub fn paused_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        let pause = policy.failure_wait(self.count.into());
+        self.last.map(|at| at + pause).filter(|until| *until > now)
+    }
+
+    /// Counts one more.
+    pub(crate) const fn count(&mut self, now: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        self.last = Some(now);
+    }
+
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether there are none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }

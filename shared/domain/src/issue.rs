@@ -5,13 +5,15 @@
 use crate::{
     App, ChallengeId, Code, Keyring, Ledger, Policy, Timestamp,
     code::CodeId,
-    failures::Failures,
+    failures::SecretFailures,
     open::{self, Open, Opened},
     ports::{Clock, Entropy, LoadKeyring, LoadLedgers, StoreLedgers},
     send::{self, Report, Wish},
+    subject::SubjectKey,
     transact::{Failure, Ports, transact},
     verify,
 };
+use std::{fmt, sync::OnceLock};
 
 /// What came of an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +22,11 @@ pub enum Issued {
     Issued(IssuedCode),
     /// The secret was wrong; one of the user's failures is spent.
     Incorrect,
-    /// Too many wrong secrets, or too many open challenges; it is possible again then.
+    /// A pause after wrong secrets, or too many open challenges; it is possible again then.
     Exhausted(Timestamp),
+    /// Too many wrong secrets: no secret of the kind is looked at until an administrator unlocks the
+    /// user, or a code that reached the user's registered address is verified.
+    Locked,
 }
 
 /// A code that is handed to a caller.
@@ -35,36 +40,63 @@ pub struct IssuedCode {
     pub expires_at: Timestamp,
 }
 
-/// Which secrets a caller has shown, and whether they were right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
+/// Whether a secret is the user's. It is compared when that is first asked, which costs memory and
+/// time on purpose, and then known.
+pub struct Comparison<'a> {
+    compare: Box<dyn Fn() -> bool + Send + Sync + 'a>,
+    is_right: OnceLock<bool>,
+}
+
+impl<'a> Comparison<'a> {
+    /// A comparison that is yet to be made.
+    pub fn new(compare: impl Fn() -> bool + Send + Sync + 'a) -> Self {
+        Self { compare: Box::new(compare), is_right: OnceLock::new() }
+    }
+
+    fn is_right(&self) -> bool {
+        *self.is_right.get_or_init(&self.compare)
+    }
+}
+
+/// A comparison whose result is known.
+impl From<bool> for Comparison<'_> {
+    fn from(is_right: bool) -> Self {
+        Self::new(move || is_right)
+    }
+}
+
+impl fmt::Debug for Comparison<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Comparison(masked)")
+    }
+}
+
+/// Which secrets a caller has shown.
+#[derive(Debug, Default)]
+pub struct Shown<'a> {
     /// The password.
-    pub password: Option<bool>,
+    pub password: Option<Comparison<'a>>,
     /// The PIN.
-    pub pin: Option<bool>,
+    pub pin: Option<Comparison<'a>>,
 }
 
 /// Decides an issue. Every kind of secret has failures of its own, so that whoever knows one cannot
-/// guess at the other for ever; a secret is looked at only while its kind has failures left.
+/// guess at the other for ever; a secret is looked at only while its kind is neither locked nor
+/// paused.
 #[must_use]
 pub fn decide(
     mut ledger: Ledger,
     keyring: &Keyring,
     command: &Open,
-    shown: Shown,
+    shown: &Shown<'_>,
     now: Timestamp,
 ) -> (Ledger, Issued) {
     let judged = [
-        judge(&mut ledger.password_failures, shown.password, &command.policy, now),
-        judge(&mut ledger.pin_failures, shown.pin, &command.policy, now),
+        judge(&mut ledger.password_failures, shown.password.as_ref(), &command.policy, now),
+        judge(&mut ledger.pin_failures, shown.pin.as_ref(), &command.policy, now),
     ];
     if !judged.contains(&Judged::Right) {
-        let locked = judged.iter().filter_map(|judged| judged.locked_until()).min();
-        let issued = match (judged.contains(&Judged::Wrong), locked) {
-            (false, Some(until)) => Issued::Exhausted(until),
-            (true, _) | (false, None) => Issued::Incorrect,
-        };
-        return (ledger, issued);
+        return (ledger, refusal(judged));
     }
     // Whoever knows a secret is handed right codes anyway, so wrong ones need not lock them out.
     ledger.identity_failures.clear();
@@ -83,36 +115,44 @@ enum Judged {
     NotShown,
     Right,
     Wrong,
-    LockedUntil(Timestamp),
+    PausedUntil(Timestamp),
+    Locked,
 }
 
-impl Judged {
-    const fn locked_until(self) -> Option<Timestamp> {
-        match self {
-            Self::LockedUntil(until) => Some(until),
-            Self::NotShown | Self::Right | Self::Wrong => None,
-        }
+/// What is told where no secret was right: the best that another try can hope for.
+fn refusal(judged: [Judged; 2]) -> Issued {
+    let paused = judged.iter().filter_map(|judged| match judged {
+        Judged::PausedUntil(until) => Some(*until),
+        Judged::NotShown | Judged::Right | Judged::Wrong | Judged::Locked => None,
+    });
+    match (judged.contains(&Judged::Wrong), paused.min()) {
+        (true, _) => Issued::Incorrect,
+        (false, Some(until)) => Issued::Exhausted(until),
+        (false, None) if judged.contains(&Judged::Locked) => Issued::Locked,
+        (false, None) => Issued::Incorrect,
     }
 }
 
 /// Counts a wrong secret, and forgets the wrong ones before a right one.
 fn judge(
-    failures: &mut Failures,
-    is_right: Option<bool>,
+    failures: &mut SecretFailures,
+    shown: Option<&Comparison<'_>>,
     policy: &Policy,
     now: Timestamp,
 ) -> Judged {
-    match (is_right, failures.refused_until(policy, now)) {
-        (None, _) => Judged::NotShown,
-        (Some(_), Some(until)) => Judged::LockedUntil(until),
-        (Some(true), None) => {
-            failures.clear();
-            Judged::Right
-        }
-        (Some(false), None) => {
-            failures.count(policy, now);
-            Judged::Wrong
-        }
+    let Some(shown) = shown else { return Judged::NotShown };
+    if failures.are_locked(policy) {
+        return Judged::Locked;
+    }
+    if let Some(until) = failures.paused_until(policy, now) {
+        return Judged::PausedUntil(until);
+    }
+    if shown.is_right() {
+        failures.clear();
+        Judged::Right
+    } else {
+        failures.count(now);
+        Judged::Wrong
     }
 }
 
@@ -148,13 +188,14 @@ pub fn derive_again(
     Some(IssuedCode { id, code, expires_at: send.expires_at })
 }
 
-/// Issues a code: one read and one write.
+/// Issues a code: one read and one write. A secret is compared between the two, and not at all where
+/// the ledger refuses to look at it.
 pub async fn issue<L, C, E>(
     ports: Ports<'_, L, C, E>,
     keyring: &Keyring,
     app: &App,
     command: &Open,
-    shown: Shown,
+    shown: &Shown<'_>,
 ) -> Result<Issued, Failure>
 where
     L: LoadLedgers + StoreLedgers,
@@ -168,6 +209,23 @@ where
         (Some(ledger), issued)
     };
     Ok(transact(ports, &subject, decide).await?.outcome)
+}
+
+/// Forgets a user's wrong PINs and passwords, and says whether there were any: one read and, where
+/// there were, one write.
+pub async fn unlock<L, C, E>(ports: Ports<'_, L, C, E>, user: &SubjectKey) -> Result<bool, Failure>
+where
+    L: LoadLedgers + StoreLedgers,
+    C: Clock,
+    E: Entropy,
+{
+    let decide = |ledger: Option<Ledger>, _| {
+        let Some(mut ledger) = ledger else { return (None, false) };
+        let had_failures = ledger.has_secret_failures();
+        ledger.unlock_secrets();
+        (Some(ledger), had_failures)
+    };
+    Ok(transact(ports, user, decide).await?.outcome)
 }
 
 /// Tells a code that was issued once more, while a verify would still look at it: one read.

@@ -1,4 +1,4 @@
-//! The keyring: every key of the product, derived from one stored secret.
+//! The keyring: every key of the product but those that sign, derived from one stored secret.
 //!
 //! The secret is a JSON object. A deployment begins with `{"root": "<random text>"}`; a rotation
 //! adds `current` (the new secret) and `previous` (the one before, `root` at first). Sub-keys come
@@ -24,6 +24,11 @@ type Key = [u8; 64];
 pub struct KeyId(String);
 
 impl KeyId {
+    /// The id of a secret, which tells nothing of it.
+    pub(crate) fn derive(secret: &str, label: &str) -> Result<Self, KeyringError> {
+        Ok(Self(crate::bytes::encode(&derive::<5>(secret, label)?)))
+    }
+
     /// The id as text: the `kid` of tokens.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -52,21 +57,9 @@ impl CodeKey {
     }
 }
 
-/// The secret half of an Ed25519 key pair (RFC 8032): what tokens of ours are signed with.
-pub struct SigningSeed([u8; 32]);
-
-impl SigningSeed {
-    /// The 32 bytes, for the library that signs. They go nowhere else.
-    #[must_use]
-    pub const fn reveal(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
 struct Generation {
     id: KeyId,
     code: CodeKey,
-    signing: SigningSeed,
     cookie: Key,
 }
 
@@ -88,21 +81,32 @@ pub enum KeyringError {
     TooShort,
 }
 
+/// A stored secret.
 #[derive(Deserialize)]
-struct Secret {
-    root: String,
+pub(crate) struct Secret {
+    pub(crate) root: String,
     current: Option<String>,
-    previous: Option<String>,
+    pub(crate) previous: Option<String>,
+}
+
+impl Secret {
+    pub(crate) fn parse(json: &str) -> Result<Self, KeyringError> {
+        serde_json::from_str(json).map_err(|_| KeyringError::Malformed)
+    }
+
+    /// The text in force: the root until the first rotation.
+    pub(crate) fn current(&self) -> &str {
+        self.current.as_deref().unwrap_or(&self.root)
+    }
 }
 
 impl Keyring {
     /// Derives the keys from the stored secret.
     pub fn from_secret(json: &str) -> Result<Self, KeyringError> {
-        let secret: Secret = serde_json::from_str(json).map_err(|_| KeyringError::Malformed)?;
-        let current = secret.current.as_deref().unwrap_or(&secret.root);
+        let secret = Secret::parse(json)?;
         Ok(Self {
             index: derive(&secret.root, "passcode index")?,
-            current: Generation::from_secret(current)?,
+            current: Generation::from_secret(secret.current())?,
             previous: secret.previous.as_deref().map(Generation::from_secret).transpose()?,
         })
     }
@@ -119,11 +123,6 @@ impl Keyring {
         self.generations()
             .find(|generation| generation.id == *id)
             .map(|generation| &generation.code)
-    }
-
-    /// The signing keys with their ids, the one that signs first.
-    pub fn signing_seeds(&self) -> impl Iterator<Item = (&KeyId, &SigningSeed)> {
-        self.generations().map(|generation| (&generation.id, &generation.signing))
     }
 
     fn generations(&self) -> impl Iterator<Item = &Generation> {
@@ -162,17 +161,21 @@ impl Keyring {
     /// The secret after a rotation: `new` is current, what was current is the previous one, and
     /// what was the previous one is gone. `root` stays, and so does whatever else is in there.
     pub fn rotated(secret: &str, new: &str) -> Result<String, KeyringError> {
-        let Secret { root, current, .. } =
-            serde_json::from_str(secret).map_err(|_| KeyringError::Malformed)?;
-        let mut fields: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(secret).map_err(|_| KeyringError::Malformed)?;
-        fields.insert("previous".to_owned(), current.unwrap_or(root).into());
-        fields.insert("current".to_owned(), new.into());
-        let rotated = serde_json::Value::Object(fields).to_string();
+        let rotated = rotate(secret, new)?;
         // What would not be read must not be stored.
         Self::from_secret(&rotated)?;
         Ok(rotated)
     }
+}
+
+/// A secret with `new` as its current text, and the one before as the previous.
+pub(crate) fn rotate(secret: &str, new: &str) -> Result<String, KeyringError> {
+    let Secret { root, current, .. } = Secret::parse(secret)?;
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(secret).map_err(|_| KeyringError::Malformed)?;
+    fields.insert("previous".to_owned(), current.unwrap_or(root).into());
+    fields.insert("current".to_owned(), new.into());
+    Ok(serde_json::Value::Object(fields).to_string())
 }
 
 fn short_mac(key: &Key, parts: &[&[u8]]) -> [u8; 16] {
@@ -198,17 +201,15 @@ impl fmt::Debug for Keyring {
 
 impl Generation {
     fn from_secret(secret: &str) -> Result<Self, KeyringError> {
-        let id: [u8; 5] = derive(secret, "passcode key id")?;
         Ok(Self {
-            id: KeyId(crate::bytes::encode(&id)),
+            id: KeyId::derive(secret, "passcode key id")?,
             code: CodeKey(derive(secret, "passcode code")?),
-            signing: SigningSeed(derive(secret, "passcode signing Ed25519")?),
             cookie: derive(secret, "passcode cookie")?,
         })
     }
 }
 
-fn derive<const N: usize>(secret: &str, label: &str) -> Result<[u8; N], KeyringError> {
+pub(crate) fn derive<const N: usize>(secret: &str, label: &str) -> Result<[u8; N], KeyringError> {
     if secret.len() < MIN_SECRET_LENGTH {
         return Err(KeyringError::TooShort);
     }

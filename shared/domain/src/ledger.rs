@@ -3,7 +3,7 @@
 use crate::{
     AppId, Challenge, ChallengeId, Timestamp,
     challenge::{Lookup, Silence, State, Trace},
-    failures::Failures,
+    failures::{self, Failures, SecretFailures},
     guard::{CallerClass, Window},
     idempotency::KeptRequest,
     message_times::{Fate, MessageTimes},
@@ -42,12 +42,12 @@ pub struct Ledger {
     /// Wrong codes for challenges of users who have shown a token, which count against those alone.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub user_failures: Failures,
-    /// A user's wrong PINs; only a right one clears them.
-    #[serde(default, skip_serializing_if = "Failures::is_empty")]
-    pub pin_failures: Failures,
-    /// A user's wrong passwords; only a right one clears them.
-    #[serde(default, skip_serializing_if = "Failures::is_empty")]
-    pub password_failures: Failures,
+    /// A user's wrong PINs, until the right one or whatever else clears them; no time does.
+    #[serde(default, skip_serializing_if = "SecretFailures::is_empty")]
+    pub pin_failures: SecretFailures,
+    /// The same of passwords.
+    #[serde(default, skip_serializing_if = "SecretFailures::is_empty")]
+    pub password_failures: SecretFailures,
     /// Wrong codes for challenges that reach nobody. They make their caller wait as others do, and
     /// count against nothing that is real.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
@@ -74,8 +74,8 @@ impl Ledger {
             identity_failures: Failures::default(),
             anonymous_failures: Failures::default(),
             user_failures: Failures::default(),
-            pin_failures: Failures::default(),
-            password_failures: Failures::default(),
+            pin_failures: SecretFailures::default(),
+            password_failures: SecretFailures::default(),
             concealed_failures: Failures::default(),
             messages: BTreeMap::new(),
             order: None,
@@ -113,7 +113,8 @@ impl Ledger {
         let order = self.order.iter().map(|order| order.until);
         let request = self.request.iter().map(|request| request.until);
         let sent = self.messages.values().filter_map(MessageTimes::ends_at);
-        let all = challenges.chain(failures).chain(order).chain(request).chain(sent);
+        let secrets = self.has_secret_failures().then_some(failures::NEVER);
+        let all = challenges.chain(failures).chain(secrets).chain(order).chain(request).chain(sent);
         all.max().unwrap_or(Timestamp::from_millis(0))
     }
 
@@ -176,27 +177,34 @@ impl Ledger {
         self.messages.retain(|_, times| !times.is_empty());
     }
 
-    /// The failures of every kind.
-    const fn all_failures(&self) -> [&Failures; 7] {
+    /// Forgets a user's wrong PINs and passwords.
+    pub(crate) fn unlock_secrets(&mut self) {
+        self.pin_failures.clear();
+        self.password_failures.clear();
+    }
+
+    /// Whether a user's wrong PINs or passwords are counted.
+    pub(crate) const fn has_secret_failures(&self) -> bool {
+        !self.pin_failures.is_empty() || !self.password_failures.is_empty()
+    }
+
+    /// The failures of every kind that ages.
+    const fn all_failures(&self) -> [&Failures; 5] {
         [
             &self.failures,
             &self.identity_failures,
             &self.anonymous_failures,
             &self.user_failures,
-            &self.pin_failures,
-            &self.password_failures,
             &self.concealed_failures,
         ]
     }
 
-    const fn all_failures_mut(&mut self) -> [&mut Failures; 7] {
+    const fn all_failures_mut(&mut self) -> [&mut Failures; 5] {
         [
             &mut self.failures,
             &mut self.identity_failures,
             &mut self.anonymous_failures,
             &mut self.user_failures,
-            &mut self.pin_failures,
-            &mut self.password_failures,
             &mut self.concealed_failures,
         ]
     }

@@ -11,7 +11,7 @@
 //! | what is stored | [`ledger`], [`challenge`], [`failures`], [`message_times`], [`policy`], [`app`], [`user`], [`pin`], [`password`] |
 //! | what is refused across subjects | [`guard`] |
 //! | how a code comes to be | [`code`], [`keyring`], [`id`] |
-//! | what callers hold between two requests | [`verification_token`], [`proof`] |
+//! | what callers hold between two requests | [`verification_token`], [`proof`], [`signing`] |
 //! | what a message says | [`message`] |
 //! | what an adapter must promise | [`ports`] |
 
@@ -39,6 +39,7 @@ pub mod policy;
 pub mod ports;
 pub mod proof;
 pub mod send;
+pub mod signing;
 pub mod status;
 pub mod subject;
 pub mod time;
@@ -55,6 +56,7 @@ pub use id::ChallengeId;
 pub use keyring::Keyring;
 pub use ledger::Ledger;
 pub use policy::Policy;
+pub use signing::SigningKeys;
 pub use subject::SubjectKey;
 pub use time::Timestamp;
 pub use user::{User, UserId, Username};

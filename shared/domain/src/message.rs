@@ -3,7 +3,7 @@
 
 use crate::{
     App, Code,
-    app::{EmailSender, SmsSender},
+    app::{EmailSender, SmsSender, StepUp},
 };
 use askama::Template as _;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
@@ -51,6 +51,8 @@ pub struct Text<'a> {
     pub app: &'a App,
     /// The id of one of its templates.
     pub template: Option<&'a str>,
+    /// The scope that the code is asked for, in a step-up.
+    pub scope: Option<&'a str>,
     /// What an Android app is recognised by: the last word of its text messages.
     pub app_hash: Option<&'a str>,
     /// The language asked for; the app's where absent.
@@ -67,8 +69,8 @@ pub enum TemplateError {
     /// It is not a Fluent source.
     #[error("it does not parse as Fluent")]
     Syntax,
-    /// Its `sms` message does not hold the code.
-    #[error("its `sms` message must hold {{ $code }}")]
+    /// Its `sms` or `sms-step-up` message does not hold the code.
+    #[error("its `sms` and `sms-step-up` messages must hold {{ $code }}")]
     NoCode,
 }
 
@@ -83,6 +85,12 @@ pub fn sms(text: &Text<'_>) -> Sms {
         (None, Some(host)) => format!("\n\n@{host} #{}", text.code.reveal()),
         (None, None) => String::new(),
     };
+    if let Some(scope) = text.scope {
+        return Sms {
+            text: step_up_sms(words, text, scope, &autofill),
+            sender: text.app.sms.clone(),
+        };
+    }
     let long = words.say("sms") + &autofill;
     let is_own = text.own_source().is_some_and(|source| defines(source, "sms"));
     let text_fits = is_own || segments(&long) == 1;
@@ -90,15 +98,38 @@ pub fn sms(text: &Text<'_>) -> Sms {
     Sms { text: body, sender: text.app.sms.clone() }
 }
 
+/// The text message of a step-up: the longest wording that fits one segment. What the code allows is
+/// never left out; where there is no room for both, the line that fills in the code is.
+fn step_up_sms(mut words: Words, text: &Text<'_>, scope: &str, autofill: &str) -> String {
+    let own = text.app.step_up.get(scope);
+    words.set_action(own, "step-up-action");
+    let long = words.say("sms-step-up") + autofill;
+    let is_own = text.own_source().is_some_and(|source| defines(source, "sms-step-up"));
+    if is_own || segments(&long) == 1 {
+        return long;
+    }
+    words.set_action(own, "step-up-action-short");
+    let short = words.say("sms-step-up-short");
+    let filled_in = format!("{short}{autofill}");
+    if segments(&filled_in) == 1 { filled_in } else { short }
+}
+
 /// Renders an e-mail with a plain and an HTML part.
 #[must_use]
 pub fn email(text: &Text<'_>) -> Email {
-    let words = Words::of(text);
+    let mut words = Words::of(text);
+    let (subject, intro) = match text.scope {
+        Some(scope) => {
+            words.set_action(text.app.step_up.get(scope), "step-up-action");
+            ("email-step-up-subject", "email-step-up-intro")
+        }
+        None => ("email-subject", "email-intro"),
+    };
     let html = Html {
         language: words.language,
-        subject: words.say("email-subject"),
+        subject: words.say(subject),
         brand: &text.app.name,
-        intro: words.say("email-intro"),
+        intro: words.say(intro),
         code: text.code.reveal(),
         expiry: words.say("email-expiry"),
         warning: words.say("email-warning"),
@@ -123,20 +154,37 @@ pub fn check_template(source: &str) -> Result<(), TemplateError> {
     words.args.set("brand", "Brand");
     words.args.set("minutes", 10);
     words.args.set("seconds", 600);
-    words.say("sms").contains(MARK).then_some(()).ok_or(TemplateError::NoCode)
+    words.args.set("action", "");
+    let holds_code = |message| words.say(message).contains(MARK);
+    let all = ["sms", "sms-step-up"].into_iter().all(holds_code);
+    all.then_some(()).ok_or(TemplateError::NoCode)
 }
 
 /// Whether an app's name and host leave room for the longest code in one text message, in every
 /// built-in language.
 #[must_use]
 pub fn fits_one_segment(app: &App) -> bool {
+    let autofill = longest_autofill(app);
+    let fits = |spoken| segments(&(Words::longest(spoken, app).say("sms-short") + &autofill)) == 1;
+    LANGUAGES.into_iter().all(fits)
+}
+
+/// The same of the messages of a step-up: with what the app says that the code allows, together with
+/// the line that fills in the code; and without that line where the built-in text says it.
+#[must_use]
+pub fn step_up_fits_one_segment(app: &App, step_up: &StepUp) -> bool {
     LANGUAGES.into_iter().all(|spoken| {
-        let mut words = Words::new(spoken, None);
-        words.args.set("code", "0".repeat((*crate::code::LENGTHS.end()).into()));
-        words.args.set("brand", app.name.clone());
-        let autofill = app.host.as_ref().map(|host| format!("\n\n@{host} #0123456789"));
-        segments(&(words.say("sms-short") + &autofill.unwrap_or_default())) == 1
+        let mut words = Words::longest(spoken, app);
+        words.set_action(Some(step_up), "step-up-action-short");
+        let short = words.say("sms-step-up-short");
+        let is_own = step_up.text.contains_key(spoken.0);
+        segments(&if is_own { short + &longest_autofill(app) } else { short }) == 1
     })
+}
+
+/// The last line of an app's text messages, with the longest code.
+fn longest_autofill(app: &App) -> String {
+    app.host.as_ref().map(|host| format!("\n\n@{host} #0123456789")).unwrap_or_default()
 }
 
 /// The number of SMS segments of a text (3GPP TS 23.038 and 23.040): 160 characters of GSM-7 or 70
@@ -205,6 +253,21 @@ impl Words {
             bundle.add_resource_overriding(resource);
         }
         Self { language, bundle, args: FluentArgs::new() }
+    }
+
+    /// The words of a language about an app's longest code.
+    fn longest(spoken: (&'static str, &'static str), app: &App) -> Self {
+        let mut words = Self::new(spoken, None);
+        words.args.set("code", "0".repeat((*crate::code::LENGTHS.end()).into()));
+        words.args.set("brand", app.name.clone());
+        words
+    }
+
+    /// Sets what the code of a step-up allows: the app's text in this language, or a built-in one.
+    fn set_action(&mut self, step_up: Option<&StepUp>, built_in: &str) {
+        let own = step_up.and_then(|step_up| step_up.text.get(self.language));
+        let action = own.map_or_else(|| self.say(built_in), Clone::clone);
+        self.args.set("action", action);
     }
 
     /// A message's text. Every built-in language defines every message; a test says so.

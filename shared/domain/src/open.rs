@@ -19,6 +19,7 @@ pub struct Open {
     lookup: Lookup,
     template: Option<String>,
     app_hash: Option<String>,
+    scope: Option<String>,
     life: Duration,
     pub(crate) policy: Policy,
     test: Option<TestAddress>,
@@ -44,6 +45,7 @@ impl Open {
             lookup: Lookup::Id,
             template: None,
             app_hash: None,
+            scope: None,
             life,
             policy: app.policy.clone(),
             is_concealed: false,
@@ -73,6 +75,12 @@ impl Open {
     #[must_use]
     pub fn with_app_hash(self, app_hash: Option<String>) -> Self {
         Self { app_hash, ..self }
+    }
+
+    /// Makes it a step-up to a scope, which its messages name.
+    #[must_use]
+    pub fn for_scope(self, scope: &str) -> Self {
+        Self { scope: Some(scope.to_owned()), ..self }
     }
 
     /// Gives it the id that its order leads to already.
@@ -133,6 +141,7 @@ impl Open {
             silence: self.silence(now),
             template: self.template.clone(),
             app_hash: self.app_hash.clone(),
+            scope: self.scope.clone(),
             expires_at: now + self.life,
             policy: self.policy.clone(),
             attempts: 0,

@@ -3,7 +3,7 @@
 //! that fake and adapter both pass.
 
 use crate::{
-    App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SubjectKey, Timestamp,
+    App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SigningKeys, SubjectKey, Timestamp,
     app::{Issuer, ValidApp},
     change_pin::Change,
     guard::{Gauges, Steps, gauge::GaugeId},
@@ -66,16 +66,19 @@ pub enum CountError {
     Store(#[from] StoreError),
 }
 
-/// Reads and writes gauges (`dynamodb:BatchGetItem`, `dynamodb:UpdateItem`), together with ledgers
-/// where [`StoreLedgers`] is granted as well.
-pub trait Throttle: Sync {
+/// Reads gauges (`dynamodb:BatchGetItem`).
+pub trait LoadGauges: Sync {
     /// Loads gauges; those that are not there are left out. Consistent: it sees every step that
     /// was taken.
     fn load_gauges(
         &self,
         ids: &[GaugeId],
     ) -> impl Future<Output = Result<Gauges, StoreError>> + Send;
+}
 
+/// Counts in gauges (`dynamodb:UpdateItem`), together with ledgers where [`StoreLedgers`] is granted
+/// as well. It reads nothing: a verify counts, and has no need to know what others have counted.
+pub trait CountGauges: Sync {
     /// Stores a ledger as [`StoreLedgers::store`] does and takes the steps: all of it or nothing.
     fn store_and_count(
         &self,
@@ -217,6 +220,17 @@ pub trait LoadKeyring: Sync {
     /// The keyring as it is stored now, for when a key is asked for that the one in hand lacks:
     /// somebody has rotated it. Asked too often, it may be the one in hand.
     fn refreshed(&self) -> impl Future<Output = Result<Arc<Keyring>, Cause>> + Send;
+}
+
+/// Reads the keys that sign challenge tokens and proofs (`secretsmanager:GetSecretValue`).
+pub trait LoadSigningKeys: Sync {
+    /// The keys in force, at most a few minutes old.
+    fn signing_keys(&self) -> impl Future<Output = Result<Arc<SigningKeys>, Cause>> + Send;
+
+    /// The keys as they are stored now, as [`LoadKeyring::refreshed`].
+    fn refreshed_signing_keys(
+        &self,
+    ) -> impl Future<Output = Result<Arc<SigningKeys>, Cause>> + Send;
 }
 
 /// Why a message was not sent.

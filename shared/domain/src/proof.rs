@@ -145,7 +145,7 @@ impl ChallengeToken {
         app: &AppId,
         bearer: &Bearer,
         id: ChallengeId,
-        (scope, step_up): (&str, crate::app::StepUp),
+        (scope, step_up): (&str, &crate::app::StepUp),
         now: Timestamp,
     ) -> Self {
         let current_step = Step::of(step_up.channel);

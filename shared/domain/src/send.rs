@@ -125,6 +125,8 @@ pub struct Claim {
     pub template: Option<String>,
     /// What an Android app is recognised by.
     pub app_hash: Option<String>,
+    /// The scope that its code is asked for, in a step-up.
+    pub scope: Option<String>,
     /// How long no other can be claimed.
     pub cool_down: Duration,
     /// Why it is claimed and marked but not made, where it is not.
@@ -270,6 +272,7 @@ fn prepare(
         to: to.clone(),
         template: challenge.template.clone(),
         app_hash: challenge.app_hash.clone(),
+        scope: challenge.scope.clone(),
         cool_down: policy.cool_down(sends + 1),
         silence: challenge.silence.clone(),
     };

@@ -4,7 +4,8 @@ use crate::{
     Ledger, SubjectKey, Timestamp,
     guard::{Gauges, Steps, gauge::GaugeId},
     ports::{
-        Cause, Clock, CountError, Entropy, LoadLedgers, Loaded, StoreError, StoreLedgers, Throttle,
+        Cause, Clock, CountError, CountGauges, Entropy, LoadGauges, LoadLedgers, Loaded,
+        StoreError, StoreLedgers,
     },
 };
 use std::{future::Future, time::Duration};
@@ -165,7 +166,7 @@ pub(crate) async fn transact_counted<L, C, E, T>(
     mut decide: impl FnMut(Option<&Ledger>, &Gauges, Timestamp) -> Decision<T> + Send,
 ) -> Result<Settled<T>, Failure>
 where
-    L: LoadLedgers + Throttle,
+    L: LoadLedgers + LoadGauges + CountGauges,
     C: Clock,
     E: Entropy,
     T: Send,
@@ -208,7 +209,7 @@ where
 
 /// Loads gauges, where there are any to load.
 pub(crate) async fn load_gauges(
-    throttle: &impl Throttle,
+    throttle: &impl LoadGauges,
     mut ids: Vec<GaugeId>,
 ) -> Result<Gauges, StoreError> {
     ids.sort_unstable();

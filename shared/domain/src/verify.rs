@@ -2,11 +2,11 @@
 //! none is revealed before the ledger has counted it.
 
 use crate::{
-    AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
+    Address, AppId, ChallengeId, Channel, Keyring, Ledger, PresentedCode, SubjectKey, Timestamp,
     challenge::{Challenge, Lookup, Send, Silence, State, Trace},
     guard::Steps,
     ports::{
-        Clock, CountError, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, Throttle,
+        Clock, CountError, CountGauges, Entropy, LoadKeyring, LoadLedgers, StoreError, StoreLedgers,
     },
     subject::CredentialId,
     transact::{Alone, Commit, Failure, Ports, Settled, transact_and},
@@ -59,8 +59,14 @@ pub fn decide(
                 challenge.state = State::Verified(now, channel);
                 let (lookup, is_proof) =
                     (challenge.lookup, challenge.addresses.are_proven_on(channel));
+                let has_arrived = channel != Channel::Caller && challenge.silence.is_none();
+                let is_users = matches!(challenge.addresses.primary(), Address::User(_));
                 if is_proof {
                     ledger.failures_of_mut(lookup).clear();
+                }
+                // Whoever reads the registered mailbox is the user, whoever has guessed at the PIN.
+                if has_arrived && is_users {
+                    ledger.unlock_secrets();
                 }
             }
             (ledger, Outcome::Verified(credential))
@@ -202,7 +208,7 @@ pub async fn verify<L, K, C, E>(
     presented: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
@@ -291,7 +297,7 @@ pub async fn nothing<L, C, E>(
     subject: &SubjectKey,
 ) -> Result<(), Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + CountGauges,
     C: Clock,
     E: Entropy,
 {
@@ -302,7 +308,7 @@ where
 /// Stores the ledger, and tells a success to the gauges.
 struct Told<'a, L>(&'a L);
 
-impl<L: StoreLedgers + Throttle> Commit<Judged> for Told<'_, L> {
+impl<L: StoreLedgers + CountGauges> Commit<Judged> for Told<'_, L> {
     async fn commit(
         &self,
         key: &SubjectKey,

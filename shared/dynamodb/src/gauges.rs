@@ -19,7 +19,7 @@ use passcode_domain::{
         Gauges, Step, Steps,
         gauge::{Gauge, GaugeId},
     },
-    ports::{CountError, LoadLedgers, Loaded, StoreError, StoreLedgers, Throttle},
+    ports::{CountError, CountGauges, LoadGauges, LoadLedgers, Loaded, StoreError, StoreLedgers},
 };
 use std::collections::HashMap;
 
@@ -188,7 +188,7 @@ impl StoreLedgers for CountedLedgers {
     }
 }
 
-impl Throttle for CountedLedgers {
+impl LoadGauges for CountedLedgers {
     async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
         let mut found = Vec::new();
         for ids in ids.chunks(MAX_BATCH) {
@@ -196,7 +196,9 @@ impl Throttle for CountedLedgers {
         }
         Ok(found.iter().filter_map(read).collect())
     }
+}
 
+impl CountGauges for CountedLedgers {
     async fn store_and_count(
         &self,
         key: &SubjectKey,

@@ -1,4 +1,4 @@
-//! Tokens that are signed here, with the keyring's Ed25519 keys (EdDSA, RFC 8037), and the public
+//! Tokens that are signed here, with Ed25519 keys (EdDSA, RFC 8037), and the public
 //! halves of those keys, for whoever reads a proof.
 
 use crate::crypto;
@@ -11,7 +11,7 @@ use jsonwebtoken::{
         OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse,
     },
 };
-use passcode_domain::{Keyring, proof::ChallengeToken};
+use passcode_domain::{SigningKeys, proof::ChallengeToken};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
 use thiserror::Error;
@@ -71,25 +71,25 @@ impl<'a> Signer<'a> {
     }
 }
 
-fn signers(keyring: &Keyring) -> impl Iterator<Item = Signer<'_>> {
-    keyring.signing_seeds().map(|(id, seed)| Signer::new(id.as_str(), seed.reveal()))
+fn signers(keys: &SigningKeys) -> impl Iterator<Item = Signer<'_>> {
+    keys.seeds().map(|(id, seed)| Signer::new(id.as_str(), seed.reveal()))
 }
 
-/// Signs a challenge token with the keyring's current key.
+/// Signs a challenge token with the current key.
 pub fn sign(
-    keyring: &Keyring,
+    keys: &SigningKeys,
     token: &ChallengeToken,
 ) -> Result<String, jsonwebtoken::errors::Error> {
     let missing = || jsonwebtoken::errors::Error::from(ErrorKind::InvalidEddsaKey);
-    signers(keyring).next().ok_or_else(missing)?.sign(token.current_step.token_type(), token)
+    signers(keys).next().ok_or_else(missing)?.sign(token.current_step.token_type(), token)
 }
 
 /// Reads a challenge token that the current key or the previous one has signed. Whether it is in
 /// time, and whose it is, is for the domain to say.
-pub fn read(keyring: &Keyring, text: &str) -> Result<ChallengeToken, Untrusted> {
+pub fn read(keys: &SigningKeys, text: &str) -> Result<ChallengeToken, Untrusted> {
     crypto::install();
     let header = jsonwebtoken::decode_header(text).map_err(|_| Untrusted)?;
-    let signer = signers(keyring).find(|signer| header.kid.as_deref() == Some(signer.kid));
+    let signer = signers(keys).find(|signer| header.kid.as_deref() == Some(signer.kid));
     let point = signer.ok_or(Untrusted)?.public_point();
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.required_spec_claims.clear();
@@ -101,10 +101,10 @@ pub fn read(keyring: &Keyring, text: &str) -> Result<ChallengeToken, Untrusted> 
     is_typed.then_some(token).ok_or(Untrusted)
 }
 
-/// The public keys of the keyring: the current one and the one before.
+/// The public keys: the current one and the one before.
 #[must_use]
-pub fn public_keys(keyring: &Keyring) -> JwkSet {
-    JwkSet { keys: signers(keyring).map(|signer| signer.public_key()).collect() }
+pub fn public_keys(keys: &SigningKeys) -> JwkSet {
+    JwkSet { keys: signers(keys).map(|signer| signer.public_key()).collect() }
 }
 
 #[cfg(test)]
@@ -118,8 +118,8 @@ mod tests {
         "previous":"first-secret-of-at-least-32-characters"}"#;
     const OTHER: &str = r#"{"root":"other-secret-of-at-least-32-characters"}"#;
 
-    fn keyring(json: &str) -> Keyring {
-        Keyring::from_secret(json).expect("a secret")
+    fn signing_keys(json: &str) -> SigningKeys {
+        SigningKeys::from_secret(json).expect("a secret")
     }
 
     fn token() -> ChallengeToken {
@@ -130,9 +130,9 @@ mod tests {
 
     #[test]
     fn what_was_not_signed_here_is_not_read() {
-        let keys = keyring(OLD);
+        let keys = signing_keys(OLD);
         let text = sign(&keys, &token()).expect("it is signed");
-        assert_eq!(read(&keyring(OTHER), &text), Err(Untrusted));
+        assert_eq!(read(&signing_keys(OTHER), &text), Err(Untrusted));
         let (head, signature) = text.rsplit_once('.').expect("a signature");
         let none = BASE64URL_NOPAD.encode(br#"{"alg":"none"}"#);
         let hmac = BASE64URL_NOPAD.encode(br#"{"alg":"HS256","kid":"x"}"#);
@@ -154,9 +154,9 @@ mod tests {
 
     #[test]
     fn a_token_survives_one_rotation_and_is_read_by_its_public_key_alone() {
-        let text = sign(&keyring(OLD), &token()).expect("it is signed");
-        assert_eq!(read(&keyring(NEW), &text), Ok(token()));
-        let keys = public_keys(&keyring(NEW));
+        let text = sign(&signing_keys(OLD), &token()).expect("it is signed");
+        assert_eq!(read(&signing_keys(NEW), &text), Ok(token()));
+        let keys = public_keys(&signing_keys(NEW));
         assert_eq!(keys.keys.len(), 2);
         let header = jsonwebtoken::decode_header(&text).expect("a header");
         let key = keys.find(&header.kid.expect("a kid")).expect("it is published");

@@ -1,40 +1,66 @@
-//! The keyring in Secrets Manager: read at the start, and again every few minutes, so that a
-//! rotation reaches warm functions.
+//! Keyring and signing keys in Secrets Manager: read at the start, and again every few minutes, so
+//! that a rotation reaches warm functions.
 
 use aws_sdk_secretsmanager::{Client, config};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
 use passcode_aws::CallFailed;
 use passcode_domain::{
-    Keyring,
-    ports::{Cause, LoadKeyring},
+    Keyring, SigningKeys,
+    keyring::KeyringError,
+    ports::{Cause, LoadKeyring, LoadSigningKeys},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// The longest that reading the keyring holds a request, retries included.
+/// The longest that reading a secret holds a request, retries included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a keyring that was read is used.
+/// How long keys that were read are used.
 const LIFE: Duration = Duration::from_mins(5);
 
-/// How long it is used even by those who ask for a newer one.
+/// How long they are used even by those who ask for a newer one.
 const MIN_LIFE: Duration = Duration::from_secs(5);
 
-/// The keyring secret.
+/// A secret that keys are derived from.
 #[derive(Debug)]
-pub struct SecretKeyring {
+pub struct StoredKeys<T> {
     client: Client,
     secret: String,
-    read: Mutex<Option<(Instant, Arc<Keyring>)>>,
+    derive: fn(&str) -> Result<T, KeyringError>,
+    read: Mutex<Option<(Instant, Arc<T>)>>,
 }
 
-impl SecretKeyring {
+/// The keyring secret.
+pub type SecretKeyring = StoredKeys<Keyring>;
+
+/// The secret of the keys that sign.
+pub type SecretSigningKeys = StoredKeys<SigningKeys>;
+
+impl StoredKeys<Keyring> {
     /// The secret with this name or ARN.
     #[must_use]
     pub fn new(aws: &SdkConfig, secret: String) -> Self {
+        Self::derived_by(Keyring::from_secret, aws, secret)
+    }
+}
+
+impl StoredKeys<SigningKeys> {
+    /// The secret with this name or ARN.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, secret: String) -> Self {
+        Self::derived_by(SigningKeys::from_secret, aws, secret)
+    }
+}
+
+impl<T> StoredKeys<T> {
+    fn derived_by(
+        derive: fn(&str) -> Result<T, KeyringError>,
+        aws: &SdkConfig,
+        secret: String,
+    ) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CALL_TIMEOUT / 3)
             .operation_attempt_timeout(CALL_TIMEOUT / 2)
@@ -44,37 +70,37 @@ impl SecretKeyring {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .build();
-        Self { client: Client::from_conf(config), secret, read: Mutex::new(None) }
+        Self { client: Client::from_conf(config), secret, derive, read: Mutex::new(None) }
     }
 
-    async fn fetch(&self) -> Result<Arc<Keyring>, Cause> {
+    async fn fetch(&self) -> Result<Arc<T>, Cause> {
         let request = self.client.get_secret_value().secret_id(&self.secret).send();
         let answer = request.await.map_err(|error| CallFailed::of(&error))?;
-        let keyring = Keyring::from_secret(answer.secret_string().unwrap_or_default())?;
-        Ok(Arc::new(keyring))
+        let keys = (self.derive)(answer.secret_string().unwrap_or_default())?;
+        Ok(Arc::new(keys))
     }
 
-    fn cached(&self) -> Option<(Instant, Arc<Keyring>)> {
+    fn cached(&self) -> Option<(Instant, Arc<T>)> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A keyring that is out of date is better than none: it is used on while Secrets Manager does
+    /// Keys that are out of date are better than none: they are used on while Secrets Manager does
     /// not answer.
-    async fn younger_than(&self, age: Duration) -> Result<Arc<Keyring>, Cause> {
+    async fn younger_than(&self, age: Duration) -> Result<Arc<T>, Cause> {
         let cached = self.cached();
-        if let Some((read_at, keyring)) = &cached
+        if let Some((read_at, keys)) = &cached
             && read_at.elapsed() < age
         {
-            return Ok(keyring.clone());
+            return Ok(keys.clone());
         }
-        let keyring = match (self.fetch().await, cached) {
-            (Ok(keyring), _) => keyring,
+        let keys = match (self.fetch().await, cached) {
+            (Ok(keys), _) => keys,
             (Err(_), Some((_, stale))) => stale,
             (Err(cause), None) => return Err(cause),
         };
-        let entry = Some((Instant::now(), keyring.clone()));
+        let entry = Some((Instant::now(), keys.clone()));
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = entry;
-        Ok(keyring)
+        Ok(keys)
     }
 }
 
@@ -84,6 +110,16 @@ impl LoadKeyring for SecretKeyring {
     }
 
     async fn refreshed(&self) -> Result<Arc<Keyring>, Cause> {
+        self.younger_than(MIN_LIFE).await
+    }
+}
+
+impl LoadSigningKeys for SecretSigningKeys {
+    async fn signing_keys(&self) -> Result<Arc<SigningKeys>, Cause> {
+        self.younger_than(LIFE).await
+    }
+
+    async fn refreshed_signing_keys(&self) -> Result<Arc<SigningKeys>, Cause> {
         self.younger_than(MIN_LIFE).await
     }
 }

@@ -12,7 +12,7 @@ mod system;
 
 pub use apps::CachedApps;
 pub use issuer::HttpsIssuers;
-pub use keyring::{CALL_TIMEOUT, SecretKeyring};
+pub use keyring::{CALL_TIMEOUT, SecretKeyring, SecretSigningKeys, StoredKeys};
 pub use serve::{Observed, connect, observe, serve, warm_up};
 pub use settings::{BadSetting, Settings};
 pub use system::{SystemClock, SystemEntropy};

@@ -3,7 +3,7 @@
 
 use crate::{World, demo_app};
 use passcode_domain::{
-    App, Ledger, SubjectKey,
+    App, Ledger, SigningKeys, SubjectKey,
     app::SecretHash,
     change_pin::Change,
     code::CodeId,
@@ -15,9 +15,9 @@ use passcode_domain::{
     message::{Email, Sms},
     open,
     ports::{
-        ChangeUsers, Clock, CountError, CourierError, DeleteApps, DeleteUsers, EmailCourier,
-        Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, SmsCourier, StoreApps, StoreError,
-        StoreLedgers, StoreUserError, StoreUsers, Throttle,
+        ChangeUsers, Clock, CountError, CountGauges, CourierError, DeleteApps, DeleteUsers,
+        EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadSigningKeys,
+        LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
     },
     transact::Ports,
     user::{HashedSecret, User, UserId, Username},
@@ -116,10 +116,10 @@ fn steps(all: impl IntoIterator<Item = Step>) -> Steps {
     steps
 }
 
-/// The promises of [`Throttle`], by a store of ledgers that counts as well.
+/// The promises of [`LoadGauges`] and [`CountGauges`], by a store of ledgers that counts as well.
 pub async fn throttle<S>(store: &S, entropy: &impl Entropy)
 where
-    S: LoadLedgers + StoreLedgers + Throttle,
+    S: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
 {
     let world = World::default();
     let subject = somebody(entropy);
@@ -165,7 +165,7 @@ where
 }
 
 /// Steps without a ledger, by the block that a rule sets.
-async fn blocks<S: Throttle>(store: &S, id: GaugeId) {
+async fn blocks<S: LoadGauges + CountGauges>(store: &S, id: GaugeId) {
     let field = Field::Block(Rule::PrefixConcentration);
     let block = |until, at_most| Step {
         set: vec![(field, until)],
@@ -315,6 +315,17 @@ pub async fn keyring<K: LoadKeyring>(keys: &K) {
     assert_eq!(first.current_id(), second.current_id(), "it stays the same");
     assert_eq!(first.current_id(), fresh.current_id(), "nobody has rotated it");
     assert!(first.code_key(fresh.current_id()).is_some(), "the current key is in it");
+}
+
+/// The promises of [`LoadSigningKeys`].
+pub async fn signing_keys<K: LoadSigningKeys>(keys: &K) {
+    let ids = |keys: &SigningKeys| keys.seeds().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+    let first = keys.signing_keys().await.expect("keys");
+    let second = keys.signing_keys().await.expect("keys");
+    let fresh = keys.refreshed_signing_keys().await.expect("keys");
+    assert_eq!(ids(&first), ids(&second), "they stay the same");
+    assert_eq!(ids(&first), ids(&fresh), "nobody has rotated them");
+    assert!(!ids(&first).is_empty(), "there is one that signs");
 }
 
 /// What a courier may answer, whatever it sends.

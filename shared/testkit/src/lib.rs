@@ -10,7 +10,8 @@ mod world;
 
 pub use courier::{FakeEmail, FakeSms, Verdict};
 pub use ports::{
-    FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, Fault,
+    FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
+    FakeUsers, Fault,
 };
 pub use tokens::FakeTokens;
 pub use world::{

@@ -2,7 +2,7 @@
 
 use crate::schedule::give_way;
 use passcode_domain::{
-    App, AppId, Keyring, Ledger, SubjectKey, Timestamp,
+    App, AppId, Keyring, Ledger, SigningKeys, SubjectKey, Timestamp,
     app::ValidApp,
     change_pin::Change,
     guard::{
@@ -10,9 +10,9 @@ use passcode_domain::{
         gauge::{Gauge, GaugeId},
     },
     ports::{
-        Cause, ChangeUsers, Clock, CountError, DeleteApps, DeleteUsers, Entropy, LoadApps,
-        LoadKeyring, LoadLedgers, LoadUsers, Loaded, StoreApps, StoreError, StoreLedgers,
-        StoreUserError, StoreUsers, Throttle,
+        Cause, ChangeUsers, Clock, CountError, CountGauges, DeleteApps, DeleteUsers, Entropy,
+        LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers, Loaded,
+        StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
     },
     user::{User, UserId, Username},
 };
@@ -116,14 +116,16 @@ impl FakeLedgers {
     }
 }
 
-impl Throttle for FakeLedgers {
+impl LoadGauges for FakeLedgers {
     async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
         give_way().await;
         self.gauge_loads.fetch_add(1, Ordering::SeqCst);
         let gauges = lock(&self.gauges);
         Ok(ids.iter().filter_map(|id| Some((*id, gauges.get(id)?.clone()))).collect())
     }
+}
 
+impl CountGauges for FakeLedgers {
     async fn store_and_count(
         &self,
         key: &SubjectKey,
@@ -329,6 +331,42 @@ impl LoadKeyring for FakeKeyring {
     }
 
     async fn refreshed(&self) -> Result<Arc<Keyring>, Cause> {
+        give_way().await;
+        self.stored.clone().ok_or_else(|| "told to fail".into())
+    }
+}
+
+/// The keys that sign, or none that can be read.
+#[derive(Clone, Debug)]
+pub struct FakeSigningKeys {
+    /// Those in hand.
+    pub in_hand: Option<Arc<SigningKeys>>,
+    /// Those that are stored, which may have been rotated meanwhile.
+    pub stored: Option<Arc<SigningKeys>>,
+}
+
+impl FakeSigningKeys {
+    /// Keys that are in hand and stored.
+    #[must_use]
+    pub fn of(keys: SigningKeys) -> Self {
+        let keys = Some(Arc::new(keys));
+        Self { in_hand: keys.clone(), stored: keys }
+    }
+
+    /// No keys.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { in_hand: None, stored: None }
+    }
+}
+
+impl LoadSigningKeys for FakeSigningKeys {
+    async fn signing_keys(&self) -> Result<Arc<SigningKeys>, Cause> {
+        give_way().await;
+        self.in_hand.clone().ok_or_else(|| "told to fail".into())
+    }
+
+    async fn refreshed_signing_keys(&self) -> Result<Arc<SigningKeys>, Cause> {
         give_way().await;
         self.stored.clone().ok_or_else(|| "told to fail".into())
     }

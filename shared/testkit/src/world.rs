@@ -1,17 +1,17 @@
 //! A whole world of fakes, with the demo app in it, and the steps that most tests take.
 
 use crate::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
-    FakeUsers, schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
+    FakeSms, FakeTokens, FakeUsers, schedule::block_on,
 };
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
-    PresentedCode,
+    PresentedCode, SigningKeys,
     app::{Browser, Issuer, SecretHash, StepUp},
     challenge::Lookup,
     guard::{Country, Guard, Mode, Rule},
     open::{self, Open},
-    ports::{LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _, Throttle},
+    ports::{CountGauges, LoadGauges, LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _},
     proof::GrantMode,
     send::{self, Couriers, Delivery, Target, Wish},
     transact::{Failure, Ports},
@@ -47,7 +47,7 @@ pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
 #[must_use]
 pub fn demo_app() -> App {
     let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
-    let step_up = |channel, grant_mode| StepUp { channel, grant_mode };
+    let step_up = StepUp::new;
     App {
         secrets: vec![SecretHash::of(DEMO_SECRET)],
         admin_keys: vec![SecretHash::of(ADMIN_KEY)],
@@ -108,6 +108,8 @@ pub struct World<L = FakeLedgers> {
     pub app: Arc<App>,
     /// The keys.
     pub keyring: FakeKeyring,
+    /// The keys that sign.
+    pub signing: FakeSigningKeys,
     /// The ledgers.
     pub ledgers: L,
     /// The apps.
@@ -202,6 +204,8 @@ impl<L> World<L> {
     pub fn on(app: App, ledgers: L) -> Self {
         let keyring = Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
+        let signing = SigningKeys::from_secret(r#"{"root":"signs-with-at-least-32-characters"}"#)
+            .unwrap_or_else(|error| unreachable!("{error}"));
         let apps = FakeApps::default();
         let valid = app.validated().unwrap_or_else(|error| unreachable!("{error}"));
         let stored = block_on(apps.store_app(&valid));
@@ -212,6 +216,7 @@ impl<L> World<L> {
         Self {
             app: Arc::new(app),
             keyring: FakeKeyring::of(keyring),
+            signing: FakeSigningKeys::of(signing),
             ledgers,
             apps,
             users,
@@ -232,6 +237,15 @@ impl<L> World<L> {
         self.keyring.in_hand.as_deref().expect("this world has a keyring")
     }
 
+    /// The keys that sign.
+    ///
+    /// # Panics
+    ///
+    /// Where the test has taken them away.
+    pub fn signing_keys(&self) -> &SigningKeys {
+        self.signing.in_hand.as_deref().expect("this world has signing keys")
+    }
+
     /// The ports every use-case takes.
     pub const fn ports(&self) -> Ports<'_, L, FakeClock, FakeEntropy> {
         Ports { ledgers: &self.ledgers, clock: &self.clock, entropy: &self.entropy }
@@ -250,7 +264,7 @@ impl<L> World<L> {
     }
 }
 
-impl<L: LoadLedgers + StoreLedgers + Throttle> World<L> {
+impl<L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges> World<L> {
     /// Sends a challenge's next code.
     pub async fn send(&self, id: ChallengeId, wish: &Wish) -> Result<Delivery, Failure> {
         let couriers = Couriers { sms: &self.sms, email: &self.email };

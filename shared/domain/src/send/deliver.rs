@@ -11,8 +11,8 @@ use crate::{
     guard::{Finding, Gauges, Steps},
     message::{self, Sms, Text},
     ports::{
-        Cause, Clock, CourierError, EmailCourier, Entropy, LoadApps, LoadLedgers, Loaded,
-        SmsCourier, StoreLedgers, Throttle,
+        Cause, Clock, CountGauges, CourierError, EmailCourier, Entropy, LoadApps, LoadGauges,
+        LoadLedgers, Loaded, SmsCourier, StoreLedgers,
     },
     transact::{Decision, Failure, Ports, Settled, transact_counted},
 };
@@ -81,7 +81,7 @@ pub async fn send<L, C, E, A, S, M>(
     wish: &Wish,
 ) -> Result<Delivery, Failure>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     C: Clock,
     E: Entropy,
     A: LoadApps,
@@ -139,6 +139,7 @@ async fn make<S: SmsCourier, M: EmailCourier>(
     let text = Text {
         app,
         template: claim.template.as_deref(),
+        scope: claim.scope.as_deref(),
         app_hash: wish.app_hash.as_ref().or(claim.app_hash.as_ref()).map(String::as_str),
         locale: wish.locale.as_deref(),
         code: &claim.code,
@@ -172,7 +173,7 @@ async fn conclude<L, C, E>(
     loaded: Loaded,
 ) -> Result<(), Cause>
 where
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     C: Clock,
     E: Entropy,
 {

@@ -9,7 +9,7 @@ use crate::{
     challenge::Silence,
     guard::{CallerClass, Counted, Finding, Gauges, Sending, Steps, gauge::GaugeId},
     message_times::Fate,
-    ports::{Clock, Entropy, LoadApps, LoadLedgers, Loaded, Throttle},
+    ports::{Clock, CountGauges, Entropy, LoadApps, LoadGauges, LoadLedgers, Loaded},
     transact::{Decision, Failure, Ports, load_gauges},
 };
 use futures_util::future;
@@ -53,7 +53,7 @@ impl Scene {
         wish: &Wish,
     ) -> Result<(Loaded, Self), Failure>
     where
-        L: LoadLedgers + Throttle,
+        L: LoadLedgers + LoadGauges + CountGauges,
         C: Clock,
         E: Entropy,
         A: LoadApps,

@@ -5,7 +5,7 @@ use passcode_domain::{
     Address, App, ChallengeId, Ledger, PhoneNumber, SubjectKey,
     challenge::Lookup,
     guard::{Gauges, Guard, Mode, NumberType, Rule, Steps, Throttled, gauge::GaugeId},
-    ports::{CountError, LoadLedgers, Loaded, StoreError, StoreLedgers, Throttle},
+    ports::{CountError, CountGauges, LoadGauges, LoadLedgers, Loaded, StoreError, StoreLedgers},
     send::{Delivery, Refusal, Sent},
     verify::Outcome,
 };
@@ -760,12 +760,14 @@ impl StoreLedgers for Meeting {
     }
 }
 
-impl Throttle for Meeting {
+impl LoadGauges for Meeting {
     async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
         meet(&self.gauges, &self.ledger).await;
         self.store.load_gauges(ids).await
     }
+}
 
+impl CountGauges for Meeting {
     async fn store_and_count(
         &self,
         key: &SubjectKey,

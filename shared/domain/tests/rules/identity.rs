@@ -131,10 +131,15 @@ fn opening(world: &World) -> Open {
 
 /// Asks with a PIN, right or wrong.
 fn ask(world: &World, is_right: bool) -> Issued {
-    ask_with(world, Shown { pin: Some(is_right), password: None })
+    ask_with(world, &shown(None, Some(is_right)))
 }
 
-fn ask_with(world: &World, shown: Shown) -> Issued {
+/// A password and a PIN that are shown, each right or wrong.
+fn shown(password: Option<bool>, pin: Option<bool>) -> Shown<'static> {
+    Shown { password: password.map(Into::into), pin: pin.map(Into::into) }
+}
+
+fn ask_with(world: &World, shown: &Shown<'_>) -> Issued {
     let opening = opening(world);
     let issuing = issue::issue(world.ports(), world.keys(), &world.app, &opening, shown);
     block_on(issuing).unwrap()
@@ -165,32 +170,116 @@ fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
     for _ in 0..10 {
         assert_eq!(ask(&world, false), Issued::Incorrect);
     }
-    assert!(matches!(ask(&world, true), Issued::Exhausted(_)));
-    world.clock.advance(Duration::from_hours(24));
-    code_of(ask(&world, true));
+    assert_eq!(ask(&world, true), Issued::Locked);
+}
+
+/// A world in which so many wrong PINs and passwords were shown that both are locked.
+fn locked() -> World {
+    let world = World::without_waits();
+    for _ in 0..10 {
+        assert_eq!(ask_with(&world, &shown(Some(false), Some(false))), Issued::Incorrect);
+    }
+    world
+}
+
+fn is_locked(world: &World) -> [bool; 2] {
+    [shown(Some(true), None), shown(None, Some(true))]
+        .map(|one| ask_with(world, &one) == Issued::Locked)
+}
+
+#[test]
+fn wrong_secrets_never_age() {
+    let world = locked();
+    for days in [1, 30, 365, 3650] {
+        world.clock.advance(Duration::from_hours(24 * days));
+        assert_eq!(is_locked(&world), [true, true], "after {days} more days");
+    }
+    // Nor do those of many years add up to more guesses than the policy allows.
+    let world = World::without_waits();
+    let day = |_| {
+        world.clock.advance(Duration::from_hours(25));
+        ask(&world, false)
+    };
+    let answered = (0..365).map(day).filter(|issued| *issued == Issued::Incorrect).count();
+    assert_eq!(answered, 10);
+}
+
+#[test]
+fn an_administrator_unlocks_a_user() {
+    let world = locked();
+    let unlock = || block_on(issue::unlock(world.ports(), &subject(&world))).unwrap();
+    assert!(unlock());
+    assert!(!unlock(), "there is nothing left to unlock");
+    assert_eq!(is_locked(&world), [false, false]);
+    let nobody = World::default();
+    assert!(!block_on(issue::unlock(nobody.ports(), &subject(&nobody))).unwrap());
+}
+
+/// Opens a challenge about the user, with the registered mailbox beside, and mails its code there.
+fn mailed(world: &World) -> (ChallengeId, String) {
+    let addresses = Addresses::new(user(), Some(Address::Email(World::email())));
+    let opening = world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity);
+    let couriers = Couriers { sms: &world.sms, email: &world.email };
+    let target = send::Target::Identity(&opening, &world.app);
+    let wish = World::wish(Channel::Email);
+    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    let Sent::Sent(id, _) = block_on(sending).unwrap().sent else { panic!("it is sent") };
+    let (_, email) = world.email.taken().pop().unwrap();
+    let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
+    (id, email.text.split_whitespace().find(is_code).unwrap().to_owned())
+}
+
+#[test]
+fn a_code_that_reached_the_registered_mailbox_unlocks_the_secrets_and_no_other_does() {
+    let world = locked();
+    let (id, code) = mailed(&world);
+    block_on(world.verify(id, &World::wrong(&code))).unwrap();
+    assert_eq!(is_locked(&world), [true, true], "a wrong one");
+    block_on(world.verify(id, &code)).unwrap();
+    assert_eq!(is_locked(&world), [false, false]);
+
+    // Whoever knows the PIN is handed codes, and shall not guess at the password with them.
+    let world = World::without_waits();
+    for _ in 0..10 {
+        ask_with(&world, &shown(Some(false), None));
+    }
+    let handed = issued(ask(&world, true));
+    let verified = world.verify(handed.id.challenge, handed.code.reveal());
+    assert!(matches!(block_on(verified).unwrap(), Outcome::Verified(_)));
+    assert_eq!(is_locked(&world), [true, false]);
+}
+
+#[test]
+fn a_changed_pin_is_not_locked_by_guesses_at_the_one_before() {
+    let world = World::without_waits();
+    for _ in 0..10 {
+        ask(&world, false);
+    }
+    assert_eq!(is_locked(&world), [false, true]);
+    let code = code_of(ask_with(&world, &shown(Some(true), None)));
+    let changed = change(HashedSecret::of("2846", [3; 16]));
+    let outcome = block_on(change_pin(&world, &code, &changed)).unwrap();
+    assert!(matches!(outcome, Outcome::Verified(_)));
+    assert_eq!(is_locked(&world), [false, false]);
 }
 
 #[test]
 fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
     let world = World::without_waits();
-    let shown = |password, pin| Shown { password, pin };
     let mut answered = 0;
     for _ in 0..20 {
-        answered += u32::from(ask_with(&world, shown(Some(false), None)) == Issued::Incorrect);
-        code_of(ask_with(&world, shown(None, Some(true))));
+        answered += u32::from(ask_with(&world, &shown(Some(false), None)) == Issued::Incorrect);
+        code_of(ask_with(&world, &shown(None, Some(true))));
     }
     assert_eq!(answered, 10);
-    code_of(ask_with(&world, shown(Some(false), Some(true))));
-    assert!(matches!(ask_with(&world, shown(Some(true), None)), Issued::Exhausted(_)));
+    code_of(ask_with(&world, &shown(Some(false), Some(true))));
+    assert_eq!(ask_with(&world, &shown(Some(true), None)), Issued::Locked);
     let world = World::without_waits();
     for _ in 0..10 {
-        assert_eq!(ask_with(&world, shown(Some(false), Some(false))), Issued::Incorrect);
+        assert_eq!(ask_with(&world, &shown(Some(false), Some(false))), Issued::Incorrect);
     }
     for one in [shown(Some(true), None), shown(None, Some(true)), shown(Some(true), Some(true))] {
-        assert!(
-            matches!(ask_with(&world, one), Issued::Exhausted(_)),
-            "two guesses are two failures"
-        );
+        assert_eq!(ask_with(&world, &one), Issued::Locked, "two guesses are two failures");
     }
 }
 
@@ -276,26 +365,6 @@ fn another_spelling_is_the_same_address() {
 }
 
 #[test]
-fn a_mailed_code_forgives_no_wrong_secret() {
-    let world = World::without_waits();
-    for _ in 0..9 {
-        ask(&world, false);
-    }
-    let email = Some(Address::Email(World::email()));
-    let mailed = world.opening(Addresses::new(user(), email), HOUR).found_by(Lookup::Identity);
-    let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::Identity(&mailed, &world.app);
-    let wish = World::wish(Channel::Email);
-    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
-    assert!(matches!(block_on(sending).unwrap().sent, Sent::Sent(_, Channel::Email)));
-    let text = world.email.taken()[0].1.text.clone();
-    let digits: String = text.chars().filter(char::is_ascii_digit).take(6).collect();
-    assert!(matches!(name(&world, subject(&world), &digits), Outcome::Verified(_)));
-    assert_eq!(ask(&world, false), Issued::Incorrect);
-    assert!(matches!(ask(&world, true), Issued::Exhausted(_)), "the tenth");
-}
-
-#[test]
 fn a_user_has_one_code_at_a_time_and_uses_it_once() {
     let world = World::default();
     let old = code_of(ask(&world, true));
@@ -360,8 +429,8 @@ fn an_issued_code_is_told_again_by_whoever_can_have_its_key() {
 #[test]
 fn of_many_wrong_secrets_at_once_no_more_are_answered_than_there_are_failures() {
     let outcomes = |ledger: &Ledger, keyring: &Keyring, world: &World, now: Timestamp| {
-        let shown = Shown { pin: Some(false), password: None };
-        issue::decide(ledger.clone(), keyring, &opening(world), shown, now)
+        let shown = shown(None, Some(false));
+        issue::decide(ledger.clone(), keyring, &opening(world), &shown, now)
     };
     let world = World::without_waits();
     let mut ledger = Ledger::new(world.app.id.clone());

@@ -16,7 +16,15 @@ fn code() -> Code {
 }
 
 fn text<'a>(app: &'a App, code: &'a Code, locale: Option<&'a str>) -> Text<'a> {
-    Text { app, template: None, app_hash: None, locale, code, life: Duration::from_mins(10) }
+    Text {
+        app,
+        template: None,
+        scope: None,
+        app_hash: None,
+        locale,
+        code,
+        life: Duration::from_mins(10),
+    }
 }
 
 #[test]
@@ -53,6 +61,95 @@ fn every_text_message_fits_one_segment_and_ends_with_the_autofill_line() {
             assert_eq!(last, format!("@{host} #{}", code.reveal()));
             assert!(sms.text.contains(name), "{language}: {}", sms.text);
         }
+    }
+}
+
+/// What a code is asked for, as it was told in each language where the app says nothing.
+const NEUTRAL: [(&str, &str); 6] = [
+    ("en", "to confirm an action, not to sign in"),
+    ("de", "zum Bestätigen, nicht zum Anmelden"),
+    ("es", "para confirmar, no para entrar"),
+    ("fr", "pour confirmer, pas pour se connecter"),
+    ("hi", "sign-in nahin"),
+    ("pt", "para confirmar, nunca para entrar"),
+];
+
+fn for_transfer<'a>(app: &'a App, code: &'a Code, locale: &'a str) -> Text<'a> {
+    Text { scope: Some("transfer"), ..text(app, code, Some(locale)) }
+}
+
+#[test]
+fn a_step_ups_message_says_in_every_language_that_its_code_is_not_for_signing_in() {
+    let (app, code) = (demo_app(), code());
+    for (language, action) in NEUTRAL {
+        let sms = message::sms(&for_transfer(&app, &code, language)).text;
+        assert!(sms.contains(action), "{language}: {sms}");
+        assert_eq!(segments(&sms), 1, "{language}: {sms}");
+        assert_eq!(sms.lines().last(), Some(&*format!("@example.com #{}", code.reveal())));
+        assert_ne!(sms, message::sms(&text(&app, &code, Some(language))).text, "{language}");
+        let email = message::email(&for_transfer(&app, &code, language));
+        let of_sign_in = message::email(&text(&app, &code, Some(language)));
+        assert_ne!(email.subject, of_sign_in.subject, "{language}");
+        assert!(email.subject.contains("Demo") && !email.subject.contains(code.reveal()));
+        let action = if language == "hi" {
+            "साइन इन के लिए नहीं"
+        } else {
+            action
+        };
+        assert!(email.text.contains(action) && email.html.contains(action), "{language}");
+    }
+}
+
+#[test]
+fn a_step_ups_message_names_what_the_app_says_that_the_code_allows() {
+    let code = code();
+    let mut app = demo_app();
+    let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
+    texts.insert("en".into(), "to transfer money".into());
+    texts.insert("de".into(), "zum Überweisen".into());
+    assert_eq!(app.validate(), Ok(()));
+    for (locale, expected) in
+        [("en", "Demo code to transfer money."), ("de-AT", "zum Überweisen."), ("es", NEUTRAL[2].1)]
+    {
+        let sms = message::sms(&for_transfer(&app, &code, locale)).text;
+        assert!(sms.contains(expected), "{locale}: {sms}");
+        let text = message::email(&for_transfer(&app, &code, locale)).text;
+        assert!(text.contains(expected.trim_end_matches('.')), "{locale}: {text}");
+    }
+    let other = Text { scope: Some("gone"), ..text(&app, &code, None) };
+    assert!(message::sms(&other).text.contains(NEUTRAL[0].1), "a scope that is no more");
+}
+
+#[test]
+fn what_a_step_ups_code_allows_is_never_left_out_and_fits_one_segment() {
+    let code = Code::try_from("4829153076".to_owned()).unwrap();
+    for name in ["Demo", "A brand of thirty letters long", "Żółw i Gęś", "डेमो दुकान"]
+    {
+        for host in [None, Some("sign-in.example.org")] {
+            let mut app = App { name: name.into(), host: host.map(str::to_owned), ..demo_app() };
+            for length in 1..=100 {
+                let action = "x".repeat(length);
+                let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
+                *texts = LANGUAGES.map(|(id, _)| (id.to_owned(), action.clone())).into();
+                let messages =
+                    LANGUAGES.map(|(id, _)| message::sms(&for_transfer(&app, &code, id)).text);
+                let fits = |sms: &String| sms.contains(&action) && segments(sms) == 1;
+                assert!(messages.iter().all(fits) || app.validate().is_err(), "{name} {length}");
+                assert!(length > 10 || app.validate().is_ok(), "{name} {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_of_a_step_up_is_visible_and_in_a_language_there_is() {
+    for (language, action) in
+        [("xx", "to pay"), ("en-GB", "to pay"), ("en", ""), ("en", "to\u{202e}pay"), ("en", "a\nb")]
+    {
+        let mut app = demo_app();
+        let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
+        texts.insert(language.to_owned(), action.to_owned());
+        assert!(app.validate().is_err(), "{language} {action:?}");
     }
 }
 

@@ -119,6 +119,8 @@ pub enum Refusal {
     Secret,
     /// 429: too much for this user; come back after the wait.
     TooMany(Duration),
+    /// 429: too many wrong PINs or passwords; no wait helps.
+    Locked,
     /// 500: nothing was decided; come back after the wait.
     Unavailable(Duration),
 }
@@ -205,7 +207,7 @@ impl Refusal {
                 "The idempotency key belongs to another request",
             ),
             Self::Secret => (INVALID, "invalid-secret", "The PIN or password is not valid"),
-            Self::TooMany(_) => {
+            Self::TooMany(_) | Self::Locked => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
             }
             Self::Unavailable(_) => {
@@ -243,6 +245,9 @@ impl Refusal {
             Self::OtherBody => "This `Idempotency-Key` came with another body",
             Self::Secret => "Neither the password nor the PIN is the user's",
             Self::TooMany(_) => "Come back after `Retry-After` seconds",
+            Self::Locked => {
+                "Too many were wrong: verify a mailed code, or have an administrator unlock the user"
+            }
             Self::Unavailable(_) => "Nothing was decided; try again",
         };
         text.into()

@@ -14,8 +14,8 @@ pub use visitor::{Visitor, admit};
 use crate::{Answer, BodyError, Idempotent, Record, Refused, Request};
 use http::{HeaderValue, StatusCode, header};
 use passcode_domain::{
-    App, Keyring,
-    ports::{Cause, LoadKeyring, StoreError},
+    App, Keyring, SigningKeys,
+    ports::{Cause, LoadKeyring, LoadSigningKeys, StoreError},
     proof::Disbelief,
     transact::Failure,
 };
@@ -183,17 +183,35 @@ pub async fn vouched<T>(
     record: &Record,
     read: impl Fn(&Keyring) -> Result<T, Refusal>,
 ) -> Result<(Arc<Keyring>, T), Answer> {
+    vouched_by(keys.keyring(), keys.refreshed(), record, read).await
+}
+
+/// The same of what the signing keys must vouch for.
+pub async fn vouched_by_signature<T>(
+    keys: &impl LoadSigningKeys,
+    record: &Record,
+    read: impl Fn(&SigningKeys) -> Result<T, Refusal>,
+) -> Result<(Arc<SigningKeys>, T), Answer> {
+    vouched_by(keys.signing_keys(), keys.refreshed_signing_keys(), record, read).await
+}
+
+async fn vouched_by<K, T>(
+    in_hand: impl Future<Output = Result<Arc<K>, Cause>>,
+    stored: impl Future<Output = Result<Arc<K>, Cause>>,
+    record: &Record,
+    read: impl Fn(&K) -> Result<T, Refusal>,
+) -> Result<(Arc<K>, T), Answer> {
     let keyless = |cause| keyless(&cause, record.clone());
-    let keyring = keys.keyring().await.map_err(keyless)?;
-    let (keyring, found) = match read(&keyring) {
+    let keys = in_hand.await.map_err(keyless)?;
+    let (keys, found) = match read(&keys) {
         Err(Refusal::InvalidVerificationToken | Refusal::InvalidChallengeToken) => {
-            let keyring = keys.refreshed().await.map_err(keyless)?;
-            let found = read(&keyring);
-            (keyring, found)
+            let keys = stored.await.map_err(keyless)?;
+            let found = read(&keys);
+            (keys, found)
         }
-        found => (keyring, found),
+        found => (keys, found),
     };
-    found.map(|found| (keyring, found)).map_err(|refusal| refusal.answer(record.clone()))
+    found.map(|found| (keys, found)).map_err(|refusal| refusal.answer(record.clone()))
 }
 
 /// A request that may come with an `Idempotency-Key`, from whoever shows this credential, if any.
