@@ -148,7 +148,7 @@ where
 async fn initiate<A, L, K, C, E, S, M>(deps: &Deps<A, L, K, C, E, S, M>, request: Request) -> Answer
 where
     A: LoadApps,
-    L: LoadLedgers + StoreLedgers + Throttle,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
     K: LoadKeyring,
     C: Clock,
     E: Entropy,
