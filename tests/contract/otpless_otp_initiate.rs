@@ -124,6 +124,7 @@ fn channels_that_do_not_exist_here_are_skipped_and_written_in_any_case() {
         let reply = call(&world, &recorded("phone").json(&with(body, "channels", &channels)));
         assert_eq!((reply.status, messages(&world)), (200, sent + 1), "{channels}: {reply:?}");
     }
+    world.clock.advance(Duration::from_secs(30));
     let id = world.open();
     let held = json!({ "requestId": request_id(id), "channels": ["WHATSAPP", "SMS"] });
     let held = recorded("request").json(&held);
@@ -172,6 +173,7 @@ fn the_apps_hash_is_where_androids_retriever_reads_it() {
         "phoneNumber": "+14155550100", "channels": ["SMS"], "otpHash": "FA+9qCX9VSu",
     });
     assert_eq!(call(&world, &recorded("phone").json(&phone)).status, 200);
+    world.clock.advance(Duration::from_secs(30));
     let id = request_id(world.open());
     let held = json!({ "requestId": id, "channels": ["SMS"], "otpHash": "FA+9qCX9VSv" });
     assert_eq!(call(&world, &recorded("request").json(&held)).status, 200);
@@ -397,7 +399,7 @@ fn a_client_ip_that_is_none_is_refused() {
         let call = |event: &Event| {
             let reply = call(&World::default(), event);
             if reply.status == 400 {
-                check_shape(&reply)
+                check_shape(&reply);
             }
             reply
         };

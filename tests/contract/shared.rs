@@ -81,7 +81,7 @@ pub(crate) fn with(mut body: Value, field: &str, value: &Value) -> Value {
 }
 
 /// What is no IP address, or more than one, in `Passcode-Client-IP`: rules about IP addresses would
-/// not hold for whoever stands behind it. `said` is what the contract makes of the refusal.
+/// not hold for whoever stands behind it.
 pub(crate) fn refuses_client_ips(event: &Event, call: impl Fn(&Event) -> Reply) {
     for odd in [
         "",

@@ -332,7 +332,7 @@ fn a_client_ip_that_is_none_is_refused() {
     let call = |event: &Event| {
         let reply = call(&World::default(), event);
         if reply.status == 400 {
-            check_shape(&reply)
+            check_shape(&reply);
         }
         reply
     };

@@ -137,6 +137,11 @@ async fn the_openapi_document_has_every_route_of_the_template() {
         for route in function.routes.into_iter().filter(|route| route.method != "ANY") {
             let operation = &document["paths"][&route.path][route.method.to_lowercase()];
             assert!(operation.is_object(), "{} {}", route.method, route.path);
+            for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')) {
+                let parameters = operation["parameters"].as_array().expect("a path's parameters");
+                let named = |known: &serde_json::Value| known["name"] == name.trim_end_matches('}');
+                assert!(parameters.iter().any(named), "{} {}", route.method, route.path);
+            }
             assert!(
                 operation["operationId"].as_str().is_some_and(|id| id.starts_with(&function.name))
             );

@@ -5,8 +5,8 @@ use crate::{Answer, Record, Request, header_text};
 use http::{HeaderValue, StatusCode, header};
 use passcode_domain::App;
 use utoipa::openapi::{
-    Responses,
-    path::{Operation, OperationBuilder},
+    RefOr, Responses,
+    path::{Operation, OperationBuilder, ParameterIn},
 };
 
 /// Seconds that a browser remembers the answer to its preflight.
@@ -62,15 +62,21 @@ impl Cors {
     }
 }
 
-/// The preflight of an endpoint, in the OpenAPI document.
+/// The preflight of an endpoint, in the OpenAPI document, with the parameters of its path.
 #[must_use]
 pub fn preflight_of(endpoint: Option<&Operation>, responses: Responses) -> Operation {
     let id = endpoint.and_then(|endpoint| endpoint.operation_id.as_deref()).unwrap_or_default();
     let tags = endpoint.and_then(|endpoint| endpoint.tags.clone());
+    let parameters = endpoint.and_then(|endpoint| endpoint.parameters.as_ref());
+    let in_path = parameters.into_iter().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path => Some(parameter),
+        _ => None,
+    });
     OperationBuilder::new()
         .operation_id(Some(format!("{id}-preflight")))
         .tags(tags)
         .summary(Some("What a browser asks before a page of another origin calls"))
+        .parameters(Some(in_path.cloned()))
         .responses(responses)
         .build()
 }
