@@ -236,6 +236,7 @@ fn send_call() -> Duration {
         apps: world.apps.clone(),
         ledgers: world.ledgers.clone(),
         keyring: world.keyring.clone(),
+        signing: world.signing.clone(),
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         sms: world.sms.clone(),
