@@ -84,12 +84,6 @@ pub fn decide(
             }
             (ledger, Outcome::Incorrect)
         }
-        Judgement::Unseen => {
-            if let Some(challenge) = ledger.find_mut(id) {
-                challenge.attempts += 1;
-            }
-            (ledger, Outcome::Incorrect)
-        }
         Judgement::Refused(outcome) => (ledger, outcome),
     }
 }
@@ -97,8 +91,6 @@ pub fn decide(
 enum Judgement {
     Right(Channel, CredentialId),
     Wrong,
-    /// Not looked at, and answered and counted as a wrong code of the challenge.
-    Unseen,
     /// Refused without looking at the code.
     Refused(Outcome),
 }
@@ -112,7 +104,6 @@ fn judge(
 ) -> Judgement {
     let (challenge, send) = match awaited(ledger, id, now) {
         Ok(awaited) => awaited,
-        Err(Outcome::Exhausted) if hides_its_lock(ledger, id, now) => return Judgement::Unseen,
         Err(outcome) => return Judgement::Refused(outcome),
     };
     // A key that was rotated out twice while the challenge lived ends it.
@@ -127,17 +118,6 @@ fn judge(
     } else {
         Judgement::Wrong
     }
-}
-
-/// Whether it is the lock of its subject alone that a challenge is refused for, and a caller without
-/// credentials has asked for it. Others have locked the subject, so until the attempts are spent the
-/// answers are those to wrong codes.
-fn hides_its_lock(ledger: &Ledger, id: ChallengeId, now: Timestamp) -> bool {
-    ledger.find(id).is_some_and(|challenge| {
-        challenge.lookup == Lookup::Anonymous
-            && !challenge.is_exhausted()
-            && ledger.locked_until(challenge, now).is_some()
-    })
 }
 
 /// The challenge and the message whose code it waits for; or why it waits for none.
