@@ -126,10 +126,9 @@ fn refusal(judged: [Judged; 2]) -> Issued {
         Judged::NotShown | Judged::Right | Judged::Wrong | Judged::Locked => None,
     });
     match (judged.contains(&Judged::Wrong), paused.min()) {
-        (true, _) => Issued::Incorrect,
         (false, Some(until)) => Issued::Exhausted(until),
         (false, None) if judged.contains(&Judged::Locked) => Issued::Locked,
-        (false, None) => Issued::Incorrect,
+        (true, _) | (false, None) => Issued::Incorrect,
     }
 }
 

@@ -111,7 +111,9 @@ impl<'a> Reader<'a> {
     /// that were refused are tried again as long as that helps.
     fn keep_all(&mut self, parts: Vec<Part<'a>>) {
         let mut refused = Vec::new();
-        parts.into_iter().for_each(|part| self.keep_or_divide(part, &mut refused));
+        for part in parts {
+            self.keep_or_divide(part, &mut refused);
+        }
         loop {
             let before = refused.len();
             refused.retain(|(path, part)| !self.keep(path, part));
@@ -119,7 +121,9 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        refused.iter().for_each(|(path, _)| self.drop_part(&print(path)));
+        for (path, _) in refused {
+            self.drop_part(&print(&path));
+        }
     }
 
     /// Keeps a part, or those of its own parts that keep the rules.
@@ -137,7 +141,9 @@ impl<'a> Reader<'a> {
             return;
         }
         let before = refused.len();
-        inner.into_iter().for_each(|part| self.keep_or_divide(part, refused));
+        for part in inner {
+            self.keep_or_divide(part, refused);
+        }
         if refused.len() == before {
             // Something that is not there has broken it, and nothing else would say so.
             self.dropped.push(print(&path));

@@ -3,7 +3,7 @@
 use passcode_domain::{
     App, Channel, Code, Timestamp,
     app::{StepUp, TestAddress},
-    guard::{Country, Mode, Rule},
+    guard::{Amount, Country, Mode, Rule},
     proof::GrantMode,
 };
 use passcode_testkit::demo_app;
@@ -159,7 +159,7 @@ fn a_dropped_part_errs_on_the_safe_side() {
     assert!(read_with("/issuer/linked_identity_claim", json!(7)).issuer.is_none());
     for cap in ["/guard/spend_cap/per_day", "/guard/spend_cap", "/guard"] {
         let per_day = read_with(cap, json!("much")).guard.spend_cap.per_day;
-        assert_eq!(per_day.map(|cap| cap.as_millionths()), Some(0), "{cap}");
+        assert_eq!(per_day.map(Amount::as_millionths), Some(0), "{cap}");
     }
     for price in ["/guard/spend_cap/default_price", "/guard/spend_cap/prices"] {
         let cap = read_with(price, json!("cheap")).guard.spend_cap;
