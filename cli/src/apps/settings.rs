@@ -132,6 +132,8 @@ fn listed(text: &str) -> Value {
 fn lost(path: &str, given: &Value, kept: Option<&Value>) -> Option<String> {
     match (given, kept) {
         (Value::Null, _) => None,
+        // What is empty need not be stored.
+        (Value::Object(fields), None) if fields.is_empty() => None,
         (_, None) => Some(path.to_owned()),
         (Value::Object(fields), Some(kept)) => {
             fields.iter().find_map(|(name, value)| lost(&below(path, name), value, kept.get(name)))
