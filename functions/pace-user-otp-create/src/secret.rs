@@ -109,7 +109,7 @@ mod tests {
                         compared.fetch_add(1, Ordering::SeqCst);
                         is_right
                     };
-                    let shown = presented.comparisons(user.as_ref(), &count);
+                    let shown = presented.comparisons(user.as_ref(), count);
                     let mut ledger = Ledger::new(app.id.clone());
                     for _ in 0..2 {
                         decide(ledger.clone(), &app, &shown);
@@ -119,7 +119,7 @@ mod tests {
                     for _ in 0..10 {
                         ledger = decide(ledger, &app, &wrong).0;
                     }
-                    let shown = presented.comparisons(user.as_ref(), &count);
+                    let shown = presented.comparisons(user.as_ref(), count);
                     assert_eq!(decide(ledger, &app, &shown).1, Issued::Locked);
                     assert_eq!(compared.load(Ordering::SeqCst), expected, "nothing is compared");
                 }

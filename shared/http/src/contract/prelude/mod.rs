@@ -183,7 +183,7 @@ pub async fn vouched<T>(
     record: &Record,
     read: impl Fn(&Keyring) -> Result<T, Refusal>,
 ) -> Result<(Arc<Keyring>, T), Answer> {
-    vouched_by(keys.keyring(), keys.refreshed(), record, read).await
+    vouched_by(|| keys.keyring(), || keys.refreshed(), record, read).await
 }
 
 /// The same of what the signing keys must vouch for.
@@ -192,20 +192,24 @@ pub async fn vouched_by_signature<T>(
     record: &Record,
     read: impl Fn(&SigningKeys) -> Result<T, Refusal>,
 ) -> Result<(Arc<SigningKeys>, T), Answer> {
-    vouched_by(keys.signing_keys(), keys.refreshed_signing_keys(), record, read).await
+    vouched_by(|| keys.signing_keys(), || keys.refreshed_signing_keys(), record, read).await
 }
 
-async fn vouched_by<K, T>(
-    in_hand: impl Future<Output = Result<Arc<K>, Cause>>,
-    stored: impl Future<Output = Result<Arc<K>, Cause>>,
+async fn vouched_by<K, T, H, S>(
+    in_hand: impl FnOnce() -> H,
+    stored: impl FnOnce() -> S,
     record: &Record,
     read: impl Fn(&K) -> Result<T, Refusal>,
-) -> Result<(Arc<K>, T), Answer> {
+) -> Result<(Arc<K>, T), Answer>
+where
+    H: Future<Output = Result<Arc<K>, Cause>>,
+    S: Future<Output = Result<Arc<K>, Cause>>,
+{
     let keyless = |cause| keyless(&cause, record.clone());
-    let keys = in_hand.await.map_err(keyless)?;
+    let keys = in_hand().await.map_err(keyless)?;
     let (keys, found) = match read(&keys) {
         Err(Refusal::InvalidVerificationToken | Refusal::InvalidChallengeToken) => {
-            let keys = stored.await.map_err(keyless)?;
+            let keys = stored().await.map_err(keyless)?;
             let found = read(&keys);
             (keys, found)
         }
