@@ -122,6 +122,30 @@ fn what_others_guessed_does_not_show_in_a_challenge_with_attempts() {
 }
 
 #[test]
+fn a_lock_is_not_to_be_told_from_wrong_codes_however_often_one_tries() {
+    let tried = |world: &World, token: &str, code: &str| -> Vec<_> {
+        let tries = std::iter::repeat_with(|| {
+            world.ledgers.take_calls();
+            let reply = present(world, token, code);
+            (reply.status, reply.text, reply.headers.len(), world.ledgers.take_calls())
+        });
+        tries.take(8).collect()
+    };
+    let world = World::without_waits();
+    let (token, code) = asked(&world);
+    let unlocked = tried(&world, &token, &World::wrong(&code));
+    let world = World::without_waits();
+    let (token, code) = asked(&world);
+    for _ in 0..2 {
+        let (other, code) = asked(&world);
+        for _ in 0..5 {
+            present(&world, &other, &World::wrong(&code));
+        }
+    }
+    assert_eq!(tried(&world, &token, &code), unlocked, "the right code is not looked at");
+}
+
+#[test]
 fn a_dropped_cookie_is_told_what_to_set() {
     let world = World::default();
     let (_, code) = asked(&world);

@@ -151,6 +151,7 @@ impl Week {
         let why = match refusal {
             Refusal::Blocked(rule) => rule.as_str().to_owned(),
             Refusal::Throttled(told) => told.rule.as_str().to_owned(),
+            Refusal::CoolingDown(_) => "the cool-down".to_owned(),
             other => format!("{other:?}"),
         };
         *self.refused.entry(why).or_default() += 1;

@@ -64,6 +64,8 @@ pub struct Settled<T> {
     pub ledger: Option<Ledger>,
     /// Its version.
     pub version: u64,
+    /// Whether the decision has changed the ledger.
+    pub is_stored: bool,
 }
 
 /// Stores a decided ledger, perhaps with something else in the same step.
@@ -125,10 +127,10 @@ where
     for tried in 0..MAX_TRIES {
         let loaded = ports.ledgers.load(key).await?;
         let (ledger, outcome) = decide(loaded.ledger.clone(), ports.clock.now());
-        let version = match &ledger {
+        let (version, is_stored) = match &ledger {
             Some(changed) if ledger != loaded.ledger => {
                 match commit.commit(key, changed, loaded.version, &outcome).await {
-                    Ok(version) => version,
+                    Ok(version) => (version, true),
                     Err(StoreError::Conflict) => {
                         ports.clock.sleep(pause(ports.entropy, tried)).await;
                         continue;
@@ -136,9 +138,9 @@ where
                     Err(StoreError::Unavailable(cause)) => return Err(Failure::Unavailable(cause)),
                 }
             }
-            _ => loaded.version,
+            _ => (loaded.version, false),
         };
-        return Ok(Settled { outcome, ledger, version });
+        return Ok(Settled { outcome, ledger, version, is_stored });
     }
     Err(Failure::Contended)
 }
@@ -185,12 +187,13 @@ where
                 // A block that cannot be written is found again by the next send.
                 let _ = ports.ledgers.count(&steps).await;
             }
-            return Ok(Settled { outcome, ledger: loaded.ledger, version: loaded.version });
+            let Loaded { ledger, version } = loaded;
+            return Ok(Settled { outcome, ledger, version, is_stored: false });
         };
         match ports.ledgers.store_and_count(key, &changed, loaded.version, &steps).await {
             Ok(version) => {
                 gauges.take(&steps);
-                return Ok(Settled { outcome, ledger: Some(changed), version });
+                return Ok(Settled { outcome, ledger: Some(changed), version, is_stored: true });
             }
             Err(CountError::Full(told)) => {
                 gauges.learn(told);

@@ -85,6 +85,12 @@ pub fn decide(
             (ledger, Outcome::Incorrect)
         }
         Judgement::Refused(outcome) => (ledger, outcome),
+        Judgement::Locked => {
+            if let Some(challenge) = ledger.find_mut(id) {
+                challenge.attempts += 1;
+            }
+            (ledger, Outcome::Exhausted)
+        }
     }
 }
 
@@ -93,6 +99,9 @@ enum Judgement {
     Wrong,
     /// Refused without looking at the code.
     Refused(Outcome),
+    /// The same for a lock of the subject that the caller shall not notice: an attempt is spent, as
+    /// by a wrong code.
+    Locked,
 }
 
 fn judge(
@@ -104,6 +113,7 @@ fn judge(
 ) -> Judgement {
     let (challenge, send) = match awaited(ledger, id, now) {
         Ok(awaited) => awaited,
+        Err(Outcome::Exhausted) if hides_its_lock(ledger, id, now) => return Judgement::Locked,
         Err(outcome) => return Judgement::Refused(outcome),
     };
     // A key that was rotated out twice while the challenge lived ends it.
@@ -118,6 +128,16 @@ fn judge(
     } else {
         Judgement::Wrong
     }
+}
+
+/// Whether it is the lock of its subject alone that refuses a challenge of an anonymous caller. Others
+/// have locked the subject, and a challenge whose attempts were never spent would tell that they have.
+fn hides_its_lock(ledger: &Ledger, id: ChallengeId, now: Timestamp) -> bool {
+    ledger.find(id).is_some_and(|challenge| {
+        challenge.lookup == Lookup::Anonymous
+            && !challenge.is_exhausted()
+            && ledger.locked_until(challenge, now).is_some()
+    })
 }
 
 /// The challenge and the message whose code it waits for; or why it waits for none.
@@ -194,8 +214,8 @@ pub struct Verification {
     pub id: Option<ChallengeId>,
     /// What logs may know of it.
     pub trace: Option<Trace>,
-    /// Whether the challenge has no attempts of its own left. One that is refused because its
-    /// subject is locked, or pauses, may have some.
+    /// Whether the challenge had no attempts of its own left. One that is refused because its subject
+    /// is locked, or pauses, may have some.
     pub is_spent: bool,
 }
 
@@ -255,23 +275,15 @@ where
     } else {
         settled
     };
-    if !is_written(&settled.outcome.0) {
+    if !settled.is_stored {
         feign(commit, &target.subject(), &settled.outcome).await?;
     }
     let (outcome, id) = settled.outcome;
     let found = settled.ledger.as_ref().zip(id);
     let challenge = found.and_then(|(ledger, id)| ledger.find(id));
-    let is_spent = challenge.is_some_and(Challenge::is_exhausted);
+    let is_spent = !settled.is_stored && challenge.is_some_and(Challenge::is_exhausted);
     let trace = found.map(|(ledger, id)| ledger.trace(id));
     Ok(Verification { outcome, id, trace, is_spent })
-}
-
-/// Whether the outcome has changed the ledger.
-const fn is_written(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Verified(_) | Outcome::Incorrect => true,
-        Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => false,
-    }
 }
 
 /// A version that no ledger ever has.

@@ -100,7 +100,7 @@ where
     let mut findings = Vec::new();
     let mut channels = &wish.channels[..];
     loop {
-        let Settled { outcome: Decided { claim, findings: found }, ledger, version } = settled;
+        let Settled { outcome: Decided { claim, findings: found }, ledger, version, .. } = settled;
         findings.extend(found);
         let loaded = Loaded { ledger, version };
         let delivery =
