@@ -1,5 +1,6 @@
 //! What the ZAP functions have in common: who may call, what a body may be, what an error says.
 
+use crate::shared;
 use passcode_domain::{App, app::SecretHash, ports::StoreApps as _};
 use passcode_testkit::{World, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply};
@@ -25,6 +26,17 @@ pub(crate) fn check_names(reply: &Reply, field: &str) {
     check_shape(reply);
     let (status, error) = said(reply);
     assert!(status == 400 && error.contains(&format!("`{field}`")), "{field}: {reply:?}");
+}
+
+/// A `Passcode-Client-IP` that is no address is refused, in the contract's shape.
+pub(crate) fn refuses_client_ips(event: &Event, call: impl Fn(&Event) -> Reply) {
+    shared::refuses_client_ips(event, |event| {
+        let reply = call(event);
+        if reply.status == 400 {
+            check_shape(&reply);
+        }
+        reply
+    });
 }
 
 /// The bearer of some credential.
