@@ -13,7 +13,7 @@ use passcode_domain::{
     verify::{self, Outcome, Target, Verification},
 };
 use passcode_http::{
-    Answer, Media, Record, Request, RequestExt as _, body,
+    Answer, Media, Record, Request, RequestExt as _, body_or_form,
     contract::{otpless, otpless_order, page},
 };
 use render::Render;
@@ -99,10 +99,11 @@ where
     E: Entropy,
 {
     let render = Render::for_request(&request);
-    let body: VerifyRequest = match body(&request, &[Media::Json, Media::Form, Media::Text]).await {
-        Ok(body) => body,
-        Err(error) => return render.refused(&error.to_string(), Record::of("refused")),
-    };
+    let body: VerifyRequest =
+        match body_or_form(&request, &[Media::Json, Media::Form, Media::Text]).await {
+            Ok(body) => body,
+            Err(error) => return render.refused(&error.to_string(), Record::of("refused")),
+        };
     let Ok(code) = PresentedCode::parse(&body.otp) else {
         return render.refused("`otp` must be 1 to 10 letters or digits", Record::of("refused"));
     };

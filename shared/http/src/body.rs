@@ -81,24 +81,46 @@ pub(crate) fn bytes(body: &Body) -> &[u8] {
     }
 }
 
-/// Reads a request's body, in one of the media types that an endpoint takes.
+/// Reads a request's body, in one of the media types that an endpoint takes: any but a form, whose
+/// parser is linked by the endpoints alone that take one ([`body_or_form`]).
+#[expect(clippy::unused_async, reason = "called as the one that reads forms is")]
 pub async fn body<T: DeserializeOwned>(
     request: &Request,
     allowed: &[Media],
 ) -> Result<T, BodyError> {
+    let (media, bytes) = taken(request, allowed)?;
+    match media {
+        Media::Json | Media::JsonApi | Media::Text => json(bytes),
+        Media::Form => Err(other_media(allowed)),
+    }
+}
+
+/// The same for an endpoint that takes forms as well.
+pub async fn body_or_form<T: DeserializeOwned>(
+    request: &Request,
+    allowed: &[Media],
+) -> Result<T, BodyError> {
+    let (media, bytes) = taken(request, allowed)?;
+    match media {
+        Media::Json | Media::JsonApi | Media::Text => json(bytes),
+        Media::Form => form(header_text(request, "content-type").unwrap_or_default(), bytes).await,
+    }
+}
+
+/// The bytes of a body that is not too large, and which of the media types it has.
+fn taken<'a>(request: &'a Request, allowed: &[Media]) -> Result<(Media, &'a [u8]), BodyError> {
     let bytes = bytes(request.body());
     if bytes.len() > MAX_BODY {
         return Err(BodyError::TooLarge);
     }
-    let given = header_text(request, "content-type");
-    let media = media(request, given).filter(|media| allowed.contains(media)).ok_or_else(|| {
-        let names: Vec<_> = allowed.iter().map(|media| media.name()).collect();
-        BodyError::Media(names.join(" or "))
-    })?;
-    match media {
-        Media::Json | Media::JsonApi | Media::Text => json(bytes),
-        Media::Form => form(given.unwrap_or_default(), bytes).await,
-    }
+    let media = media(request, header_text(request, "content-type"));
+    let media = media.filter(|media| allowed.contains(media));
+    Ok((media.ok_or_else(|| other_media(allowed))?, bytes))
+}
+
+fn other_media(allowed: &[Media]) -> BodyError {
+    let names: Vec<_> = allowed.iter().map(|media| media.name()).collect();
+    BodyError::Media(names.join(" or "))
 }
 
 fn media(request: &Request, given: Option<&str>) -> Option<Media> {

@@ -12,7 +12,7 @@ mod origin;
 mod record;
 
 pub use answer::{Answer, Caller, header_text, preferred};
-pub use body::{BodyError, MAX_BODY, Media, body, filled, object, whole};
+pub use body::{BodyError, MAX_BODY, Media, body, body_or_form, filled, object, whole};
 pub use choice::{Way, with_choice};
 pub use idempotency::{Idempotent, Refused, with_idempotency, with_idempotency_in};
 pub use lambda_http::{Body, Request, RequestExt, Response};
