@@ -83,7 +83,6 @@ pub(crate) fn bytes(body: &Body) -> &[u8] {
 
 /// Reads a request's body, in one of the media types that an endpoint takes: any but a form, whose
 /// parser is linked by the endpoints alone that take one ([`body_or_form`]).
-#[expect(clippy::unused_async, reason = "called as the one that reads forms is")]
 pub async fn body<T: DeserializeOwned>(
     request: &Request,
     allowed: &[Media],
