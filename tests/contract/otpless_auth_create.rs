@@ -211,8 +211,7 @@ fn a_template_is_pinned_for_the_messages() {
 }
 
 fn id_of(reply: &Reply) -> passcode_domain::ChallengeId {
-    passcode_http::contract::otpless::parse_request_id(reply.json["requestId"].as_str().unwrap())
-        .unwrap()
+    otpless_contract::parse_request_id(reply.json["requestId"].as_str().unwrap()).unwrap()
 }
 
 fn status(world: &World, id: passcode_domain::ChallengeId) -> Status {

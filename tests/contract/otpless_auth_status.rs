@@ -3,7 +3,8 @@
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_auth_status::{Deps, handle};
 use passcode_domain::{App, ChallengeId, Channel, open, ports::StoreApps as _};
-use passcode_http::contract::otpless::request_id;
+
+use otpless_contract::request_id;
 use passcode_testkit::{FakeApps, FakeClock, FakeLedgers, World, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;

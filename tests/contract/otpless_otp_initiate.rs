@@ -6,7 +6,8 @@ use crate::shared::{
 };
 use otpless_otp_initiate::{Deps, handle};
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
-use passcode_http::contract::otpless::{parse_request_id, request_id};
+
+use otpless_contract::{parse_request_id, request_id};
 use passcode_testkit::{
     COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
     Fault, Verdict, World, demo_app, schedule::block_on,

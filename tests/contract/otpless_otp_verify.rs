@@ -3,7 +3,8 @@
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_otp_verify::{Deps, handle};
 use passcode_domain::{App, ChallengeId, ports::StoreApps as _};
-use passcode_http::contract::otpless::request_id;
+
+use otpless_contract::request_id;
 use passcode_testkit::{
     FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
     schedule::block_on,

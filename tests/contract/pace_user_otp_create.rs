@@ -9,6 +9,8 @@ use crate::{
     },
     shared::{KEY, Manners, keyed, minds_keys_with},
 };
+use otpless_contract::parse_request_id;
+use pace_contract::date_time;
 use pace_user_otp_create::{Deps, handle};
 use passcode_domain::{
     App, AppId, Keyring, PresentedCode, User, UserId, Username,
@@ -16,10 +18,7 @@ use passcode_domain::{
     ports::{Clock as _, LoadUsers, StoreError, StoreUsers as _},
     verify::{Outcome, Target},
 };
-use passcode_http::{
-    Answer,
-    contract::{otpless::parse_request_id, pace::date_time},
-};
+use passcode_http::Answer;
 use passcode_testkit::{
     FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, USER_ID, World, ada, demo_app,
     schedule::{Task, block_on, interleave},

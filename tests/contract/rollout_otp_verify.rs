@@ -2,7 +2,8 @@
 
 use crate::shared::lets_pages_read;
 use passcode_domain::{App, ChallengeId};
-use passcode_http::contract::otpless::request_id;
+
+use otpless_contract::request_id;
 use passcode_testkit::{
     FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
     schedule::block_on,
@@ -239,7 +240,7 @@ fn a_credential_is_the_same_for_the_same_app_and_address_and_no_other() {
 fn an_id_is_the_same_challenge_bare_or_as_any_contract_printed_it() {
     let world = World::default();
     let (id, code) = world.open_and_send();
-    let order = passcode_http::contract::otpless_order::order_id(id);
+    let order = otpless_contract::order::order_id(id);
     let wrong = json!({ "otp": World::wrong(&code) });
     let event = recorded("json").challenge(&order).json(&wrong);
     assert_eq!(call(&world, &event).outcome, "incorrect");

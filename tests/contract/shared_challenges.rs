@@ -10,7 +10,8 @@ use crate::{
     zap_otp_generate, zap_otp_verify,
 };
 use passcode_domain::{App, guard::Mode, verification_token::VerificationToken};
-use passcode_http::contract::otpless::parse_request_id;
+
+use otpless_contract::parse_request_id;
 use passcode_testkit::{World, demo_app, schedule::block_on, without_waits};
 use passcode_tests::event::Event;
 use serde_json::json;

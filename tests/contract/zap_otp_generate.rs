@@ -7,13 +7,14 @@ use crate::{
         refuses_strangers, said, world_with_eve,
     },
 };
+use otpless_contract::parse_request_id;
 use passcode_domain::{
     ChallengeId,
     ports::StoreUsers as _,
     user::{User, UserId},
     verify::Outcome,
 };
-use passcode_http::{Answer, contract::otpless::parse_request_id};
+use passcode_http::Answer;
 use passcode_testkit::{
     COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
     FakeTokens, FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,

@@ -5,7 +5,10 @@ use lambda_http::http::HeaderMap;
 use passcode_http::{Answer, Request};
 use passcode_testkit::schedule::block_on;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// An API Gateway event.
 #[derive(Clone, Debug)]
@@ -141,4 +144,26 @@ pub fn reply(event: &Event, handling: impl Future<Output = Answer>) -> Reply {
 #[must_use]
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The functions, each with the folder of its crate: `functions/<contract>/<resource>-<verb>` is the
+/// function `<contract>-<resource>-<verb>`.
+///
+/// # Panics
+///
+/// Where the folders cannot be read.
+#[must_use]
+pub fn functions() -> BTreeMap<String, PathBuf> {
+    let folders = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let crates = folders(&root().join("functions")).into_iter().flat_map(|contract| {
+        let prefix = name(&contract);
+        let crates = folders(&contract).into_iter().filter(|path| name(path) != "contract");
+        crates.map(move |path| (format!("{prefix}-{}", name(&path)), path)).collect::<Vec<_>>()
+    });
+    crates.collect()
 }

@@ -2,7 +2,7 @@
 //! do more than its ports.
 
 use passcode::template;
-use passcode_tests::event::root;
+use passcode_tests::event::{self, root};
 use serde_yaml_ng::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,11 +57,11 @@ fn pascal(name: &str) -> String {
 
 fn functions() -> BTreeMap<String, Value> {
     let yaml = yaml();
-    let names = names_in("functions");
+    let crates = event::functions();
     let of = |name: &String| {
         yaml["Resources"][format!("{}Function", pascal(name))]["Properties"].clone()
     };
-    names.iter().map(|name| (name.clone(), of(name))).collect()
+    crates.keys().map(|name| (name.clone(), of(name))).collect()
 }
 
 /// `cargo lambda watch` compares methods to the letter and knows no path that takes the rest: it
@@ -74,7 +74,7 @@ fn is_watched(route: &template::Route) -> bool {
 fn crates_events_resources_and_the_router_have_the_same_names() {
     let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
     let deployed: BTreeSet<_> = template.functions.iter().map(|f| f.name.clone()).collect();
-    assert_eq!(deployed, names_in("functions"));
+    assert_eq!(deployed, event::functions().into_keys().collect());
     assert_eq!(deployed, names_in("events"));
     for (name, properties) in functions() {
         assert_eq!(properties["CodeUri"], format!("target/lambda/{name}/"), "{name}");
@@ -96,12 +96,11 @@ fn crates_events_resources_and_the_router_have_the_same_names() {
 
 #[test]
 fn a_policy_is_the_functions_ports_and_nothing_else() {
+    let crates = event::functions();
     for (name, properties) in functions() {
-        let boot =
-            std::fs::read_to_string(root().join("functions").join(&name).join("src/boot.rs"));
-        let boot = boot.expect("boot.rs");
-        let code = std::fs::read_to_string(root().join("functions").join(&name).join("src/lib.rs"));
-        let code = code.expect("lib.rs");
+        let source =
+            |file| std::fs::read_to_string(crates[&name].join("src").join(file)).expect(file);
+        let (boot, code) = (source("boot.rs"), source("lib.rs"));
         let mut granted = BTreeSet::new();
         for statement in properties["Policies"][0]["Statement"].as_sequence().expect("statements") {
             let sid = statement["Sid"].as_str().expect("a Sid");

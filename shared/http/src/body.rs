@@ -31,7 +31,9 @@ pub enum Media {
 }
 
 impl Media {
-    pub(crate) const fn name(self) -> &'static str {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::JsonApi => "application/vnd.api+json",

@@ -1,15 +1,18 @@
-//! Between an API Gateway event and a use-case: bodies are read here, answers and the record of a
-//! request are made here, and what several functions of a contract share has its module here.
+//! Between an API Gateway event and a use-case, for every contract: bodies, answers, the record of a
+//! request, origins, idempotency and the printed forms of ids. What one contract's functions share
+//! stands beside them, in `functions/<contract>/contract`.
 
 mod answer;
 mod body;
 mod choice;
-pub mod contract;
 pub mod cors;
 pub mod event;
+pub mod id;
 mod idempotency;
 mod origin;
+pub mod page;
 mod record;
+pub mod tenant;
 
 pub use answer::{Answer, Caller, header_text, preferred};
 pub use body::{BodyError, MAX_BODY, Media, body, body_or_form, filled, object, whole};
@@ -18,3 +21,8 @@ pub use idempotency::{Idempotent, Refused, with_idempotency, with_idempotency_in
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use origin::{InvalidClientIp, own_ip, told_ip, with_client_ip};
 pub use record::Record;
+
+use std::time::Duration;
+
+/// How long a caller waits after a failure that passes by itself.
+pub const RETRY: Duration = Duration::from_secs(1);

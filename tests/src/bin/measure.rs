@@ -15,7 +15,7 @@ use passcode_domain::{
 };
 use passcode_testkit::{World, demo_app, schedule::block_on, unguarded};
 use passcode_tests::{
-    event::{Event, root},
+    event::{Event, functions, root},
     stack::Client,
 };
 use prelude_session_otp_create as send;
@@ -47,15 +47,10 @@ async fn main() {
         missed += u32::from(found > budget && unit == "MB");
         println!("  {what:<44} {found:>8.2} {unit:<6} budget {budget:>6.2}  {verdict}");
     };
-    let functions = fs::read_dir(root().join("functions")).expect("functions");
-    let mut functions: Vec<String> = functions
-        .map(|entry| entry.expect("a folder").file_name().into_string().expect("a name"))
-        .collect();
-    functions.sort();
-    for function in &functions {
+    for (function, code) in &functions() {
         let bootstrap = folder.join(function).join("bootstrap");
         println!("{function}");
-        let budget = if sends(function) { 3.0 } else { 2.5 };
+        let budget = if sends(code) { 3.0 } else { 2.5 };
         report("package, compressed", megabytes(compressed(&bootstrap)), "MB", budget);
         let (own, least) = starts(&client, function, &bootstrap, &bare).await;
         println!(
@@ -84,9 +79,8 @@ async fn main() {
 }
 
 /// Whether a function links the SDKs that send.
-fn sends(function: &str) -> bool {
-    let boot = root().join("functions").join(function).join("src/boot.rs");
-    fs::read_to_string(boot).expect("boot.rs").contains("passcode_ses")
+fn sends(code: &Path) -> bool {
+    fs::read_to_string(code.join("src/boot.rs")).expect("boot.rs").contains("passcode_ses")
 }
 
 fn millis(span: Duration) -> f64 {

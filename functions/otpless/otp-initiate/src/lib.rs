@@ -1,0 +1,305 @@
+//! `POST /auth/v1/initiate/otp`: the code goes out, for an auth request or straight to an address.
+//! A second call for the same `requestId` is a resend; one without is a request of its own.
+
+mod boot;
+
+pub use boot::{Adapters, boot};
+use lambda_http::http::StatusCode;
+use otpless_contract::{
+    self as otpless, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses,
+    authenticate, brings_credentials, parse_request_id, request_id,
+};
+use passcode_domain::{
+    App, AppId, ChallengeId, Channel, Keyring,
+    open::Open,
+    ports::{
+        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
+        SmsCourier, StoreLedgers,
+    },
+    send::{self, Couriers, Target, Wish},
+    transact::Ports,
+};
+use passcode_http::{
+    Answer, Caller, Media, Record, Request, body, filled, own_ip, page, told_ip, whole,
+    with_client_ip, with_idempotency,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use utoipa::{OpenApi, ToSchema};
+
+/// What the function works with.
+pub struct Deps<A, L, K, C, E, S, M> {
+    /// Who may call.
+    pub apps: A,
+    /// Where challenges are kept.
+    pub ledgers: L,
+    /// The keys.
+    pub keyring: K,
+    /// The time.
+    pub clock: C,
+    /// The randomness.
+    pub entropy: E,
+    /// Sends text messages.
+    pub sms: S,
+    /// Sends e-mails.
+    pub email: M,
+    /// The app of hosts that name none, whose pages may read answers.
+    pub default_app: Option<AppId>,
+}
+
+/// Where the code shall go.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitiateRequest {
+    /// An auth request that `create` made. Its holder needs no credentials.
+    #[schema(
+        example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA",
+        pattern = "^ARID_[A-Z2-7]{51}[AQ]$"
+    )]
+    request_id: Option<String>,
+    /// The phone number with its country code. Without `requestId`.
+    #[schema(example = "+14155550100")]
+    #[serde(default, deserialize_with = "filled")]
+    phone_number: Option<String>,
+    /// The e-mail address. Without `requestId`.
+    #[schema(value_type = Option<EmailField>)]
+    #[serde(default, deserialize_with = "filled")]
+    email: Option<String>,
+    /// The channels to try, in order: `SMS` for a phone number, `EMAIL` for an e-mail address, in any
+    /// case. `WHATSAPP`, `VIBER` and `VOICE_CALL` do not exist here and are skipped beside one that does.
+    #[schema(value_type = Vec<InitiateChannel>, required, example = json!(["SMS"]), min_items = 1)]
+    channels: Option<Vec<String>>,
+    /// Digits of the code: 4 or 6. Heeded from callers with credentials only.
+    #[schema(value_type = Option<LengthField>)]
+    #[serde(default, deserialize_with = "whole")]
+    otp_length: Option<u64>,
+    /// Seconds that the code lives: at least 30, and at most 600 of it count.
+    #[schema(value_type = Option<SendExpiryField>)]
+    #[serde(default, deserialize_with = "whole")]
+    expiry: Option<u32>,
+    /// What the Android app is recognised by: 11 characters at the end of the text message.
+    #[schema(example = "FA+9qCX9VSu", pattern = "^([A-Za-z0-9+/]{11})?$")]
+    #[serde(default, deserialize_with = "filled")]
+    otp_hash: Option<String>,
+    /// The caller's own data: texts by name. Nothing of it is kept.
+    #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
+    metadata: Option<BTreeMap<String, String>>,
+    /// The language of the message (BCP 47); the app's where absent.
+    #[schema(example = "de")]
+    #[serde(default, deserialize_with = "filled")]
+    locale: Option<String>,
+}
+
+/// A channel of the contract, in any case.
+#[derive(Debug, ToSchema)]
+#[schema(
+    example = "SMS",
+    pattern = "^([Ss][Mm][Ss]|[Ee][Mm][Aa][Ii][Ll]|[Ww][Hh][Aa][Tt][Ss][Aa][Pp][Pp]|[Vv][Ii][Bb][Ee][Rr]|[Vv][Oo][Ii][Cc][Ee]_[Cc][Aa][Ll][Ll])$"
+)]
+pub struct InitiateChannel(#[expect(dead_code, reason = "its schema is what it is for")] String);
+
+/// The request whose code went out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitiateResponse {
+    /// Its id.
+    #[schema(example = "ARID_6YWXI4CRMNWX4ZR2G5VGSNS2YKPQH5JZ7L3M3VKX5QHZ2W4T6BOA")]
+    request_id: String,
+}
+
+/// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/auth/v1/initiate/otp",
+    operation_id = "otpless-otp-initiate",
+    tag = "OTPless",
+    summary = "Send the code, or send the next one",
+    request_body = InitiateRequest,
+    security((), ("clientId" = [], "clientSecret" = [])),
+    responses(
+        (status = 200, description = "A courier took the message", body = InitiateResponse),
+        (status = 400, description = "7021, 7101 to 7106, 7113, 7115, 7116, 7119, 7121 or 7172", body = ErrorBody),
+        (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
+        (status = 404, description = "7168", body = ErrorBody),
+        (status = 429, description = "7022: cool-down, send count, failures or open requests", body = ErrorBody),
+        (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
+    )
+)]
+pub async fn handle<A, L, K, C, E, S, M>(
+    deps: &Deps<A, L, K, C, E, S, M>,
+    request: Request,
+) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let (apps, default_app) = (&deps.apps, deps.default_app.as_ref());
+    page::serve(request, apps, default_app, |request| initiate(deps, request)).await
+}
+
+async fn initiate<A, L, K, C, E, S, M>(deps: &Deps<A, L, K, C, E, S, M>, request: Request) -> Answer
+where
+    A: LoadApps,
+    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+    S: SmsCourier,
+    M: EmailCourier,
+{
+    let app = match known_app(&request, &deps.apps).await {
+        Ok(app) => app,
+        Err(unknown) => return unknown.answer(),
+    };
+    let record = app.as_ref().map_or(Record::default(), |app| Record::default().app(&app.id));
+    let body = match body(&request, &[Media::Json]).await {
+        Ok(body) => body,
+        Err(error) => return Refusal::of_body(&error, own_row).answer(record),
+    };
+    let keyring = match deps.keyring.keyring().await {
+        Ok(keyring) => keyring,
+        Err(cause) => return otpless::keyless(&cause, record),
+    };
+    let parsed = client_ip(&request, app.as_ref()).and_then(|ip| {
+        let (plan, wish) = parse(body, app.as_ref(), &keyring, &deps.entropy)?;
+        Ok((plan, Wish { ip, ..wish }))
+    });
+    let (plan, wish) = match parsed {
+        Ok(parsed) => parsed,
+        Err(refusal) => return refusal.answer(record),
+    };
+    let (record, target, held) = match &plan {
+        Plan::Existing(id) => {
+            (record.challenge(*id), Target::Existing(*id, app.as_ref()), Some(id.to_string()))
+        }
+        Plan::New(open, app) => (record.challenge(open.id), Target::Ordered(open, app), None),
+    };
+    let caller = match app {
+        Some(_) => Caller::WithCredentials,
+        None => Caller::WithoutCredentials,
+    };
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+    let work = async {
+        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
+            Ok(delivery) => {
+                let now = deps.clock.now();
+                otpless::deliver(caller, delivery, record, now, |id, record| {
+                    let body = InitiateResponse { request_id: request_id(id) };
+                    Answer::json(StatusCode::OK, &body, record)
+                })
+            }
+            Err(failure) => otpless::failed(&failure, record),
+        }
+    };
+    otpless::idempotent(&request, app.as_deref(), held.as_deref()).run(&keyring, ports, work).await
+}
+
+/// The calling app, if the caller brings credentials. A holder of a `requestId` needs none.
+async fn known_app(
+    request: &Request,
+    apps: &impl LoadApps,
+) -> Result<Option<Arc<App>>, otpless::Unknown> {
+    if brings_credentials(request) { authenticate(request, apps).await.map(Some) } else { Ok(None) }
+}
+
+/// Whose messages limits count. A server speaks for somebody else; whoever holds an id speaks for
+/// themselves.
+fn client_ip(request: &Request, app: Option<&Arc<App>>) -> Result<Option<IpAddr>, Refusal> {
+    let told = told_ip(request)?;
+    Ok(if app.is_some() { told } else { own_ip(request) })
+}
+
+enum Plan {
+    Existing(ChallengeId),
+    New(Box<Open>, Arc<App>),
+}
+
+fn parse(
+    body: InitiateRequest,
+    app: Option<&Arc<App>>,
+    keyring: &Keyring,
+    entropy: &impl Entropy,
+) -> Result<(Plan, Wish), Refusal> {
+    if app.is_none() && body.request_id.is_none() {
+        return Err(Refusal::CredentialsEmpty);
+    }
+    let is_email = body.phone_number.is_none() && body.email.is_some();
+    let is_strict = app.is_some_and(|app| app.strict_channels);
+    let names = body.channels.as_deref().unwrap_or_default();
+    let mut channels = channels(names, is_strict, is_email)?;
+    // Guesses are counted where the request's address is. Only a server knows that another address,
+    // where they are not, is the same person's.
+    if app.is_none() {
+        channels.truncate(1);
+    }
+    let length = otpless::otp_length(body.otp_length)?;
+    let expiry = otpless::send_expiry(body.expiry)?;
+    // Only a server may ask for codes that are easier to guess than the app's policy has them.
+    let length = length.filter(|_| app.is_some());
+    let first = channels.first().copied().unwrap_or(Channel::Sms);
+    let app_hash = otpless::app_hash(body.otp_hash)?;
+    let wish = Wish {
+        channels,
+        length,
+        code_seconds: expiry,
+        locale: body.locale,
+        app_hash,
+        ..Wish::default()
+    };
+    let has_address = body.phone_number.is_some() || body.email.is_some();
+    let plan = match (body.request_id, app) {
+        (Some(_), _) if has_address => {
+            let either = "give either `requestId` or an address, not both";
+            return Err(Refusal::Parameters(either.to_owned()));
+        }
+        (Some(id), _) => Plan::Existing(parse_request_id(&id)?),
+        (None, None) => return Err(Refusal::CredentialsEmpty),
+        (None, Some(app)) => {
+            let phone = otpless::international(body.phone_number);
+            let addresses = addresses(phone, body.email.as_deref(), first)?;
+            otpless::check_reachable(&addresses, &wish)?;
+            let life = Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into());
+            let open = Open::new(app, keyring, entropy, addresses, life);
+            Plan::New(Box::new(open), app.clone())
+        }
+    };
+    Ok((plan, wish))
+}
+
+/// The channels that are listed. Where one is unknown, or none is left, it is the wrong one for the
+/// address that was given.
+fn channels(names: &[String], is_strict: bool, is_email: bool) -> Result<Vec<Channel>, Refusal> {
+    if names.is_empty() {
+        return Err(Refusal::Parameters("`channels` must name SMS or EMAIL".to_owned()));
+    }
+    let wrong = if is_email { Refusal::EmailChannel } else { Refusal::PhoneChannel };
+    otpless::channels(names.iter().map(String::as_str), is_strict).ok_or(wrong)
+}
+
+fn own_row(field: &str) -> Option<Refusal> {
+    match field {
+        "requestId" => Some(Refusal::RequestId),
+        "phoneNumber" => Some(Refusal::Phone),
+        "email" => Some(Refusal::Email),
+        "otpLength" => Some(Refusal::Length),
+        "expiry" => Some(Refusal::Expiry),
+        "otpHash" => Some(Refusal::AppHash),
+        _ => None,
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    page::with_preflights(with_client_ip(with_idempotency(Api::openapi(), "ErrorBody")))
+}

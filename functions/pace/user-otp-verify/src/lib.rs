@@ -1,0 +1,163 @@
+//! `POST /user/otp/verify`: the code comes back.
+
+mod boot;
+
+pub use boot::{Adapters, boot};
+use lambda_http::http::StatusCode;
+use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
+use passcode_domain::{
+    Address, AppId, PresentedCode, SubjectKey,
+    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers},
+    transact::Ports,
+    verify::{self, Outcome, Target, Verification},
+};
+use passcode_http::{Answer, Media, Record, Request};
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
+
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
+
+/// What the function works with.
+pub struct Deps<A, T, L, K, C, E> {
+    /// Whose requests there are.
+    pub apps: A,
+    /// Who a bearer is.
+    pub tokens: T,
+    /// Where challenges are kept.
+    pub ledgers: L,
+    /// The keys.
+    pub keyring: K,
+    /// The time.
+    pub clock: C,
+    /// The randomness.
+    pub entropy: E,
+    /// The app of hosts that name none.
+    pub default_app: Option<AppId>,
+}
+
+/// The code, and of which kinds it may be.
+#[derive(Deserialize, ToSchema)]
+pub struct UserOtpVerification {
+    /// The digits, as a text.
+    #[schema(value_type = String, required, example = "526271", pattern = "^[ -]*([A-Za-z0-9][ -]*){1,10}$", max_length = 32)]
+    otp: Option<String>,
+    /// The kinds of code that are good; every kind where absent or empty.
+    types: Option<Vec<OtpType>>,
+}
+
+/// The kinds of code that there are.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OtpType {
+    /// One that was made to sign in with.
+    Login,
+    /// One that was given for a PIN or a password, or mailed.
+    Account,
+    /// One that an authenticator app has computed. None is good here.
+    Totp,
+    /// One that a registered device has computed. None is good here.
+    DeviceTotp,
+}
+
+impl OtpType {
+    /// Whether codes of this kind are made here.
+    const fn is_made_here(self) -> bool {
+        match self {
+            Self::Login | Self::Account => true,
+            Self::Totp | Self::DeviceTotp => false,
+        }
+    }
+}
+
+/// Serves one request.
+#[utoipa::path(
+    post,
+    path = "/user/otp/verify",
+    operation_id = "pace-user-otp-verify",
+    tag = "PACE",
+    summary = "Verify the user's code",
+    request_body = UserOtpVerification,
+    security(("bearer" = ["user:otp:verify"])),
+    responses(
+        (status = 204, description = "Verified, for the first and only time"),
+        (status = 401, description = "`unauthorized`, `insufficient-scope`, `missing-linked-identity` or `app-blocked`", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("WWW-Authenticate" = String, description = "What the token lacks"))),
+        (status = 404, description = "The code is wrong, or there is none, or none any more", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 406, description = "`Accept` admits neither JSON nor JSON:API", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 415, description = "The body is not `application/json`", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 422, description = "`invalid-request`", body = PaceErrors, content_type = "application/vnd.api+json"),
+        (status = 500, description = "Nothing was decided; try again", body = PaceErrors, content_type = "application/vnd.api+json",
+            headers(("Retry-After" = u64, description = "Seconds to wait"))),
+    )
+)]
+pub async fn handle<A, T, L, K, C, E>(deps: &Deps<A, T, L, K, C, E>, request: Request) -> Answer
+where
+    A: LoadApps,
+    T: ReadTokens,
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
+    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
+    let caller = match known {
+        Ok(caller) => caller,
+        Err(answer) => return answer,
+    };
+    verify(deps, &caller).await.unwrap_or_else(|refused| refused)
+}
+
+async fn verify<A, T, L, K, C, E>(
+    deps: &Deps<A, T, L, K, C, E>,
+    caller: &Caller<'_>,
+) -> Result<Answer, Answer>
+where
+    L: LoadLedgers + StoreLedgers,
+    K: LoadKeyring,
+    C: Clock,
+    E: Entropy,
+{
+    let body = caller.body(Media::Json).await?;
+    let presented = parse(body).map_err(|refusal| caller.refuse(&refusal))?;
+    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
+    let app = &caller.app.id;
+    let subject = SubjectKey::of_address(&keyring, app, &Address::User(caller.user.clone()));
+    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
+    let target = Target::Named(subject, app);
+    let verified = verify::verify_users(ports, &deps.keyring, target, &presented).await;
+    let Verification { outcome, id, trace, .. } =
+        verified.map_err(|failure| caller.fail(&failure))?;
+    let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
+    let record = Record { outcome: outcome.as_str(), ..record };
+    Ok(match outcome {
+        Outcome::Verified(_) => Answer::empty(StatusCode::NO_CONTENT, record),
+        Outcome::Incorrect
+        | Outcome::Expired
+        | Outcome::Exhausted
+        | Outcome::AlreadyUsed
+        | Outcome::NotFound => caller.refuse_as(&Refusal::NotFound, record),
+    })
+}
+
+/// The code of a request. What can be nobody's code, and what is asked for among kinds of which
+/// there is none, is not found, and costs nothing.
+fn parse(body: UserOtpVerification) -> Result<PresentedCode, Refusal> {
+    let otp = body.otp.filter(|otp| !otp.trim().is_empty());
+    let otp = otp.ok_or(Refusal::field("/otp", "The field is required"))?;
+    let types = body.types.unwrap_or_default();
+    if !types.is_empty() && !types.iter().any(|kind| kind.is_made_here()) {
+        return Err(Refusal::NotFound);
+    }
+    PresentedCode::parse(&otp).map_err(|_| Refusal::NotFound)
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

@@ -1,0 +1,88 @@
+//! `GET /.well-known/jwks.json`: the public keys of challenge tokens and proofs, for whoever
+//! verifies them offline.
+
+mod boot;
+
+pub use boot::{Adapters, boot};
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use passcode_domain::ports::{Clock, LoadSigningKeys};
+use passcode_http::{Answer, Record, Request};
+use prelude_contract::{self as prelude, ErrorBody};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+/// As long as a function may sign with an older key after a rotation.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// What the function works with.
+pub struct Deps<K, C> {
+    /// The keys that sign.
+    pub signing: K,
+    /// The time.
+    pub clock: C,
+}
+
+/// A set of keys (RFC 7517 §5).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Keys {
+    /// The current key, and the one before it if there was one.
+    keys: Vec<Key>,
+}
+
+/// An Ed25519 key (RFC 8037 §2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Key {
+    /// The key's name, as in the header of tokens.
+    #[schema(example = "IUHUZTBS")]
+    kid: String,
+    /// Always `OKP`.
+    kty: String,
+    /// Always `Ed25519`.
+    crv: String,
+    /// Always `EdDSA`.
+    alg: String,
+    /// Always `sig`.
+    #[serde(rename = "use")]
+    use_: String,
+    /// The public key, in base64url.
+    x: String,
+}
+
+/// Serves one request.
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    operation_id = "prelude-jwks",
+    tag = "Prelude",
+    summary = "The public keys of tokens",
+    responses(
+        (status = 200, description = "The keys", body = Keys, headers(
+            ("Cache-Control" = String, description = "How long they can be remembered"),
+        )),
+        (status = 500, description = "`internal`: try again", body = ErrorBody),
+    )
+)]
+pub async fn handle<K, C>(deps: &Deps<K, C>, _: Request) -> Answer
+where
+    K: LoadSigningKeys,
+    C: Clock,
+{
+    match deps.signing.signing_keys().await {
+        Ok(keys) => {
+            let keys = passcode_jwt::public_keys(&keys);
+            let answer = Answer::json(StatusCode::OK, &keys, Record::of("keys"));
+            answer.header(header::CACHE_CONTROL, CACHE)
+        }
+        Err(cause) => prelude::keyless(&cause, Record::default()),
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(handle))]
+struct Api;
+
+/// The endpoint's part of the OpenAPI document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
