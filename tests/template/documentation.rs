@@ -13,7 +13,7 @@ use passcode_runtime::log::{
 use passcode_tests::event::root;
 use serde_json::{Map, Value};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -121,18 +121,22 @@ fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
 
-/// A value as pages write it.
+/// A value as pages write it. Lists are sets of names, so their order does not matter.
 fn written(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Object(fields) if fields.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(written).collect::<Vec<_>>().join(" "),
+        Value::Array(items) => sorted(items.iter().map(written)),
         // Only a brand has no default that could be empty.
         Value::String(text) if text.is_empty() => "required".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> String {
+    names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The paths of all settings: whatever is no object with fields.
@@ -162,7 +166,8 @@ fn every_setting_is_documented_with_its_default() {
     for setting in documented.values() {
         let default = app.pointer(&pointer(&setting.path));
         let default = default.unwrap_or_else(|| panic!("{} is no setting", setting.path));
-        assert_eq!(setting.default, written(default), "the default of {}", setting.path);
+        let documented = sorted(setting.default.split(' ').map(str::to_owned));
+        assert_eq!(documented, written(default), "the default of {}", setting.path);
     }
     let mut all = Vec::new();
     paths(&app, "", &mut all);
@@ -269,9 +274,20 @@ fn every_documented_status_and_error_code_stands_in_the_page_of_its_contract() {
 }
 
 #[test]
-fn the_readme_is_short() {
-    let lines = page("README.md").lines().count();
+fn the_readme_is_short_and_names_the_defaults_of_a_policy() {
+    let readme = page("README.md");
+    let lines = readme.lines().count();
     assert!(lines <= 150, "README.md has {lines} lines");
+    let policy = App::new("shop".parse().expect("an id"), "").policy;
+    let expected = format!(
+        "By default a code lives {} minutes, a challenge ends after {} wrong codes, and a subject is \
+         locked after {} failures in a row",
+        policy.code_seconds / 60,
+        policy.max_attempts,
+        policy.max_failures
+    );
+    let words: Vec<_> = readme.split_whitespace().collect();
+    assert!(words.join(" ").contains(&expected), "README.md does not say: {expected}");
 }
 
 /// The anchor of a heading, as GitHub makes it.
