@@ -1,4 +1,4 @@
-//! The domain of Passcode: one-time passcodes as pure decisions over a ledger.
+#![doc = include_str!("../README.md")]
 
 pub mod action;
 pub mod app;
