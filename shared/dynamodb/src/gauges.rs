@@ -1,4 +1,4 @@
-//! The throttle table: key `gauge` (key and day of a gauge); one number for each of its fields, and
+//! The counter table: key `counter` (key and day of a gauge); one number for each of its fields, and
 //! `expires_at` (TTL, in seconds). A gauge is changed in the same transaction as the ledger that it
 //! counts for, each with its own condition.
 
@@ -23,7 +23,7 @@ use passcode_domain::{
 };
 use std::collections::HashMap;
 
-const KEY: &str = "gauge";
+const KEY: &str = "counter";
 const TTL: &str = "expires_at";
 
 /// As many items as one call reads.
