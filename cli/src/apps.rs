@@ -184,7 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 /// Does it at a place.
 pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
     let aws = place.aws()?;
-    let apps = Apps { apps: AppTable::new(&aws, place.table(&aws, "AppTable").await?), place };
+    let apps = Apps { apps: AppTable::new(&aws, place.resource(&aws, "AppTable").await?), place };
     let told = match &arguments.action {
         Action::Create { id, name, settings } => apps.create(id, name, settings).await,
         Action::Show { id } => apps.existing(id).await.map(|app| shown(&app, SystemClock.now())),

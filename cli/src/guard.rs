@@ -116,7 +116,7 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn E
     let app = match &options.app {
         Some(id) => {
             let aws = place.aws()?;
-            let apps = AppTable::new(&aws, place.table(&aws, "AppTable").await?);
+            let apps = AppTable::new(&aws, place.resource(&aws, "AppTable").await?);
             apps::existing(&apps, id, place).await?
         }
         None => App::new("new".parse()?, "New"),

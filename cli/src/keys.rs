@@ -5,10 +5,8 @@ use crate::{
     place::Place,
     told::{self, Told},
 };
-use aws_sdk_secretsmanager::{
-    Client,
-    types::{Filter, FilterNameStringType, SecretListEntry},
-};
+use aws_sdk_secretsmanager::Client;
+use aws_types::SdkConfig;
 use clap::Subcommand;
 use data_encoding::HEXLOWER;
 use passcode_aws::CallFailed;
@@ -28,13 +26,6 @@ pub struct Arguments {
     action: Action,
     #[command(flatten)]
     place: Place,
-    /// The keyring secret's name or ARN, where the stack's name leads to more than one. It is the
-    /// stack's output `KeyringSecret`.
-    #[arg(long, value_name = "ID", global = true, requires = "stack")]
-    secret: Option<String>,
-    /// The same of the secret that tokens are signed with: the stack's output `SigningSecret`.
-    #[arg(long, value_name = "ID", global = true, requires = "stack")]
-    signing_secret: Option<String>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -62,9 +53,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
 /// Does it at a place.
 pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
-    let client = Client::new(&place.aws()?);
-    let keyring = secret_id(&client, KEYRING, arguments.secret.as_deref(), place).await?;
-    let signing = secret_id(&client, SIGNING, arguments.signing_secret.as_deref(), place).await?;
+    let aws = place.aws()?;
+    let client = Client::new(&aws);
+    let keyring = place.resource(&aws, KEYRING).await?;
+    let signing = place.resource(&aws, SIGNING).await?;
     let mut secrets =
         [read(&client, &keyring, place).await?, read(&client, &signing, place).await?];
     if let Action::Show = arguments.action {
@@ -82,27 +74,10 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn E
     Ok(Told { text: format!("{}\n\n{ROTATED}", told.text), ..told })
 }
 
-/// The keyring of a place, whose secret has this name or ARN, or is found.
-pub(crate) async fn keyring(
-    place: &Place,
-    secret: Option<&str>,
-) -> Result<Keyring, Box<dyn Error>> {
-    let client = Client::new(&place.aws()?);
-    let id = secret_id(&client, KEYRING, secret, place).await?;
-    Ok(Keyring::from_secret(&read(&client, &id, place).await?)?)
-}
-
-async fn secret_id(
-    client: &Client,
-    logical_id: &str,
-    given: Option<&str>,
-    place: &Place,
-) -> Result<String, Box<dyn Error>> {
-    match (given, place.stack()) {
-        (Some(secret), _) => Ok(secret.to_owned()),
-        (None, Some(stack)) => find(client, logical_id, stack, place).await,
-        (None, None) => Ok(logical_id.to_owned()),
-    }
+/// The keyring of a place.
+pub(crate) async fn keyring(aws: &SdkConfig, place: &Place) -> Result<Keyring, Box<dyn Error>> {
+    let id = place.resource(aws, KEYRING).await?;
+    Ok(Keyring::from_secret(&read(&Client::new(aws), &id, place).await?)?)
 }
 
 async fn read(client: &Client, id: &str, place: &Place) -> Result<String, Box<dyn Error>> {
@@ -139,66 +114,9 @@ fn shown([keyring, signing]: &[String; 2]) -> Result<Told, Box<dyn Error>> {
     Ok(Told::new(text, json))
 }
 
-/// A secret of a deployed stack, found by the tags that its template's resources are given.
-async fn find(
-    client: &Client,
-    logical_id: &str,
-    stack: &str,
-    place: &Place,
-) -> Result<String, Box<dyn Error>> {
-    let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
-    let request = client
-        .list_secrets()
-        .filters(filter(FilterNameStringType::TagKey, "aws:cloudformation:stack-name"))
-        .filters(filter(FilterNameStringType::TagValue, stack));
-    let mut found = Vec::new();
-    let mut pages = request.into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let failed =
-            |error| format!("Secrets Manager: {}; {}", CallFailed::of(&error), place.hint());
-        let secrets = page.map_err(failed)?.secret_list.unwrap_or_default();
-        found.extend(secrets.into_iter().filter(|secret| is_of(secret, logical_id, stack)));
-    }
-    let names: Vec<_> = found.iter().filter_map(SecretListEntry::arn).collect();
-    match names[..] {
-        [one] => Ok(one.to_owned()),
-        [] => Err(format!("no {logical_id} of a stack `{stack}` is in this region").into()),
-        // A secret outlives its stack, so an earlier stack of that name may have left one.
-        _ => Err(format!(
-            "{} are each a {logical_id} of `{stack}`; say which with --secret or --signing-secret",
-            names.join(", ")
-        )
-        .into()),
-    }
-}
-
-/// A filter compares beginnings, and each of two may match another tag.
-fn is_of(secret: &SecretListEntry, logical_id: &str, stack: &str) -> bool {
-    let has = |key: &str, value: &str| {
-        secret.tags().iter().any(|tag| (tag.key(), tag.value()) == (Some(key), Some(value)))
-    };
-    has("aws:cloudformation:stack-name", stack) && has("aws:cloudformation:logical-id", logical_id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_secretsmanager::types::Tag;
-
-    #[test]
-    fn only_the_keyring_of_that_very_stack_is_found() {
-        let secret = |stack: &str, id: &str| {
-            let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-            SecretListEntry::builder()
-                .tags(tag("aws:cloudformation:stack-name", stack))
-                .tags(tag("aws:cloudformation:logical-id", id))
-                .build()
-        };
-        assert!(!is_of(&secret("passcode-2", "KeyringSecret"), KEYRING, "passcode"));
-        assert!(!is_of(&secret("passcode", "OtherSecret"), KEYRING, "passcode"));
-        assert!(!is_of(&SecretListEntry::builder().build(), KEYRING, "passcode"));
-        assert!(is_of(&secret("passcode", "KeyringSecret"), KEYRING, "passcode"));
-    }
 
     #[test]
     fn ids_are_shown_and_no_secret() {

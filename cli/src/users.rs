@@ -85,14 +85,7 @@ enum Action {
     },
     /// Let a user's PIN and password be tried again, after too many wrong ones. So does a code that
     /// is mailed to the user and verified.
-    Unlock {
-        #[command(flatten)]
-        whose: Whose,
-        /// The keyring secret's name or ARN, where the stack's name leads to more than one. It is the
-        /// stack's output `KeyringSecret`.
-        #[arg(long, value_name = "ID", requires = "stack")]
-        secret: Option<String>,
-    },
+    Unlock(Whose),
     /// Remove a user, with the PIN and the password.
     Delete(Whose),
 }
@@ -133,7 +126,7 @@ pub async fn act(
     ask: Ask<'_>,
 ) -> Result<Told, Box<dyn Error>> {
     let aws = place.aws()?;
-    let users = UserTable::new(&aws, place.table(&aws, "UserTable").await?);
+    let users = UserTable::new(&aws, place.resource(&aws, "UserTable").await?);
     let users = Users { users, place };
     match &arguments.action {
         Action::Create { whose, email, phone, username } => {
@@ -160,10 +153,10 @@ pub async fn act(
             app_exists(&aws, app, place).await?;
             import::import(&users.users, app, file, *dry_run).await
         }
-        Action::Unlock { whose, secret } => {
+        Action::Unlock(whose) => {
             users.existing(whose).await?;
-            let keyring = keys::keyring(place, secret.as_deref()).await?;
-            let table = place.table(&aws, "ChallengeTable").await?;
+            let keyring = keys::keyring(&aws, place).await?;
+            let table = place.resource(&aws, "ChallengeTable").await?;
             unlock(&ChallengeTable::new(&aws, table), &keyring, whose, place).await
         }
         Action::Delete(whose) => users.delete(whose).await,
@@ -198,7 +191,7 @@ async fn unlock(
 
 /// A mistyped app is told at once, and not by the first user who cannot sign in.
 async fn app_exists(aws: &SdkConfig, app: &AppId, place: &Place) -> Result<(), Box<dyn Error>> {
-    let apps = AppTable::new(aws, place.table(aws, "AppTable").await?);
+    let apps = AppTable::new(aws, place.resource(aws, "AppTable").await?);
     apps::existing(&apps, app, place).await?;
     Ok(())
 }

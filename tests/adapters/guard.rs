@@ -48,7 +48,7 @@ fn world(url: &str, (rule, edit): Case) -> World<CountedLedgers> {
     edit(&mut guard);
     *guard.mode_mut(rule) = Mode::Enforce;
     let app = App { id: id.parse().expect("an app id"), guard, ..demo_app() };
-    let table = CountedLedgers::new(&aws_at(url), "ChallengeTable".into(), "ThrottleTable".into());
+    let table = CountedLedgers::new(&aws_at(url), "ChallengeTable".into(), "CounterTable".into());
     World::on(app, table)
 }
 

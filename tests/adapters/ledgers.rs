@@ -48,7 +48,7 @@ fn user_table(url: &str) -> UserTable {
 }
 
 fn counted(url: &str) -> CountedLedgers {
-    CountedLedgers::new(&aws_at(url), "ChallengeTable".to_owned(), "ThrottleTable".to_owned())
+    CountedLedgers::new(&aws_at(url), "ChallengeTable".to_owned(), "CounterTable".to_owned())
 }
 
 fn challenge_table(url: &str) -> ChallengeTable {

@@ -7,4 +7,5 @@ mod guard;
 mod keyring;
 mod ledgers;
 mod moto;
+mod outputs;
 mod peer;

@@ -20,7 +20,7 @@ pub(crate) async fn on_dynamodb_local(app: App, name: &str) -> World<CountedLedg
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL is not set");
     make_tables(&url, name).await;
     let table = |table| format!("{name}{table}");
-    let (ledgers, gauges) = (table("ChallengeTable"), table("ThrottleTable"));
+    let (ledgers, gauges) = (table("ChallengeTable"), table("CounterTable"));
     World::on(app, CountedLedgers::new(&aws_at(&url), ledgers, gauges))
 }
 
