@@ -9,7 +9,7 @@ use passcode_domain::{
 };
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
-use passcode_testkit::{FakeEmail, FakeSms, Verdict, TestWorld, conformance, demo_app};
+use passcode_testkit::{FakeEmail, FakeSms, TestWorld, Verdict, conformance, demo_app};
 use passcode_tests::aws::aws_at;
 use passcode_tests::stack::Client;
 use std::{

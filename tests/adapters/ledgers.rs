@@ -23,9 +23,9 @@ use passcode_domain::{
 use passcode_dynamodb::{
     AppTable, CALL_TIMEOUT, ChallengeTable, CounterTable, UserChanges, UserTable,
 };
-use passcode_runtime::{SystemClock, SystemEntropy};
+use passcode_runtime::{Adapters, SystemClock, SystemEntropy};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeLedgers, FakeUsers, TestWorld,
+    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, TestWorld,
     conformance, demo_app,
 };
 use passcode_tests::{
@@ -41,7 +41,7 @@ fn the_template() -> Template {
     template::read(&root().join("template.yaml")).expect("template.yaml is good")
 }
 
-async fn embedded() -> Stack {
+pub(crate) async fn embedded() -> Stack {
     let observer = Arc::new(|_: &str, _: &passcode_runtime::Observed| {});
     Stack::in_memory(&the_template(), observer).await.expect("the stack starts")
 }
@@ -50,11 +50,11 @@ fn user_table(url: &str) -> UserTable {
     UserTable::new(&aws_at(url), "UserTable".to_owned())
 }
 
-fn counter_table(url: &str) -> CounterTable {
+pub(crate) fn counter_table(url: &str) -> CounterTable {
     CounterTable::new(&aws_at(url), "CounterTable".to_owned())
 }
 
-fn challenge_table(url: &str) -> ChallengeTable {
+pub(crate) fn challenge_table(url: &str) -> ChallengeTable {
     ChallengeTable::new(&aws_at(url), "ChallengeTable".to_owned())
 }
 
@@ -155,10 +155,10 @@ type Stored = TestWorld<ChallengeTable, CounterTable>;
 
 /// A world whose tables are these. Its app is its own: the failures of one storm must not lock the
 /// subject of the next.
-fn stored(url: &str) -> Arc<Stored> {
+fn stored(url: &str) -> Stored {
     let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
     let app = App { id: id.parse().expect("an app id"), ..demo_app() };
-    Arc::new(TestWorld::on(app, challenge_table(url), counter_table(url)))
+    TestWorld::on(app, challenge_table(url), counter_table(url))
 }
 
 /// Opens and sends a challenge, and returns it with its code.
@@ -175,18 +175,36 @@ async fn sent(world: &Stored) -> (ChallengeId, String) {
     (id, world.last_code())
 }
 
+/// The same tables for callers who wait in earnest after a conflict.
+fn waiting(
+    world: &Stored,
+) -> impl World<Ledgers = ChallengeTable, Counters = CounterTable, Keyring = FakeKeyring> + Send + use<>
+{
+    Adapters {
+        apps: (),
+        users: (),
+        ledgers: world.ledgers.clone(),
+        counters: world.counters.clone(),
+        tokens: (),
+        keyring: world.keyring.clone(),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: SystemClock,
+    }
+}
+
 /// Callers present codes at the same moment.
 async fn present(
-    world: &Arc<Stored>,
+    world: &Stored,
     id: ChallengeId,
     codes: Vec<String>,
 ) -> Vec<Result<Outcome, Failure>> {
     let present = |code: String| {
-        let world = world.clone();
+        let world = waiting(world);
         tokio::spawn(async move {
             let presented = PresentedCode::parse(&code).expect("a code");
-            let verified = verify::verify(&*world, VerifyTarget::Held(id), &presented).await;
-            // The world's clock does not sleep: a caller who collides again and again gives way.
+            let verified = verify::verify(&world, VerifyTarget::Held(id), &presented).await;
             verified.map(|verification| verification.outcome)
         })
     };
@@ -306,6 +324,7 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
     conformance::counters(&counter_table(&url), &SystemEntropy).await;
     crate::guard::check(&url).await;
+    crate::capacity::check(&url).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
     conformance::users(&user_table(&url)).await;
     check_changes(&url).await;

@@ -2,6 +2,7 @@
 //! local sink, and, where `.ci/run` starts them, against AWS's DynamoDB Local and moto. And what
 //! adapters do when the other side is slow, silent or refuses.
 
+mod capacity;
 mod couriers;
 mod guard;
 mod keyring;

@@ -60,7 +60,10 @@ const fn name(door: Lookup) -> &'static str {
     }
 }
 
-async fn open_and_send<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, door: Lookup) -> Option<ChallengeId> {
+async fn open_and_send<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    door: Lookup,
+) -> Option<ChallengeId> {
     let addresses = Addresses::new(Address::Phone(TestWorld::phone()), None);
     let open = world.opening(addresses, Duration::from_mins(15)).found_by(door);
     let target = match door {
@@ -72,7 +75,11 @@ async fn open_and_send<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, door: Loo
     sent(&delivery.expect("a decision")).ok()
 }
 
-async fn guess<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, door: Lookup, id: ChallengeId) -> Outcome {
+async fn guess<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    door: Lookup,
+    id: ChallengeId,
+) -> Outcome {
     // Ten digits: never right, and counted as any other.
     let presented = PresentedCode::parse("0000000000").expect("a code");
     let target = match door {

@@ -50,7 +50,11 @@ impl Damage {
     }
 }
 
-async fn attack<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, attack: &Attack, seed: u64) -> Damage {
+async fn attack<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    attack: &Attack,
+    seed: u64,
+) -> Damage {
     let dice = Dice::seeded(seed);
     let mut damage = Damage { asked: 0, sent: 0, by_rule: BTreeMap::new() };
     for _ in 0..attack.rounds {

@@ -3,9 +3,7 @@
 use passcode_domain::{
     App, ChallengeId, PhoneNumber, Timestamp,
     action::send::{Delivery, Refusal, Sent},
-    ports::{
-        Clock as _, CountVerified, LoadCounters, LoadLedgers, ReserveCounters, StoreLedgers,
-    },
+    ports::{Clock as _, CountVerified, LoadCounters, LoadLedgers, ReserveCounters, StoreLedgers},
 };
 use passcode_dynamodb::{ChallengeTable, CounterTable};
 use passcode_testkit::TestWorld;
@@ -23,7 +21,10 @@ pub(crate) trait Counts: LoadCounters + ReserveCounters + CountVerified {}
 impl<T: LoadCounters + ReserveCounters + CountVerified> Counts for T {}
 
 /// The world on AWS's DynamoDB Local, with tables of its own.
-pub(crate) async fn on_dynamodb_local(app: App, name: &str) -> TestWorld<ChallengeTable, CounterTable> {
+pub(crate) async fn on_dynamodb_local(
+    app: App,
+    name: &str,
+) -> TestWorld<ChallengeTable, CounterTable> {
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL is not set");
     make_tables(&url, name).await;
     let table = |table| format!("{name}{table}");
