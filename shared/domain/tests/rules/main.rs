@@ -10,4 +10,4 @@ mod messages;
 mod properties;
 mod refusals;
 mod reservations;
-mod silence;
+mod suppression;

@@ -2,10 +2,10 @@
 
 use passcode_domain::{
     ChallengeId, Channel, Ledger, Policy, PresentedCode, Timestamp, cancel, open,
-    send::{self, Report, Wish},
+    send::{self, Report, SendOptions},
     verify::{self, Outcome},
 };
-use passcode_testkit::{World, demo_app};
+use passcode_testkit::{TestWorld, demo_app};
 use proptest::prelude::*;
 use std::{collections::HashMap, time::Duration};
 
@@ -63,7 +63,7 @@ struct Seen {
 }
 
 struct Run {
-    world: World,
+    world: TestWorld,
     policy: Policy,
     ledger: Ledger,
     now: Timestamp,
@@ -75,7 +75,7 @@ struct Run {
 impl Run {
     fn new(policy: Policy) -> Self {
         let app = passcode_domain::App { policy: policy.clone(), ..demo_app() };
-        let world = World::of(app);
+        let world = TestWorld::of(app);
         let ledger = Ledger::new(world.app.id.clone());
         let now = Timestamp::from_millis(1_800_000_000_000);
         let (ids, seen, failures) = (Vec::new(), HashMap::new(), Vec::new());
@@ -94,7 +94,7 @@ impl Run {
             Step::VerifyRight { which } => self.verify(which, |seen| seen.codes.last().cloned())?,
             Step::VerifyOld { which } => self.verify(which, |seen| seen.codes.first().cloned())?,
             Step::VerifyWrong { which } => self.verify(which, |seen| {
-                seen.codes.last().map(|(code, at)| (World::wrong(code), *at))
+                seen.codes.last().map(|(code, at)| (TestWorld::wrong(code), *at))
             })?,
             Step::Cancel { which } => {
                 if let Some(id) = self.pick(which) {
@@ -107,7 +107,7 @@ impl Run {
     }
 
     fn open(&mut self, life: Duration) {
-        let command = self.world.opening(World::phone().into(), life);
+        let command = self.world.opening(TestWorld::phone().into(), life);
         let (ledger, opened) = open::decide(self.ledger.clone(), &command, self.now);
         self.ledger = ledger;
         if opened == open::Opened::Opened {
@@ -119,9 +119,9 @@ impl Run {
     fn send(&mut self, which: usize, report: Report) -> Result<(), TestCaseError> {
         let Some(id) = self.pick(which) else { return Ok(()) };
         let keyring = self.world.keyring.in_hand.clone().unwrap();
-        let wish = Wish { ..World::wish(Channel::Sms) };
+        let options = SendOptions { ..TestWorld::options(Channel::Sms) };
         let last = self.ledger.find(id).and_then(|c| c.last_send()).map(|send| send.at);
-        let (ledger, claim) = send::claim(self.ledger.clone(), &keyring, id, &wish, self.now);
+        let (ledger, claim) = send::claim(self.ledger.clone(), &keyring, id, &options, self.now);
         self.ledger = ledger;
         let Ok(claim) = claim else { return Ok(()) };
         let cool_down = Duration::from_secs(self.policy.cool_down_seconds.into());
