@@ -1,13 +1,13 @@
 //! What `template.yaml` says: functions with their routes and environment, tables with their keys.
 //! The local stack is built from it, so what runs here is what is deployed.
 
-use serde_yaml_ng::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 use thiserror::Error;
+use yaml_serde::Value;
 
 /// The parts of the template that the local stack needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub enum TemplateError {
     },
     /// It is not YAML.
     #[error("template.yaml: {0}")]
-    Syntax(#[from] serde_yaml_ng::Error),
+    Syntax(#[from] yaml_serde::Error),
     /// It lacks something.
     #[error("template.yaml: {0}")]
     Content(String),
@@ -98,7 +98,7 @@ pub fn read(path: &Path) -> Result<Template, TemplateError> {
 
 /// Parses a template.
 pub fn parse(text: &str) -> Result<Template, TemplateError> {
-    let root: Value = serde_yaml_ng::from_str(text)?;
+    let root: Value = yaml_serde::from_str(text)?;
     let resources = root["Resources"].as_mapping().ok_or_else(|| lacks("Resources"))?;
     let mut template = Template { functions: Vec::new(), tables: Vec::new() };
     for (id, resource) in resources {

@@ -3,11 +3,11 @@
 
 use passcode::template;
 use passcode_tests::event::root;
-use serde_yaml_ng::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use yaml_serde::Value;
 
 /// The actions that each port is.
 const PORTS: [(&str, &[&str]); 11] = [
@@ -26,7 +26,7 @@ const PORTS: [(&str, &[&str]); 11] = [
 
 fn yaml() -> Value {
     let text = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
-    serde_yaml_ng::from_str(&text).expect("YAML")
+    yaml_serde::from_str(&text).expect("YAML")
 }
 
 /// The actions that a statement grants: one, or a list.
