@@ -1,9 +1,10 @@
 //! What a person sees in the terminal: where things are, what to try, and a line a request.
 
-use super::{Observer, Stack, demo, listen::in_url};
+use super::{Observer, Stack, listen::in_url};
 use crate::template::{Function, Route};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
+use passcode_demo as demo;
 use std::{io::Write as _, path::Path, sync::Arc};
 
 const BOLD: Style = Style::new().bold();
@@ -65,7 +66,7 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
         ("clientSecret", demo::CLIENT_SECRET),
         ("admin key", demo::ADMIN_KEY),
         ("user", demo::USER_ID),
-        ("", &format!("{}, ada@example.com, +14155550100", demo::USERNAME)),
+        ("", &format!("{}, {}, {}", demo::USERNAME, demo::EMAIL, demo::PHONE)),
         ("PIN, password", &format!("{}, {}", demo::PIN, demo::PASSWORD)),
     ] {
         println!("  {what:<14} {value}");

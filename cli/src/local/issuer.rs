@@ -1,5 +1,5 @@
-//! A development OIDC issuer: signs access tokens for whoever asks. Its key lives as long as the
-//! process.
+//! An OIDC issuer for development, which signs any access token that is requested. Its key lives as
+//! long as the process.
 
 use super::LocalClock;
 use axum::{
@@ -7,15 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use passcode_demo::AUDIENCE;
 use passcode_domain::ports::{Clock as _, Entropy as _};
 use passcode_jwt::Signer;
 use passcode_runtime::SystemEntropy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// The audience of its tokens.
-pub(super) const AUDIENCE: &str = "passcode";
 
 /// Seconds that a token lives, where the request does not say.
 const LIFE: u64 = 3600;

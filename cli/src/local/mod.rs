@@ -1,6 +1,6 @@
-//! `passcode local`: the whole stack in one process, on loopback and where `--listen` says. The API on
-//! the first port, the DynamoDB protocol on the second, the wire protocols of SNS, SES and Secrets
-//! Manager on the third.
+//! `passcode local`: the whole stack in one process, on loopback and where `--listen` says. The API
+//! on the first port, the DynamoDB protocol on the second, the wire protocols of SNS, SES and
+//! Secrets Manager on the third.
 
 mod api;
 mod banner;
@@ -23,6 +23,7 @@ pub use inbox::Message;
 use crate::template::{self, Template};
 use inbox::Inbox;
 use listen::Listeners;
+use passcode_demo::CLIENT_ID;
 use passcode_runtime::{Observed, Settings};
 use secret::LocalSecrets;
 use std::{
@@ -152,8 +153,8 @@ impl Stack {
         }
         stack.serve(listeners.sink, &sink_routes);
         demo::create(&stack).await?;
-        // Last: until now, whoever calls the API waits in its listener's queue, and is answered with
-        // everything in place.
+        // Last: until now, whoever calls the API waits in its listener's queue, and is answered
+        // with everything in place.
         stack.serve(listeners.api, &routes);
         Ok(stack)
     }
@@ -184,7 +185,7 @@ impl Stack {
         let own = functions.iter().find(|candidate| candidate.name == function);
         let mut variables = own.map(|own| own.environment.clone()).unwrap_or_default();
         if let Some(app) = variables.get_mut("DEFAULT_APP") {
-            demo::CLIENT_ID.clone_into(app);
+            CLIENT_ID.clone_into(app);
         }
         let aws = [
             ("AWS_REGION", "eu-west-1"),
@@ -230,8 +231,8 @@ mod tests {
         let request = format!(
             "POST /auth/v1/create HTTP/1.1\r\nhost: {api}\r\nconnection: close\r\nclientId: {}\r\n\
              clientSecret: {}\r\ncontent-length: 27\r\n\r\n{{\"email\":\"ada@example.com\"}}",
-            demo::CLIENT_ID,
-            demo::CLIENT_SECRET,
+            CLIENT_ID,
+            passcode_demo::CLIENT_SECRET,
         );
         client.write_all(request.as_bytes()).await.expect("sent");
         let stack = start(listeners).await;

@@ -2,71 +2,28 @@
 
 use crate::{
     FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
-    FakeSms, FakeTokens, FakeUsers, schedule::block_on,
+    FakeSms, FakeTokens, FakeUsers, demo_app, schedule::block_on,
 };
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
     PresentedCode, SigningKeys,
-    app::{Browser, Issuer, SecretHash, StepUp},
     challenge::Lookup,
-    guard::{Country, Guard, Mode, Rule},
+    guard::{Guard, Mode, Rule},
     open::{self, Open},
     ports::{CountGauges, LoadGauges, LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _},
-    proof::GrantMode,
     send::{self, Couriers, Delivery, Target, Wish},
     transact::{Failure, Ports},
-    user::{HashedSecret, User},
+    user::User,
     verify::{self, Outcome},
 };
 use std::{
-    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
-/// The demo app's client secret.
-pub const DEMO_SECRET: &str = "demo-secret";
-
-/// The demo app's admin key.
-pub const ADMIN_KEY: &str = "demo-admin";
-
-/// Ada's id.
-pub const USER_ID: &str = "63fcedad5ab92b52bfbf5125";
-
-/// Ada's PIN.
-pub const PIN: &str = "1793";
-
-/// Ada's password.
-pub const PASSWORD: &str = "correct horse battery staple";
-
 /// The seconds between the messages of a challenge: five of them, and no more.
 pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
-
-/// The demo app, as the local stack has it.
-#[must_use]
-pub fn demo_app() -> App {
-    let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
-    let step_up = StepUp::new;
-    App {
-        secrets: vec![SecretHash::of(DEMO_SECRET)],
-        admin_keys: vec![SecretHash::of(ADMIN_KEY)],
-        host: Some("example.com".into()),
-        issuer: Some(Issuer {
-            url: "https://issuer.example".into(),
-            audience: "passcode".into(),
-            jwks_url: None,
-            linked_identity_claim: None,
-        }),
-        browser: Browser { origins: vec!["https://shop.example".into()], ..Browser::default() },
-        step_up: BTreeMap::from([
-            ("transfer".into(), step_up(Channel::Sms, GrantMode::SingleUse)),
-            ("email:change".into(), step_up(Channel::Email, GrantMode::SessionBound)),
-        ]),
-        guard: Guard::default().with_countries(Country::OF_EXAMPLES),
-        ..App::new(id, "Demo")
-    }
-}
 
 /// The app, where nobody waits between two failures or two messages: for tests of what comes after.
 #[must_use]
@@ -78,7 +35,7 @@ pub fn without_waits(app: App) -> App {
 /// A guard that looks at nothing.
 #[must_use]
 pub fn unguarded() -> Guard {
-    let mut guard = Guard::default().with_countries(Country::OF_EXAMPLES);
+    let mut guard = Guard::default().with_countries(passcode_demo::countries());
     for rule in Rule::ALL {
         *guard.mode_mut(rule) = Mode::Off;
     }
@@ -88,17 +45,7 @@ pub fn unguarded() -> Guard {
 /// Ada, with every address and secret. Hashing takes a moment, so it is done once.
 #[must_use]
 pub fn ada() -> User {
-    static ADA: LazyLock<User> = LazyLock::new(|| {
-        let id = USER_ID.parse().unwrap_or_else(|error| unreachable!("{error}"));
-        User {
-            username: "ada".parse().ok(),
-            email: Some(World::email()),
-            phone: Some(World::phone()),
-            pin: Some(HashedSecret::of(PIN, [1; 16])),
-            password: Some(HashedSecret::of(PASSWORD, [2; 16])),
-            ..User::new(demo_app().id, id)
-        }
-    });
+    static ADA: LazyLock<User> = LazyLock::new(|| passcode_demo::ada([[1; 16], [2; 16]]));
     ADA.clone()
 }
 
@@ -150,16 +97,14 @@ impl World {
     /// Ada's phone number.
     #[must_use]
     pub fn phone() -> PhoneNumber {
-        static PHONE: LazyLock<PhoneNumber> = LazyLock::new(|| {
-            PhoneNumber::parse("+14155550100").unwrap_or_else(|error| unreachable!("{error}"))
-        });
+        static PHONE: LazyLock<PhoneNumber> = LazyLock::new(passcode_demo::phone);
         PHONE.clone()
     }
 
     /// Ada's e-mail address.
     #[must_use]
     pub fn email() -> EmailAddress {
-        EmailAddress::parse("ada@example.com").unwrap_or_else(|error| unreachable!("{error}"))
+        passcode_demo::email()
     }
 
     /// Opens a challenge for Ada's phone that lives for 15 minutes.

@@ -18,9 +18,6 @@ pub struct Country([u8; 2]);
 pub struct MalformedCountry;
 
 impl Country {
-    /// Of the demo user, and of the numbers in the contracts' own examples.
-    pub const OF_EXAMPLES: [Self; 4] = [Self(*b"GR"), Self(*b"IN"), Self(*b"NG"), Self(*b"US")];
-
     /// Of numbers that belong to no country.
     pub const NONE: Self = Self(*b"ZZ");
 

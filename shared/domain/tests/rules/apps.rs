@@ -3,7 +3,7 @@
 use passcode_domain::{
     App, Channel, Code, Timestamp,
     app::{StepUp, TestAddress},
-    guard::{Amount, Country, Mode, Rule},
+    guard::{Amount, Mode, Rule},
     proof::GrantMode,
 };
 use passcode_testkit::demo_app;
@@ -25,7 +25,8 @@ fn full_app() -> App {
     }
     app.policy.max_attempts = 3;
     app.guard.spend_cap.per_day = "25".parse().ok();
-    app.guard.spend_cap.prices = Country::OF_EXAMPLES.map(|c| (c, "0.01".parse().unwrap())).into();
+    app.guard.spend_cap.prices =
+        passcode_testkit::countries().map(|c| (c, "0.01".parse().unwrap())).into();
     app.guard.sends_per_ip.per_hour = 7;
     *app.guard.mode_mut(Rule::CountriesPerIp) = Mode::Shadow;
     app.sms.sender_id = Some("Demo".into());
