@@ -6,8 +6,8 @@ mod shown;
 mod test_address;
 
 use crate::{
+    output::{self, Output},
     place::Place,
-    told::{self, Told},
 };
 use clap::Subcommand;
 use passcode_domain::{
@@ -178,14 +178,14 @@ app's `clientId`; the deployment's default app has all other hosts as well.";
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    told::run(act(arguments, &arguments.place), arguments.json)
+    output::run(act(arguments, &arguments.place), arguments.json)
 }
 
 /// Does it at a place.
-pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
+pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn Error>> {
     let aws = place.aws()?;
     let apps = Apps { apps: AppTable::new(&aws, place.table(&aws, "AppTable").await?), place };
-    let told = match &arguments.action {
+    let output = match &arguments.action {
         Action::Create { id, name, settings } => apps.create(id, name, settings).await,
         Action::Show { id } => apps.existing(id).await.map(|app| shown(&app, SystemClock.now())),
         Action::Set { id, settings } => apps.set(id, settings).await,
@@ -198,7 +198,7 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn E
         }
         Action::Delete { id } => apps.delete(id).await,
     };
-    Ok(told?)
+    Ok(output?)
 }
 
 /// An app that is there.
@@ -229,29 +229,29 @@ impl Apps<'_> {
         self.apps.store_app(&app).await.map_err(|error| self.explain(&error))
     }
 
-    async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Told, String> {
+    async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Output, String> {
         if self.apps.load_app(id).await.map_err(|error| self.explain(&error))?.is_some() {
             return Err(format!("the app {} exists already", id.as_str()));
         }
         let mut app = changed(&App::new(id.clone(), name), settings)?;
         let secret = secret::rotate(&mut app.secrets, true);
         self.store(&app).await?;
-        let mut told = secret::told(id, CLIENT_SECRET, &secret, None);
+        let mut output = secret::output(id, CLIENT_SECRET, &secret, None);
         if app.guard.allowed_countries.countries.is_empty() {
-            told.text = format!("{}\n\n{}", told.text, no_country(id));
+            output.text = format!("{}\n\n{}", output.text, no_country(id));
         }
-        Ok(told)
+        Ok(output)
     }
 
-    async fn set(&self, id: &AppId, settings: &[String]) -> Result<Told, String> {
+    async fn set(&self, id: &AppId, settings: &[String]) -> Result<Output, String> {
         let before = self.existing(id).await?;
         let app = changed(&before, settings)?;
         self.store(&app).await?;
-        let told = shown(&app, SystemClock.now());
-        Ok(if before.dropped_parts.is_empty() { told } else { without_dropped(&before, told) })
+        let output = shown(&app, SystemClock.now());
+        Ok(if before.dropped_parts.is_empty() { output } else { without_dropped(&before, output) })
     }
 
-    async fn test_address(&self, action: &test_address::Action) -> Result<Told, String> {
+    async fn test_address(&self, action: &test_address::Action) -> Result<Output, String> {
         let (mut app, now) = (self.existing(action.app()).await?, SystemClock.now());
         if action.change(&mut app, now)? {
             self.store(&app).await?;
@@ -265,19 +265,19 @@ impl Apps<'_> {
         name: &str,
         at_once: bool,
         hashes: fn(&mut App) -> &mut Vec<SecretHash>,
-    ) -> Result<Told, String> {
+    ) -> Result<Output, String> {
         let mut app = self.existing(id).await?;
         let hashes = hashes(&mut app);
         let before = (!hashes.is_empty()).then_some(at_once);
         let secret = secret::rotate(hashes, at_once);
         self.store(&app).await?;
-        Ok(secret::told(id, name, &secret, before))
+        Ok(secret::output(id, name, &secret, before))
     }
 
-    async fn delete(&self, id: &AppId) -> Result<Told, String> {
+    async fn delete(&self, id: &AppId) -> Result<Output, String> {
         self.existing(id).await?;
         self.apps.delete_app(id).await.map_err(|error| self.explain(&error))?;
         let text = format!("{} is removed. Warm functions follow within a minute.", id.as_str());
-        Ok(Told::new(text, json!({ "deleted": id.as_str() })))
+        Ok(Output::new(text, json!({ "deleted": id.as_str() })))
     }
 }

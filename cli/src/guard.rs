@@ -9,8 +9,8 @@ mod timeline;
 use crate::{
     apps::{self, settings::changed},
     lines::Fault,
+    output::{self, Output},
     place::Place,
-    told::{self, Told},
 };
 use clap::Subcommand;
 use passcode_domain::{
@@ -107,11 +107,11 @@ fn svg(name: &str) -> Result<PathBuf, &'static str> {
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    told::run(act(arguments, &arguments.place), arguments.json)
+    output::run(act(arguments, &arguments.place), arguments.json)
 }
 
 /// Does it, with the apps of a place.
-pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
+pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn Error>> {
     let Action::Simulate(options) = &arguments.action;
     let app = match &options.app {
         Some(id) => {
@@ -137,7 +137,7 @@ fn with_settings(app: &App, settings: &[String]) -> Result<App, String> {
     changed(app, settings)
 }
 
-fn simulate(mut app: App, events: Vec<Event>, options: &Options) -> Result<Told, Box<dyn Error>> {
+fn simulate(mut app: App, events: Vec<Event>, options: &Options) -> Result<Output, Box<dyn Error>> {
     let log = Log::new(events);
     if log.messages().next().is_none() {
         return Err(format!("{}: no send is in it", options.file.display()).into());
@@ -158,7 +158,7 @@ fn simulate(mut app: App, events: Vec<Event>, options: &Options) -> Result<Told,
         text.push(format!("The picture is in {}.", path.display()));
         json["picture"] = path.display().to_string().into();
     }
-    Ok(Told::new(text.join("\n\n"), json))
+    Ok(Output::new(text.join("\n\n"), json))
 }
 
 /// How many columns there are, and as many as a page has where nobody knows.
@@ -167,7 +167,7 @@ fn width() -> usize {
     known.map_or(80, |(width, _)| usize::from(width.0))
 }
 
-fn refused(file: &Path, faults: &[Fault]) -> Told {
+fn refused(file: &Path, faults: &[Fault]) -> Output {
     let mut lines: Vec<_> = faults.iter().map(|fault| fault.line).collect();
     lines.dedup();
     let are =
@@ -177,7 +177,10 @@ fn refused(file: &Path, faults: &[Fault]) -> Told {
         "refused": lines.len(),
         "faults": faults.iter().map(Fault::json).collect::<Vec<_>>(),
     });
-    Told { faults: faults.iter().map(|fault| fault.told(file)).collect(), ..Told::new(text, json) }
+    Output {
+        faults: faults.iter().map(|fault| fault.text(file)).collect(),
+        ..Output::new(text, json)
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +220,7 @@ mod tests {
         }
     }
 
-    fn simulated(events: Vec<Event>) -> Told {
+    fn simulated(events: Vec<Event>) -> Output {
         simulate(app(), events, &options(None)).expect("a log")
     }
 

@@ -7,7 +7,7 @@ pub mod keys;
 mod lines;
 pub mod local;
 pub mod openapi;
+pub mod output;
 pub mod place;
 pub mod template;
-pub mod told;
 pub mod users;

@@ -7,8 +7,8 @@ mod import;
 
 use crate::{
     apps, ask, keys,
+    output::{self, Output},
     place::Place,
-    told::{self, Told},
 };
 use aws_types::SdkConfig;
 use clap::Subcommand;
@@ -69,8 +69,8 @@ enum Action {
     /// Set a user's PIN: exactly 4 digits, at least 3 of them different, and no series such as
     /// 1234 or 0987. It is asked for at the terminal, or read from a pipe (one line).
     SetPin(Whose),
-    /// Set a user's password: 8 to 256 characters. It is asked for at the terminal, or read from a
-    /// pipe (one line).
+    /// Set the password of a user: 8 to 256 characters. The command prompts for it, or reads one
+    /// line from a pipe.
     SetPassword(Whose),
     /// Store the users of a file.
     #[command(after_help = IMPORT_HELP)]
@@ -83,8 +83,8 @@ enum Action {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Let a user's PIN and password be tried again, after too many wrong ones. So does a code that
-    /// is mailed to the user and verified.
+    /// Unlock a user after too many wrong PINs or passwords. Verifying a code that was mailed to
+    /// the user unlocks the user as well.
     Unlock {
         #[command(flatten)]
         whose: Whose,
@@ -120,7 +120,7 @@ Example:
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    told::run(act(arguments, &arguments.place, &ask::secret), arguments.json)
+    output::run(act(arguments, &arguments.place, &ask::secret), arguments.json)
 }
 
 /// Where a command gets a secret from, given what it is.
@@ -131,7 +131,7 @@ pub async fn act(
     arguments: &Arguments,
     place: &Place,
     ask: Ask<'_>,
-) -> Result<Told, Box<dyn Error>> {
+) -> Result<Output, Box<dyn Error>> {
     let aws = place.aws()?;
     let users = UserTable::new(&aws, place.table(&aws, "UserTable").await?);
     let users = Users { users, place };
@@ -176,7 +176,7 @@ async fn unlock(
     keyring: &Keyring,
     whose: &Whose,
     place: &Place,
-) -> Result<Told, Box<dyn Error>> {
+) -> Result<Output, Box<dyn Error>> {
     let user = Address::User(whose.id.clone());
     let subject = SubjectKey::of_address(keyring, &whose.app, &user);
     let ports = Ports { ledgers, clock: &SystemClock, entropy: &SystemEntropy };
@@ -193,7 +193,7 @@ async fn unlock(
     } else {
         format!("No wrong PINs or passwords of {id} are counted; nothing was locked.")
     };
-    Ok(Told::new(text, json!({ "unlocked": had_failures })))
+    Ok(Output::new(text, json!({ "unlocked": had_failures })))
 }
 
 /// A mistyped app is told at once, and not by the first user who cannot sign in.
@@ -230,7 +230,7 @@ impl Users<'_> {
         })
     }
 
-    async fn create(&self, user: &User) -> Result<Told, Box<dyn Error>> {
+    async fn create(&self, user: &User) -> Result<Output, Box<dyn Error>> {
         let whose = Whose { app: user.app.clone(), id: user.id.clone() };
         if self.load(&whose).await?.is_some() {
             let (app, id) = (user.app.as_str(), user.id.as_str());
@@ -260,24 +260,24 @@ impl Users<'_> {
         whose: &Whose,
         what: &str,
         change: impl FnOnce(&mut User),
-    ) -> Result<Told, Box<dyn Error>> {
+    ) -> Result<Output, Box<dyn Error>> {
         let mut user = self.existing(whose).await?;
         change(&mut user);
         self.store(&user).await?;
         let text = format!("The {what} of {} is set, and holds at once.", whose.id.as_str());
-        Ok(Told::new(text, shown(&user).json))
+        Ok(Output::new(text, shown(&user).json))
     }
 
-    async fn delete(&self, whose: &Whose) -> Result<Told, Box<dyn Error>> {
+    async fn delete(&self, whose: &Whose) -> Result<Output, Box<dyn Error>> {
         self.existing(whose).await?;
         let failed = |error: StoreError| self.place.explain(&error);
         self.users.delete_user(&whose.app, &whose.id).await.map_err(failed)?;
         let id = whose.id.as_str();
-        Ok(Told::new(format!("{id} is removed."), json!({ "deleted": id })))
+        Ok(Output::new(format!("{id} is removed."), json!({ "deleted": id })))
     }
 }
 
-fn shown(user: &User) -> Told {
+fn shown(user: &User) -> Output {
     let json = json!({
         "app": user.app,
         "id": user.id,
@@ -295,7 +295,7 @@ fn shown(user: &User) -> Told {
         value => format!("{name:<10} {}", value.as_str().unwrap_or_default()),
     };
     let names = ["app", "id", "username", "email", "phone", "pin", "password"];
-    Told::new(names.map(line).join("\n"), json)
+    Output::new(names.map(line).join("\n"), json)
 }
 
 #[cfg(test)]
@@ -309,10 +309,14 @@ mod tests {
             email: Some(EmailAddress::parse("ada@example.com").expect("an address")),
             ..User::new("demo".parse().expect("an id"), "ada-1".parse().expect("an id"))
         };
-        let told = shown(&user);
-        assert!(!format!("{told:?}").contains("argon2"), "{told:?}");
-        assert!(told.text.contains("pin        set\npassword   not set"), "{}", told.text);
-        assert!(told.text.contains("username   none\nemail      ada@example.com"), "{}", told.text);
-        assert_eq!((&told.json["pin"], &told.json["password"]), (&json!(true), &json!(false)));
+        let output = shown(&user);
+        assert!(!format!("{output:?}").contains("argon2"), "{output:?}");
+        assert!(output.text.contains("pin        set\npassword   not set"), "{}", output.text);
+        assert!(
+            output.text.contains("username   none\nemail      ada@example.com"),
+            "{}",
+            output.text
+        );
+        assert_eq!((&output.json["pin"], &output.json["password"]), (&json!(true), &json!(false)));
     }
 }

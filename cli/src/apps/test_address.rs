@@ -1,7 +1,7 @@
 //! `passcode app test-address`: addresses for reviewers and automated tests, to which nothing is
 //! sent and whose code is fixed.
 
-use crate::told::Told;
+use crate::output::Output;
 use clap::Subcommand;
 use jiff::{civil::Date, tz::TimeZone};
 use passcode_domain::{
@@ -21,8 +21,8 @@ pub(super) enum Action {
         /// The code that verifies: 6 to 10 digits, neither one digit repeated nor a series.
         #[arg(long, value_name = "DIGITS", value_parser = code)]
         code: Code,
-        /// The last day (UTC) on which it is a test address. The day after, it gets messages like
-        /// any other.
+        /// The last day (UTC) on which it is a test address. From the next day on, messages are
+        /// sent to it as to any other address.
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         until: Date,
     },
@@ -138,14 +138,14 @@ pub(super) fn line(test: &TestAddress, now: Timestamp) -> String {
 }
 
 /// The test addresses of an app.
-pub(super) fn listed(app: &App, now: Timestamp) -> Told {
+pub(super) fn listed(app: &App, now: Timestamp) -> Output {
     let lines: Vec<_> = app.test_addresses.iter().map(|test| line(test, now)).collect();
     let text = if lines.is_empty() {
         format!("{} has no test addresses", app.id.as_str())
     } else {
         lines.join("\n")
     };
-    Told::new(text, json!({ "test_addresses": app.test_addresses }))
+    Output::new(text, json!({ "test_addresses": app.test_addresses }))
 }
 
 #[cfg(test)]

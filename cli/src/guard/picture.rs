@@ -4,7 +4,7 @@ use super::{
     simulation::Simulation,
     timeline::{Bar, Lane, Timeline, utc},
 };
-use crate::told::count;
+use crate::output::count;
 use passcode_domain::guard::Rule;
 use svg::{
     Document, Node as _,

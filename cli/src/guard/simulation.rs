@@ -1,6 +1,6 @@
 //! A log, replayed once for every rule and once for all of them.
 
-use crate::told;
+use crate::output;
 use passcode_domain::{
     App, Keyring,
     guard::{
@@ -58,7 +58,7 @@ impl Simulation {
 /// The tallies of apps that differ in their guards, in the same order.
 fn replay_all(apps: &[App], log: &Log) -> Vec<Tally> {
     let Ok(keyring) = Keyring::from_secret(KEYRING) else { return Vec::new() };
-    let bar = told::progress(apps.len() * log.events().len());
+    let bar = output::progress(apps.len() * log.events().len());
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some((n, app)) = nth(apps, next.fetch_add(1, Ordering::Relaxed)) {

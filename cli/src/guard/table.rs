@@ -4,7 +4,7 @@ use super::{
     simulation::Simulation,
     timeline::{RFC3339, utc},
 };
-use crate::told::count;
+use crate::output::count;
 use anstyle::Style;
 use passcode_domain::{
     AppId, Timestamp,

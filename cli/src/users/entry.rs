@@ -171,9 +171,9 @@ mod tests {
         ]);
         let fields: Vec<_> = found.iter().map(|(field, _)| *field).collect();
         assert_eq!(fields, ["id", "username", "email", "phone", "pin", "password_hash"]);
-        let told = format!("{found:?}");
-        assert!(told.contains("no series") && told.contains("PHC"), "{told}");
-        assert!(!told.contains("hunter2") && !told.contains("4155550100"), "{told}");
+        let text = format!("{found:?}");
+        assert!(text.contains("no series") && text.contains("PHC"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("4155550100"), "{text}");
     }
 
     #[test]

@@ -51,8 +51,8 @@ fn from_csv(text: &[u8]) -> Result<Lines, String> {
     }
 }
 
-/// Counts lines as an editor does. The reader's own count is of where it stopped reading, before
-/// the rest of a line's end and empty lines.
+/// Counts lines as an editor does. The count of the reader is the line where it stopped reading,
+/// which may be before the end of that line and before empty lines.
 struct Numbers<'a> {
     text: &'a [u8],
     byte: usize,
@@ -170,8 +170,8 @@ mod tests {
         let first = lines.next().expect("a line").expect("a good one");
         assert_eq!((first.number, first.values.len()), (1, 1));
         let faults: Vec<_> = lines.map(|line| line.expect_err("a bad one")).collect();
-        let told: Vec<_> = faults.iter().map(|fault| (fault.line, fault.field)).collect();
-        assert_eq!(told, [(3, ""), (4, ""), (5, "pin"), (6, "")]);
+        let found: Vec<_> = faults.iter().map(|fault| (fault.line, fault.field)).collect();
+        assert_eq!(found, [(3, ""), (4, ""), (5, "pin"), (6, "")]);
         assert!(!format!("{faults:?}").contains("1793"), "{faults:?}");
     }
 }
