@@ -449,7 +449,7 @@ async fn what_cannot_be_simulated_is_refused_with_the_reason() {
     let output = passcode(&client, &format!("guard simulate {}", bad.0.display())).await;
     assert_eq!(output.text, "2 lines cannot be read; nothing is simulated");
     let faults: Vec<_> = output.faults.iter().filter_map(|fault| fault.split(':').nth(2)).collect();
-    assert_eq!(faults, [" at", " to", " at", " event", " id"]);
+    assert_eq!(faults, [" at", " missing field `at`"]);
     assert!(!format!("{output:?}").contains("4155550100"), "{output:?}");
 }
 

@@ -14,7 +14,6 @@ mod detectors;
 pub mod gauge;
 mod limits;
 mod number;
-pub mod replay;
 pub mod settings;
 mod trial;
 
