@@ -1,5 +1,5 @@
-//! `passcode keys`: shows which keys codes are made with, and rotates them, on the local stack or a
-//! deployed one. A key is told by its id; no secret is shown.
+//! `passcode keys`: shows and rotates the keys of codes and of signatures, on the local stack or a
+//! deployed one. Only the ids of keys are shown, never a secret.
 
 use crate::{
     output::{self, Output},
@@ -21,18 +21,18 @@ use std::{error::Error, process::ExitCode};
 const KEYRING: &str = "KeyringSecret";
 const SIGNING: &str = "SigningSecret";
 
-/// What to do, and where.
+/// The arguments of `passcode keys`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
     place: Place,
-    /// The keyring secret's name or ARN, where the stack's name leads to more than one. It is the
-    /// stack's output `KeyringSecret`.
+    /// The name or ARN of the keyring secret, if several match the name of the stack. It is the
+    /// output `KeyringSecret` of the stack.
     #[arg(long, value_name = "ID", global = true, requires = "stack")]
     secret: Option<String>,
-    /// The same of the secret that tokens are signed with: the stack's output `SigningSecret`.
+    /// The same for the signing secret: the output `SigningSecret` of the stack.
     #[arg(long, value_name = "ID", global = true, requires = "stack")]
     signing_secret: Option<String>,
     /// Print JSON.
@@ -42,7 +42,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the ids of the current and the previous key, of codes and of signatures.
+    /// Show the ids of the current and the previous keys of codes and of signatures.
     Show,
     /// Create new current keys of codes and of signatures; the current ones become the previous
     /// ones. Codes and tokens that were issued stay valid. Running functions use the new keys
@@ -57,12 +57,12 @@ enum Action {
     Rotate,
 }
 
-/// Does it.
+/// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     output::run(act(arguments, &arguments.place), arguments.json)
 }
 
-/// Does it at a place.
+/// Runs the command on a stack.
 pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn Error>> {
     let client = Client::new(&place.aws()?);
     let keyring = secret_id(&client, KEYRING, arguments.secret.as_deref(), place).await?;
@@ -84,7 +84,7 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn
     Ok(Output { text: format!("{}\n\n{ROTATED}", output.text), ..output })
 }
 
-/// The keyring of a place, whose secret has this name or ARN, or is found.
+/// The keyring of a stack. Its secret has this name or ARN, or is found by its tags.
 pub(crate) async fn keyring(
     place: &Place,
     secret: Option<&str>,
@@ -175,7 +175,7 @@ async fn find(
     }
 }
 
-/// A filter compares beginnings, and each of two may match another tag.
+/// Whether a secret has both tags. The filters match prefixes, and each may match another tag.
 fn is_of(secret: &SecretListEntry, logical_id: &str, stack: &str) -> bool {
     let has = |key: &str, value: &str| {
         secret.tags().iter().any(|tag| (tag.key(), tag.value()) == (Some(key), Some(value)))

@@ -1,4 +1,4 @@
-//! Where apps, users and keys are administered: the local stack, or a deployed one.
+//! The stack whose apps, users and keys a command administers: the local one, or a deployed one.
 
 use crate::local::Stack;
 use aws_sdk_dynamodb::Client;
@@ -7,15 +7,15 @@ use passcode_domain::ports::StoreError;
 use passcode_runtime::{Settings, aws};
 use std::error::Error;
 
-/// Which stack.
+/// The stack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
-    /// A deployed stack, by its name. Credentials and region come from the environment
-    /// (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`); for a
+    /// The name of a deployed stack. Credentials and region are read from the environment
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`). To use a
     /// profile: eval "$(aws configure export-credentials --format env)".
     #[arg(long, value_name = "NAME", global = true, conflicts_with = "port")]
     stack: Option<String>,
-    /// The local stack, by its first port.
+    /// The first port of the local stack.
     #[arg(long, value_name = "N", global = true, default_value_t = 9000)]
     port: u16,
     #[arg(skip)]
@@ -23,18 +23,18 @@ pub struct Place {
 }
 
 impl Place {
-    /// A stack that runs in this process.
+    /// A local stack that runs in this process.
     #[must_use]
     pub fn of(stack: &Stack) -> Self {
         Self { stack: None, port: 0, running: Some(stack.settings("")) }
     }
 
-    /// The deployed stack's name; `None` for the local one.
+    /// The name of the deployed stack; `None` for the local one.
     pub(crate) fn stack(&self) -> Option<&str> {
         self.stack.as_deref()
     }
 
-    /// The AWS configuration for the place.
+    /// The AWS configuration for the stack.
     pub fn aws(&self) -> Result<SdkConfig, Box<dyn Error>> {
         let settings = match (&self.running, &self.stack) {
             (Some(running), _) => running.clone(),
@@ -44,8 +44,8 @@ impl Place {
         Ok(aws::config(&settings)?)
     }
 
-    /// The name of one of the stack's tables, given its logical id. A deployed table is named
-    /// after stack and id, with random letters behind.
+    /// The name of a table, given its logical id. AWS names a table after the stack and
+    /// the id, and adds random letters.
     pub async fn table(&self, aws: &SdkConfig, id: &str) -> Result<String, Box<dyn Error>> {
         let Some(stack) = &self.stack else { return Ok(id.to_owned()) };
         let prefix = format!("{stack}-{id}-");
@@ -60,13 +60,13 @@ impl Place {
         Err(format!("no table is named {prefix}…; is `{stack}` deployed in this region?").into())
     }
 
-    /// A failure of the store, with its cause and what to check.
+    /// The message for an error of the store, with its cause and what to check.
     pub(crate) fn explain(&self, error: &StoreError) -> String {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         format!("{error}: {cause}; {}", self.hint())
     }
 
-    /// What to check when the place does not answer.
+    /// What to check if the stack does not answer.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.stack {

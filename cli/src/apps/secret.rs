@@ -1,4 +1,4 @@
-//! Client secrets and admin keys: made here, shown once, and stored as hashes.
+//! Client secrets and admin keys. They are generated here, shown once, and stored as hashes.
 
 use crate::output::Output;
 use data_encoding::BASE64URL_NOPAD;
@@ -6,14 +6,13 @@ use passcode_domain::{AppId, app::SecretHash, ports::Entropy as _};
 use passcode_runtime::SystemEntropy;
 use serde_json::json;
 
-/// What a secret is called where it is presented.
+/// The name of the header that has a client secret.
 pub(super) const CLIENT_SECRET: &str = "clientSecret";
 
-/// The same for a key.
+/// The name of an admin key in the output.
 pub(super) const ADMIN_KEY: &str = "adminKey";
 
-/// Puts a new secret in front of those that work. The one before works along with it, unless it
-/// shall end at once.
+/// Inserts the hash of a new secret. The previous secret stays valid, unless it is revoked at once.
 pub(super) fn rotate(hashes: &mut Vec<SecretHash>, at_once: bool) -> String {
     let secret = BASE64URL_NOPAD.encode(&SystemEntropy.bytes::<32>());
     hashes.insert(0, SecretHash::of(&secret));
@@ -21,7 +20,7 @@ pub(super) fn rotate(hashes: &mut Vec<SecretHash>, at_once: bool) -> String {
     secret
 }
 
-/// A new secret, and what becomes of the one before, where there was one.
+/// The output for a new secret. `before` tells whether the previous one, if any, is revoked.
 pub(super) fn output(id: &AppId, name: &str, secret: &str, before: Option<bool>) -> Output {
     let id = id.as_str();
     let note = match before {

@@ -1,11 +1,11 @@
-//! An app's settings, to be read.
+//! The output of `passcode app show`.
 
 use super::{settings::below, test_address};
 use crate::output::Output;
 use passcode_domain::{App, Timestamp, guard::Rule};
 use serde_json::{Map, Value};
 
-/// An app, of whose secrets only the number is shown.
+/// The settings of an app, with the numbers of its secrets and keys in place of their hashes.
 pub(super) fn shown(app: &App, now: Timestamp) -> Output {
     let mut settings = serde_json::to_value(app).unwrap_or_default();
     for hashes in ["secrets", "admin_keys"] {
@@ -22,7 +22,7 @@ pub(super) fn shown(app: &App, now: Timestamp) -> Output {
     Output::new(text, settings)
 }
 
-/// What is stored of an app and cannot be read, and what to do about it.
+/// The parts of a stored app that cannot be read, and what to do about them.
 fn dropped(app: &App) -> String {
     let (parts, id) = (app.dropped_parts.join("\n  "), app.id.as_str());
     format!(
@@ -33,7 +33,7 @@ fn dropped(app: &App) -> String {
     )
 }
 
-/// What was told of a change, with the parts that could not be read and are no longer stored.
+/// The output of a change, with the unreadable parts that the change has removed.
 pub(super) fn without_dropped(before: &App, output: Output) -> Output {
     let parts = before.dropped_parts.join("\n  ");
     let text =
@@ -41,7 +41,7 @@ pub(super) fn without_dropped(before: &App, output: Output) -> Output {
     Output { text, ..output }
 }
 
-/// One line a setting that is there, with the path that `set` takes; of a list one line an item.
+/// One line per setting, with the path that `set` takes. A list has one line per item.
 fn lines(path: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) if path == "guard" => guard(fields),
@@ -54,7 +54,7 @@ fn lines(path: &str, value: &Value) -> Vec<String> {
     }
 }
 
-/// One line a rule of the guard, in the order in which they are asked; then what all of them share.
+/// One line per rule of the guard, in the order of judgement, and then the settings of all rules.
 fn guard(fields: &Map<String, Value>) -> Vec<String> {
     let rules = Rule::ALL.into_iter().map(Rule::as_str);
     let is_rule = |name: &str| Rule::ALL.into_iter().any(|rule| rule.as_str() == name);
@@ -65,8 +65,8 @@ fn guard(fields: &Map<String, Value>) -> Vec<String> {
         .collect()
 }
 
-/// A rule's mode and its numbers, as `set` takes them below its path. Prices are many, and have
-/// lines of their own.
+/// The mode and the numbers of a rule, as `set` takes them below its path. Each price has its own
+/// line.
 fn rule(path: &str, settings: &Value) -> Vec<String> {
     let fields = settings.as_object().into_iter().flatten().filter(|(name, _)| *name != "mode");
     let (tables, values): (Vec<_>, Vec<_>) = fields.partition(|(_, value)| value.is_object());

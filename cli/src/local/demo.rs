@@ -1,4 +1,4 @@
-//! Demo data: made at the start of a local stack, and nowhere else.
+//! Writes the demo app and its user into a new local stack.
 
 use super::{Stack, issuer};
 use aws_types::SdkConfig;
@@ -16,10 +16,10 @@ use std::error::Error;
 /// The origin of a page that somebody develops on this machine; it may call, as the demo app's own.
 const DEVELOPMENT_ORIGIN: &str = "http://localhost:3000";
 
-/// The templates that the contracts' own examples name.
+/// The ids of message templates in the examples of the contracts.
 const TEMPLATES: [&str; 2] = ["your-template-id", "lcfg_01jqebhswje1ka1z7ahr9rfsgt"];
 
-/// Makes what is not there yet.
+/// Creates the app and the user, if they do not exist.
 pub(super) async fn create(stack: &Stack) -> Result<(), Box<dyn Error>> {
     let config = aws::config(&stack.settings(""))?;
     create_app(stack, &config).await?;
@@ -42,7 +42,7 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
         guard: guard(demo.guard),
         ..demo
     };
-    // On another port the issuer has another name, and so has the documentation's page.
+    // On another port the issuer and the page of the documentation have other URLs.
     let app = match apps.load_app(&app.id).await? {
         Some(known) if known.issuer == app.issuer => return Ok(()),
         Some(known) => App { issuer: app.issuer, browser: app.browser, ..(*known).clone() },
@@ -61,7 +61,7 @@ fn guard(mut guard: Guard) -> Guard {
     guard
 }
 
-/// Pages of the stack's own, under either of its names, may call as well.
+/// Adds the origins of the stack's own pages, under both names of loopback.
 fn browser(stack: &Stack, demo: Browser) -> Browser {
     let own = [stack.api.clone(), stack.api.replace("127.0.0.1", "localhost")];
     let others = [DEVELOPMENT_ORIGIN.to_owned()].into_iter().chain(own);

@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Seconds that a token lives, where the request does not say.
+/// The default lifetime of a token in seconds.
 const LIFE: u64 = 3600;
 
-/// The name of its key.
+/// The id of its key.
 const KID: &str = "local";
 
 struct Issuer {
@@ -35,7 +35,7 @@ struct TokenRequest {
     expires_in: Option<u64>,
 }
 
-/// The issuer's URL, on the stack whose API is at `api`.
+/// The URL of the issuer, given that of the API.
 pub(super) fn url(api: &str) -> String {
     format!("{api}/_local")
 }

@@ -35,28 +35,28 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// What can be chosen.
+/// The options of `passcode local`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The port of the API; DynamoDB and the sink take the next two.
+    /// The port of the API. DynamoDB and the sink use the next two ports.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub port: u16,
-    /// Listen on this address as well, beside loopback. Containers reach the stack at that of Docker's
-    /// bridge (172.17.0.1). Whoever reaches it reads codes and the keyring.
+    /// Listen on this address in addition to loopback. Containers reach the stack at the address of
+    /// Docker's bridge (172.17.0.1). Whoever can connect can read codes and the keyring.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<IpAddr>,
-    /// Forget everything on exit, instead of keeping it under `.local/`.
+    /// Keep all data in memory instead of the folder `.local/`, and lose it on exit.
     #[arg(long)]
     pub memory: bool,
-    /// Print each request's log line as functions do, in JSON.
+    /// Print the log line of each request in JSON, as the deployed functions do.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Where a request's observation goes.
+/// Receives the route and the observation of each request.
 pub type Observer = Arc<dyn Fn(&str, &Observed) + Send + Sync>;
 
-/// What serves a function's events: on a running stack, by the function's name.
+/// Makes the handler of a function, given the running stack and the name of the function.
 pub type ServeBy = dyn Fn(&Stack, &str) -> Result<Handler, String>;
 
 /// Runs the stack until it is interrupted.

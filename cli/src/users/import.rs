@@ -1,4 +1,4 @@
-//! Stores the users of a file, a few at a time, and tells which lines it could not.
+//! Stores the users of a file, a few at a time, and reports the lines that were refused.
 
 use super::{
     entry::{Entry, without_repeats},
@@ -19,17 +19,17 @@ use passcode_runtime::SystemEntropy;
 use serde_json::json;
 use std::{collections::BTreeSet, error::Error, path::Path};
 
-/// How many users are stored at the same time: hashing is the most of it, and takes 19 MiB each.
+/// The number of users that are stored at the same time. Hashing takes 19 MiB of memory for each.
 const AT_ONCE: usize = 8;
 
-/// Stores the users of a file. Lines that are refused do not keep the others from being stored.
+/// Stores the users of a file. The other lines are stored even if some are refused.
 pub(super) async fn import(
     users: &UserTable,
     app: &AppId,
     path: &Path,
     dry_run: bool,
 ) -> Result<Output, Box<dyn Error>> {
-    let (entries, mut faults) = understood(path)?;
+    let (entries, mut faults) = parsed(path)?;
     let bar = output::progress(entries.len());
     let mut stored = 0;
     let tasks = entries.into_iter().map(|entry| store(users, app, entry, dry_run));
@@ -46,8 +46,8 @@ pub(super) async fn import(
     Ok(report(path, stored, &faults, dry_run))
 }
 
-/// The lines that can be stored, and what is wrong with the others.
-fn understood(path: &Path) -> Result<(Vec<Entry>, Vec<Fault>), Box<dyn Error>> {
+/// The valid lines, and the faults of the others.
+fn parsed(path: &Path) -> Result<(Vec<Entry>, Vec<Fault>), Box<dyn Error>> {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     for line in file::read(path)? {
         match line.map_err(|fault| vec![fault]).and_then(|line| Entry::of(&line)) {
@@ -84,7 +84,7 @@ async fn store(users: &UserTable, app: &AppId, entry: Entry, dry_run: bool) -> R
     })
 }
 
-/// Whether nobody else goes by the name that a line wants.
+/// Whether no other user has the username of a line.
 async fn is_free(users: &UserTable, app: &AppId, entry: &Entry) -> Result<bool, StoreError> {
     let Some(name) = &entry.username else { return Ok(true) };
     let holder = users.load_user_by_name(app, name).await?;
