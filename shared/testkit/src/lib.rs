@@ -17,4 +17,4 @@ pub use ports::{
     FakeUsers, Fault,
 };
 pub use tokens::FakeTokens;
-pub use world::{COOL_DOWNS, World, ada, unguarded, without_waits};
+pub use world::{World, ada, unguarded, without_waits};

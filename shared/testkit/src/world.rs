@@ -22,9 +22,6 @@ use std::{
     time::Duration,
 };
 
-/// The seconds between the messages of a challenge: five of them, and no more.
-pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
-
 /// The app, where nobody waits between two failures or two messages: for tests of what comes after.
 #[must_use]
 pub fn without_waits(app: App) -> App {
