@@ -1,4 +1,4 @@
-//! Where apps, users and keys are administered: the local stack, or a deployed one.
+//! The stack whose apps, users and keys a command administers: the local one, or a deployed one.
 
 use crate::local::Stack;
 use aws_sdk_cloudformation::Client;
@@ -9,7 +9,7 @@ use passcode_runtime::{Settings, aws};
 use std::{collections::BTreeMap, error::Error};
 use tokio::sync::OnceCell;
 
-/// Which stack.
+/// The stack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
     /// A deployed stack, by its name. Its tables and secrets are those that its outputs name
@@ -18,7 +18,7 @@ pub struct Place {
     /// profile: eval "$(aws configure export-credentials --format env)".
     #[arg(long, value_name = "NAME", global = true, conflicts_with = "port")]
     stack: Option<String>,
-    /// The local stack, by its first port.
+    /// The first port of the local stack.
     #[arg(long, value_name = "N", global = true, default_value_t = 9000)]
     port: u16,
     #[arg(skip)]
@@ -29,13 +29,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// A stack that runs in this process.
+    /// A local stack that runs in this process.
     #[must_use]
     pub fn of(stack: &Stack) -> Self {
         Self { stack: None, port: 0, running: Some(stack.settings("")), outputs: OnceCell::new() }
     }
 
-    /// The AWS configuration for the place.
+    /// The AWS configuration for the stack.
     pub fn aws(&self) -> Result<SdkConfig, Box<dyn Error>> {
         let settings = match (&self.running, &self.stack) {
             (Some(running), _) => running.clone(),
@@ -73,13 +73,13 @@ impl Place {
         Ok(outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
     }
 
-    /// A failure of the store, with its cause and what to check.
+    /// The message for an error of the store, with its cause and what to check.
     pub(crate) fn explain(&self, error: &StoreError) -> String {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         format!("{error}: {cause}; {}", self.hint())
     }
 
-    /// What to check when the place does not answer.
+    /// What to check if the stack does not answer.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.stack {

@@ -5,11 +5,11 @@ mod documentation;
 
 use passcode::template;
 use passcode_tests::event::{self, root};
-use serde_yaml_ng::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use yaml_serde::Value;
 
 /// The action that each port is, and what it is allowed on.
 const PORTS: [(&str, &str, &[&str]); 12] = [
@@ -36,7 +36,7 @@ const PORTS: [(&str, &str, &[&str]); 12] = [
 
 fn yaml() -> Value {
     let text = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
-    serde_yaml_ng::from_str(&text).expect("YAML")
+    yaml_serde::from_str(&text).expect("YAML")
 }
 
 /// What `!Ref` names.
