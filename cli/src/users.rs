@@ -24,7 +24,7 @@ use passcode_domain::{
     },
 };
 use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
-use passcode_runtime::{SystemClock, SystemEntropy};
+use passcode_runtime::{Adapters, SystemClock, SystemEntropy};
 use serde_json::json;
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -160,7 +160,7 @@ pub async fn act(
             users.existing(whose).await?;
             let keyring = keys::keyring(&aws, place).await?;
             let table = place.resource(&aws, "ChallengeTable").await?;
-            unlock(&ChallengeTable::new(&aws, table), &keyring, whose, place).await
+            unlock(ChallengeTable::new(&aws, table), &keyring, whose, place).await
         }
         Action::Delete(whose) => users.delete(whose).await,
     }
@@ -175,7 +175,18 @@ async fn unlock(
 ) -> Result<Output, Box<dyn Error>> {
     let user = Address::User(whose.id.clone());
     let subject = SubjectKey::of_address(keyring, &whose.app, &user);
-    let world = Adapters { ledgers, ..Adapters::at(SystemClock) };
+    let world = Adapters {
+        apps: (),
+        users: (),
+        ledgers,
+        counters: (),
+        tokens: (),
+        keyring: (),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: SystemClock,
+    };
     let failed = |failure| match failure {
         Failure::Contended => "others kept changing the user; try again".to_owned(),
         Failure::Unavailable(cause) => place.explain(&StoreError::Unavailable(cause)),
