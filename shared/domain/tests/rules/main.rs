@@ -7,6 +7,6 @@ mod apps;
 mod identity;
 mod interleavings;
 mod messages;
-// mod properties;
+mod properties;
 mod refusals;
 mod suppression;
