@@ -7,7 +7,7 @@ use crate::{
 };
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, Lookup, PhoneNumber,
-    Policy, PresentedCode, SigningKeys, User, World,
+    Policy, PresentedCode, SigningKeys, User, ValidApp, World,
     action::{
         Failure,
         open::{self, Open},
@@ -47,6 +47,16 @@ pub fn unguarded() -> Guard {
         *guard.mode_mut(rule) = Mode::Off;
     }
     guard
+}
+
+/// The app as a store takes it. Validation writes every message in every language, so that of the demo app
+/// is done once.
+fn validated(app: &App) -> ValidApp {
+    static DEMO: LazyLock<ValidApp> = LazyLock::new(|| validate(&demo_app()));
+    fn validate(app: &App) -> ValidApp {
+        app.validated().unwrap_or_else(|error| unreachable!("{error}"))
+    }
+    if app == DEMO.as_ref() { DEMO.clone() } else { validate(app) }
 }
 
 /// Ada, with every address and secret. Hashing takes a moment, so it is done once.
@@ -223,8 +233,7 @@ impl<L: Sync, N: Sync> TestWorld<L, N> {
         let signing = SigningKeys::from_secret(r#"{"root":"signs-with-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
         let apps = FakeApps::default();
-        let valid = app.validated().unwrap_or_else(|error| unreachable!("{error}"));
-        let stored = block_on(apps.store_app(&valid));
+        let stored = block_on(apps.store_app(&validated(&app)));
         stored.unwrap_or_else(|error| unreachable!("{error}"));
         let users = FakeUsers::default();
         let stored = block_on(users.store_user(&User { app: app.id.clone(), ..ada() }));
