@@ -5,7 +5,7 @@
 mod boot;
 mod secret;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::{HeaderValue, StatusCode};
 use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
 use passcode_domain::{
@@ -27,27 +27,10 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// What the user proves to be the user with: at least one of them, of which one has to be right.
 #[derive(Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
 use passcode_domain::{
@@ -21,32 +21,13 @@ use passcode_http::{Answer, RETRY, Record, Request, with_idempotency_in};
 use std::time::Duration;
 use utoipa::OpenApi;
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// How long a code can be sent anew before the next one is another challenge's.
 const LIFE: Duration = Duration::from_mins(15);
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Serves one request.
 #[utoipa::path(

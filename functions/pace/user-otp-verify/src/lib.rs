@@ -2,7 +2,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
 use passcode_domain::{
@@ -15,25 +15,10 @@ use passcode_http::{Answer, Media, Record, Request};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// What the function works with.
-pub struct Deps<A, T, L, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
 
 /// The code, and of which kinds it may be.
 #[derive(Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 mod boot;
 mod document;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use document::{PinDocument, PinUpdate};
 use lambda_http::http::StatusCode;
 use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
@@ -22,30 +22,11 @@ use passcode_domain::{
 use passcode_http::{Answer, Media, Record, Request};
 use utoipa::OpenApi;
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 const ENDPOINT: Endpoint =
     Endpoint { scopes: &["user:users.pin:update"], offers: &pace::DOCUMENTS };
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, G, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// Changes users.
-    pub changes: G,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Serves one request.
 #[utoipa::path(

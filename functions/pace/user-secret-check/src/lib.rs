@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
 use passcode_domain::{
@@ -14,26 +14,15 @@ use passcode_http::{Answer, Record, Request};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema, openapi::SecurityRequirement};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 const PIN_SCOPE: &str = "user:users.pin:check";
 const PASSWORD_SCOPE: &str = "user:users.password:check";
 
 const PIN: Endpoint = Endpoint { scopes: &[PIN_SCOPE], offers: &pace::JSON };
 const PASSWORD: Endpoint = Endpoint { scopes: &[PASSWORD_SCOPE], offers: &pace::JSON };
 const EITHER: Endpoint = Endpoint { scopes: &[PIN_SCOPE, PASSWORD_SCOPE], offers: &pace::JSON };
-
-/// What the function works with.
-pub struct Deps<A, U, T, C> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// The time.
-    pub clock: C,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Which of a user's secrets are set.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]

@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use passcode_domain::ports::{Clock, LoadSigningKeys};
 use passcode_http::{Answer, Record, Request};
@@ -11,16 +11,11 @@ use prelude_contract::{self as prelude, ErrorBody};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// As long as a function may sign with an older key after a rotation.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
-
-/// What the function works with.
-pub struct Deps<K, C> {
-    /// The keys that sign.
-    pub signing: K,
-    /// The time.
-    pub clock: C,
-}
 
 /// A set of keys (RFC 7517 §5).
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,7 +4,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, AppId, ChallengeId, Keyring, PresentedCode, SigningKeys, Timestamp,
@@ -22,23 +22,8 @@ use prelude_contract::{self as prelude, ErrorBody, Refusal, with_browser_routes}
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, G, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The keys that sign.
-    pub signing: G,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The code, and in a step-up what it is a step of.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, SigningKeys,
@@ -26,31 +26,11 @@ use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// How long a challenge without a challenge token lives.
 const LIFE: Duration = Duration::from_mins(15);
-
-/// What the function works with.
-pub struct Deps<A, L, K, G, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The keys that challenge tokens are signed with. Only their public halves are used here, but those
-    /// come from the same secret.
-    pub signing: G,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Where the code shall go: an identifier, or the challenge token of a step-up.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -2,7 +2,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     App, AppId, Keyring, Timestamp,
@@ -18,25 +18,8 @@ use prelude_contract::{self as prelude, ErrorBody, Lost, Refusal, with_browser_r
 use std::sync::Arc;
 use utoipa::OpenApi;
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Serves one request. It has no body: the verification token says everything.
 #[utoipa::path(

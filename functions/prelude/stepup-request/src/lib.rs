@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, Channel, SigningKeys,
@@ -27,34 +27,15 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, Type, schema::SchemaType},
 };
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// How many of the caller's own texts there may be, the longest name of one, the longest text, and
 /// the text that may be longer. Lengths are in characters.
 const MAX_METADATA: usize = 5;
 const MAX_NAME: usize = 12;
 const MAX_METADATUM: usize = 32;
 const LONG_METADATA: (&str, usize) = ("identifier", 320);
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, G, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The keys that sign.
-    pub signing: G,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// What the user wants.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
     AppId, ChallengeId, PresentedCode,
     ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
@@ -15,24 +15,11 @@ use rollout_contract::{Refused, Render, Verified};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// The one answer to wrong, expired, exhausted, used and unknown: it tells a guesser nothing.
 const REFUSED: &str = "The code is not valid, or not valid any more.";
-
-/// What the function works with.
-pub struct Deps<A, L, K, C, E> {
-    /// Whose pages may read answers.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// The code.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
     Addresses, App, AppId,
     challenge::Lookup,
@@ -21,29 +21,8 @@ use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use zap_contract::{self as zap, ErrorBody, LIFE, Recipient, Refusal, SuccessBody, Told};
 
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// For whom, and where the code shall go. With both addresses, each gets an OTP of its own; without
 /// any, the code goes to the user's registered one, e-mail first.

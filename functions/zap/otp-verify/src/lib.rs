@@ -2,7 +2,7 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
     Address, AppId, Keyring, PresentedCode, SubjectKey,
     ports::{
@@ -18,28 +18,11 @@ use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use zap_contract::{self as zap, ErrorBody, Refusal, SuccessBody};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// A user's e-mail address and phone number.
 const MAX_ADDRESSES: usize = 2;
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// The code, and whose it is.
 #[derive(Debug, Deserialize, ToSchema)]
