@@ -1,6 +1,8 @@
 //! `template.yaml` as tested code: what is deployed is what the functions are, and no function may
 //! do more than its ports.
 
+mod documentation;
+
 use passcode::template;
 use passcode_tests::event::{self, root};
 use serde_yaml_ng::Value;

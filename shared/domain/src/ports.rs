@@ -3,24 +3,80 @@
 //! that fake and adapter both pass.
 
 use crate::{
-    App, AppId, EmailAddress, Keyring, Ledger, PhoneNumber, SigningKeys, SubjectKey, Timestamp,
-    app::{Issuer, ValidApp},
-    change_pin::Change,
-    guard::{Gauges, Steps, gauge::GaugeId},
-    message::{Email, Sms},
-    user::{User, UserId, Username},
+    app::{
+        App, Issuer,
+        user::{User, UserChange},
+    },
+    guard::{Counter, Reservation, VerifiedCount},
+    ledger::{Item, Ledger},
+    message::{Email, Sms, ValidApp},
+    secret::{keyring::Keyring, proof::Bearer, signing::SigningKeys},
+    value::{
+        address::{EmailAddress, PhoneNumber},
+        id::{AppId, CounterKey, ItemKey, UserId, Username},
+        time::Timestamp,
+    },
 };
-use std::{collections::BTreeSet, error::Error, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, future::Future, sync::Arc, time::Duration};
 use thiserror::Error;
+
+/// The ports of one function. `()` stands for a port that the function does not have.
+pub trait World: Sync {
+    /// Where apps are read.
+    type Apps: Sync;
+    /// Where users are read and changed.
+    type Users: Sync;
+    /// Where ledgers and the items beside them are.
+    type Ledgers: Sync;
+    /// Where messages are counted across subjects.
+    type Counters: Sync;
+    /// Who reads access tokens.
+    type Tokens: Sync;
+    /// Where the keyring is read.
+    type Keyring: Sync;
+    /// Where the keys that sign are read.
+    type SigningKeys: Sync;
+    /// Who sends text messages.
+    type Sms: Sync;
+    /// Who sends e-mails.
+    type Email: Sync;
+    /// What time it is.
+    type Clock: Clock;
+    /// Where randomness comes from.
+    type Entropy: Entropy;
+
+    /// The port for apps.
+    fn apps(&self) -> &Self::Apps;
+    /// The port for users.
+    fn users(&self) -> &Self::Users;
+    /// The port for ledgers.
+    fn ledgers(&self) -> &Self::Ledgers;
+    /// The port for counters.
+    fn counters(&self) -> &Self::Counters;
+    /// The port for access tokens.
+    fn tokens(&self) -> &Self::Tokens;
+    /// The port for the keyring.
+    fn keyring(&self) -> &Self::Keyring;
+    /// The port for the keys that sign.
+    fn signing_keys(&self) -> &Self::SigningKeys;
+    /// The port for text messages.
+    fn sms(&self) -> &Self::Sms;
+    /// The port for e-mails.
+    fn email(&self) -> &Self::Email;
+    /// The clock.
+    fn clock(&self) -> &Self::Clock;
+    /// The randomness.
+    fn entropy(&self) -> &Self::Entropy;
+}
 
 /// The cause of a failure outside the domain, for the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// A ledger as it was loaded, with the version that a store must still find.
+/// An item as it was loaded, with the version that a store must still find.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loaded {
-    /// The ledger; `None` where nothing is stored.
-    pub ledger: Option<Ledger>,
+pub struct Loaded<I> {
+    /// The item; `None` where nothing is stored.
+    pub item: Option<I>,
     /// Its version; zero where nothing is stored.
     pub version: u64,
 }
@@ -36,61 +92,80 @@ pub enum StoreError {
     Unavailable(#[source] Cause),
 }
 
-/// Reads ledgers (`dynamodb:GetItem`).
+/// Reads ledgers and the items beside them (`dynamodb:GetItem`).
 pub trait LoadLedgers: Sync {
-    /// Loads a subject's ledger. Consistent: it sees every store that has succeeded.
-    fn load(&self, key: &SubjectKey) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+    /// Loads an item. Consistent: it sees every store that has succeeded.
+    fn load<I: Item>(
+        &self,
+        key: &ItemKey,
+    ) -> impl Future<Output = Result<Loaded<I>, StoreError>> + Send;
 }
 
-/// Writes ledgers (`dynamodb:PutItem`).
+/// Writes ledgers and the items beside them (`dynamodb:PutItem`).
 pub trait StoreLedgers: Sync {
-    /// Stores a ledger if the stored version is still `seen`, and returns the new version. Of any
+    /// Stores an item if the stored version is still `seen`, and returns the new version. Of any
     /// number of callers that saw the same version, exactly one succeeds. A retry of a write that
     /// did happen is a success, not a [`StoreError::Conflict`].
-    fn store(
+    fn store<I: Item>(
         &self,
-        key: &SubjectKey,
-        ledger: &Ledger,
+        key: &ItemKey,
+        item: &I,
         seen: u64,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
-/// Why a ledger was not stored together with what is counted.
+/// Reads counters (`dynamodb:BatchGetItem`).
+pub trait LoadCounters: Sync {
+    /// Loads counters; those that are not there are left out. What is read may be some moments old.
+    fn load_counters(
+        &self,
+        keys: &[CounterKey],
+    ) -> impl Future<Output = Result<BTreeMap<CounterKey, Counter>, StoreError>> + Send;
+}
+
+/// Why a reservation was not made.
 #[derive(Debug, Error)]
-pub enum CountError {
-    /// Gauges have passed their bounds. Nothing was written; this is what they say now.
-    #[error("a gauge has passed its bound")]
-    Full(Gauges),
-    /// The store did not do it. Where several writes met, that is a [`StoreError::Conflict`].
+pub enum ReserveError {
+    /// The counter is no longer within the bounds of the reservation. Nothing was written; this is what
+    /// the counter holds now.
+    #[error("a counter has passed its bound")]
+    Refused(Counter),
+    /// The store did not answer. The reservation may have been made.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Reads gauges (`dynamodb:BatchGetItem`).
-pub trait LoadGauges: Sync {
-    /// Loads gauges; those that are not there are left out. Consistent: it sees every step that
-    /// was taken.
-    fn load_gauges(
+/// Reserves messages in counters (`dynamodb:UpdateItem`).
+pub trait ReserveCounters: Sync {
+    /// Adds a message to a counter, if the counter is within the bounds of the reservation. It may be
+    /// repeated where an answer is lost: a message is then counted twice, and never too few.
+    fn reserve(
         &self,
-        ids: &[GaugeId],
-    ) -> impl Future<Output = Result<Gauges, StoreError>> + Send;
+        reservation: &Reservation,
+    ) -> impl Future<Output = Result<(), ReserveError>> + Send;
+
+    /// Takes a reservation back, at most once: never repeated.
+    fn give_back(
+        &self,
+        reservation: &Reservation,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Counts in gauges (`dynamodb:UpdateItem`), together with ledgers where [`StoreLedgers`] is granted
-/// as well. It reads nothing: a verify counts, and has no need to know what others have counted.
-pub trait CountGauges: Sync {
-    /// Stores a ledger as [`StoreLedgers::store`] does and takes the steps: all of it or nothing.
-    fn store_and_count(
+/// Counts messages whose codes came back (`dynamodb:UpdateItem`). It reads nothing: a function that
+/// verifies has no need to know what others have counted.
+pub trait CountVerified: Sync {
+    /// Adds verified messages to a counter.
+    fn count_verified(
         &self,
-        key: &SubjectKey,
-        ledger: &Ledger,
-        seen: u64,
-        steps: &Steps,
-    ) -> impl Future<Output = Result<u64, CountError>> + Send;
+        count: &VerifiedCount,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
 
-    /// Takes steps without a ledger, each for itself. One whose bound is passed is not taken, and
-    /// that is no error.
-    fn count(&self, steps: &Steps) -> impl Future<Output = Result<(), StoreError>> + Send;
+/// A function whose challenges are counted nowhere.
+impl CountVerified for () {
+    async fn count_verified(&self, _: &VerifiedCount) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Reads apps (`dynamodb:GetItem`).
@@ -125,7 +200,7 @@ pub trait LoadUsers: Sync {
         id: &UserId,
     ) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
 
-    /// Loads the user of an app that goes by a name; `None` where nobody does, with as many calls.
+    /// Loads the user of an app that goes by a name; `None` where no user does, with as many calls.
     /// Consistent as well.
     fn load_user_by_name(
         &self,
@@ -166,31 +241,18 @@ pub trait DeleteUsers: Sync {
 /// Writes a user together with the ledger whose code allows it (`dynamodb:PutItem` on both tables,
 /// in one transaction).
 pub trait ChangeUsers: Sync {
-    /// Stores the ledger as [`StoreLedgers::store`] does and the changed user, both or neither. The
+    /// Stores the item as [`StoreLedgers::store`] does and the changed user, both or neither. The
     /// user must still be the one that was loaded; if not, that is a [`StoreError::Conflict`] too.
     fn change_user(
         &self,
-        key: &SubjectKey,
+        key: &ItemKey,
         ledger: &Ledger,
         seen: u64,
-        change: &Change,
+        change: &UserChange,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
-/// Who an access token speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bearer {
-    /// The user.
-    pub user: UserId,
-    /// The id of the session that the token is of, where it names one (OpenID Connect, `sid`).
-    pub session: Option<String>,
-    /// What the token allows.
-    pub scopes: BTreeSet<String>,
-    /// The names of its claims that say something: neither null nor false nor empty.
-    pub claims: BTreeSet<String>,
-}
-
-/// Why a token speaks for nobody.
+/// Why a token is not accepted.
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// It is malformed, expired, not signed by the issuer, or meant for somebody else.
@@ -252,6 +314,13 @@ pub trait SmsCourier: Sync {
         to: &PhoneNumber,
         message: &Sms,
     ) -> impl Future<Output = Result<(), CourierError>> + Send;
+}
+
+/// A function that sends no text messages.
+impl SmsCourier for () {
+    async fn send(&self, _: &PhoneNumber, _: &Sms) -> Result<(), CourierError> {
+        Err(CourierError::Refused("no text messages are sent here".into()))
+    }
 }
 
 /// Sends e-mails (`ses:SendEmail`).

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_types::SdkConfig;
 use passcode_domain::{
     App, AppId,
-    app::ValidApp,
+    message::ValidApp,
     ports::{DeleteApps, LoadApps, StoreApps, StoreError},
 };
 use std::sync::Arc;

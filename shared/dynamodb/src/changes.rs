@@ -1,6 +1,6 @@
 //! A user and the ledger whose code allows the change, written in one transaction.
 
-use crate::{client, failed, ledgers, users};
+use crate::{UserTable, client, failed, ledgers, users};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
@@ -12,33 +12,29 @@ use aws_sdk_dynamodb::{
 };
 use aws_types::SdkConfig;
 use passcode_domain::{
-    Ledger, SubjectKey,
-    change_pin::Change,
-    ports::{ChangeUsers, StoreError},
-    user::User,
+    AppId, Ledger, User, UserChange, UserId, Username,
+    ports::{ChangeUsers, LoadUsers, StoreError},
+    value::id::ItemKey,
 };
 
-/// The tables of ledgers and of users.
+/// The table of users, who change together with ledgers.
 #[derive(Clone, Debug)]
 pub struct UserChanges {
     client: Client,
     ledgers: String,
-    users: String,
+    table: String,
+    users: UserTable,
 }
 
 impl UserChanges {
     /// The tables with these names.
     #[must_use]
     pub fn new(aws: &SdkConfig, ledgers: String, users: String) -> Self {
-        Self { client: client(aws), ledgers, users }
+        let table = users.clone();
+        Self { client: client(aws), ledgers, table, users: UserTable::new(aws, users) }
     }
 
-    fn ledger(
-        &self,
-        key: &SubjectKey,
-        ledger: &Ledger,
-        seen: u64,
-    ) -> Result<PutBuilder, StoreError> {
+    fn ledger(&self, key: &ItemKey, ledger: &Ledger, seen: u64) -> Result<PutBuilder, StoreError> {
         let (condition, values) = ledgers::condition(seen);
         let item = ledgers::item(key, ledger, seen + 1, &ledgers::new_writer()?)?;
         Ok(Put::builder()
@@ -48,16 +44,16 @@ impl UserChanges {
             .set_expression_attribute_values(values))
     }
 
-    fn user(&self, change: &Change, before: String) -> Result<PutBuilder, StoreError> {
+    fn user(&self, change: &UserChange, before: String) -> Result<PutBuilder, StoreError> {
         Ok(Put::builder()
-            .table_name(&self.users)
+            .table_name(&self.table)
             .set_item(Some(users::item(&change.after)?))
             .condition_expression(format!("{} = :before", users::DOCUMENT))
             .expression_attribute_values(":before", AttributeValue::S(before))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
     }
 
-    async fn write(&self, puts: [Result<PutBuilder, StoreError>; 2]) -> Result<(), Refusal> {
+    async fn write(&self, puts: [Result<PutBuilder, StoreError>; 2]) -> Result<(), NotWritten> {
         let mut writes = Vec::new();
         for put in puts {
             let put = put?.build().map_err(|error| StoreError::Unavailable(error.into()))?;
@@ -66,23 +62,37 @@ impl UserChanges {
         // The client gives every try of one call the same request token, so a retry of what was
         // written is a success.
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
-        request.send().await.map(drop).map_err(|error| Refusal::of(&error))
+        request.send().await.map(drop).map_err(|error| NotWritten::of(&error))
+    }
+}
+
+impl LoadUsers for UserChanges {
+    async fn load_user(&self, app: &AppId, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.users.load_user(app, id).await
+    }
+
+    async fn load_user_by_name(
+        &self,
+        app: &AppId,
+        name: &Username,
+    ) -> Result<Option<User>, StoreError> {
+        self.users.load_user_by_name(app, name).await
     }
 }
 
 impl ChangeUsers for UserChanges {
     async fn change_user(
         &self,
-        key: &SubjectKey,
+        key: &ItemKey,
         ledger: &Ledger,
         seen: u64,
-        change: &Change,
+        change: &UserChange,
     ) -> Result<u64, StoreError> {
         let ours = serde_json::to_string(&change.before)
             .map_err(|error| StoreError::Unavailable(error.into()))?;
         let write = |before| [self.ledger(key, ledger, seen), self.user(change, before)];
         match self.write(write(ours)).await {
-            Err(Refusal::SpeltOtherwise(stored)) if is_spelling_of(&stored, &change.before) => {
+            Err(NotWritten::SpeltOtherwise(stored)) if is_spelling_of(&stored, &change.before) => {
                 self.write(write(stored)).await.map_err(StoreError::from)?;
             }
             written => written.map_err(StoreError::from)?,
@@ -92,7 +102,7 @@ impl ChangeUsers for UserChanges {
 }
 
 /// Why nothing was written.
-enum Refusal {
+enum NotWritten {
     /// The ledger has changed, or somebody else was writing at the same moment.
     Conflict,
     /// The user's stored document is this one.
@@ -101,17 +111,17 @@ enum Refusal {
     Failed(StoreError),
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for NotWritten {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<Refusal> for StoreError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Conflict | Refusal::SpeltOtherwise(_) => Self::Conflict,
-            Refusal::Failed(error) => error,
+impl From<NotWritten> for StoreError {
+    fn from(not_written: NotWritten) -> Self {
+        match not_written {
+            NotWritten::Conflict | NotWritten::SpeltOtherwise(_) => Self::Conflict,
+            NotWritten::Failed(error) => error,
         }
     }
 }
@@ -122,7 +132,7 @@ fn is_spelling_of(stored: &str, user: &User) -> bool {
     serde_json::from_str::<User>(stored).is_ok_and(|stored| stored == *user)
 }
 
-impl Refusal {
+impl NotWritten {
     /// Reads the reasons, which come in the order of the writes: ledger, user.
     fn of(error: &SdkError<TransactWriteItemsError>) -> Self {
         let reasons = match error.as_service_error() {

@@ -1,5 +1,5 @@
-//! The challenge table: key `subject`; attributes `ledger` (the document), `version`, `writer` and
-//! `expires_at` (TTL, in seconds).
+//! The challenge table: key `subject`; attributes `ledger` (the document of a ledger, or of an item beside
+//! it), `version`, `writer` and `expires_at` (TTL, in seconds).
 //!
 //! A write succeeds only if the stored version is the one that was loaded. When an answer is lost
 //! and the SDK tries again, the second try finds the version already moved; the item then carries
@@ -14,8 +14,9 @@ use aws_sdk_dynamodb::{
 };
 use aws_types::SdkConfig;
 use passcode_domain::{
-    Ledger, SubjectKey,
+    ledger::Item as Stored,
     ports::{LoadLedgers, Loaded, StoreError, StoreLedgers},
+    value::id::ItemKey,
 };
 
 const KEY: &str = "subject";
@@ -37,14 +38,10 @@ impl ChallengeTable {
     pub fn new(aws: &SdkConfig, table: String) -> Self {
         Self { client: client(aws), table }
     }
-
-    pub(crate) fn table(&self) -> &str {
-        &self.table
-    }
 }
 
 impl LoadLedgers for ChallengeTable {
-    async fn load(&self, key: &SubjectKey) -> Result<Loaded, StoreError> {
+    async fn load<I: Stored>(&self, key: &ItemKey) -> Result<Loaded<I>, StoreError> {
         let request = self
             .client
             .get_item()
@@ -52,26 +49,31 @@ impl LoadLedgers for ChallengeTable {
             .key(KEY, AttributeValue::S(key.to_string()))
             .consistent_read(true);
         let answer = request.send().await.map_err(|error| failed(&error))?;
-        let Some(item) = answer.item else { return Ok(Loaded { ledger: None, version: 0 }) };
-        let ledger =
+        let Some(item) = answer.item else { return Ok(Loaded { item: None, version: 0 }) };
+        let stored =
             item.get(LEDGER).and_then(|value| serde_json::from_str(value.as_s().ok()?).ok());
         let version = item.get(VERSION).and_then(|value| value.as_n().ok()?.parse().ok());
-        match (ledger, version) {
-            (Some(ledger), Some(version)) => Ok(Loaded { ledger: Some(ledger), version }),
-            _ => Err(malformed("a stored ledger cannot be read")),
+        match (stored, version) {
+            (Some(stored), Some(version)) => Ok(Loaded { item: Some(stored), version }),
+            _ => Err(malformed("a stored item cannot be read")),
         }
     }
 }
 
 impl StoreLedgers for ChallengeTable {
-    async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
+    async fn store<I: Stored>(
+        &self,
+        key: &ItemKey,
+        stored: &I,
+        seen: u64,
+    ) -> Result<u64, StoreError> {
         let writer = new_writer()?;
         let (condition, values) = condition(seen);
         let request = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item(key, ledger, seen + 1, &writer)?))
+            .set_item(Some(item(key, stored, seen + 1, &writer)?))
             .condition_expression(condition)
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -84,21 +86,21 @@ impl StoreLedgers for ChallengeTable {
     }
 }
 
-/// A ledger as it is stored.
-pub(crate) fn item(
-    key: &SubjectKey,
-    ledger: &Ledger,
+/// A ledger, or an item beside it, as it is stored.
+pub(crate) fn item<I: Stored>(
+    key: &ItemKey,
+    stored: &I,
     version: u64,
     writer: &AttributeValue,
 ) -> Result<Item, StoreError> {
     let document =
-        serde_json::to_string(ledger).map_err(|error| StoreError::Unavailable(error.into()))?;
+        serde_json::to_string(stored).map_err(|error| StoreError::Unavailable(error.into()))?;
     let fields = [
         (KEY, AttributeValue::S(key.to_string())),
         (LEDGER, AttributeValue::S(document)),
         (VERSION, number(version)),
         (WRITER, writer.clone()),
-        (TTL, number(ledger.ends_at().as_seconds_ceil())),
+        (TTL, number(stored.expires_at().as_seconds_ceil())),
     ];
     Ok(fields.map(|(name, value)| (name.to_owned(), value)).into())
 }

@@ -1,16 +1,16 @@
-//! Ledgers, gauges, apps and users in DynamoDB. One item a subject, an app, a user; each holds its
-//! value as a JSON document, so that what a rule decided is what is stored. A gauge is an item of
+//! Ledgers, counters, apps and users in DynamoDB. One item a subject, an app, a user; each holds its
+//! value as a JSON document, so that what a rule decided is what is stored. A counter is an item of
 //! numbers, which the store adds to.
 
 mod apps;
 mod changes;
-mod gauges;
+mod counters;
 mod ledgers;
 mod users;
 
 pub use apps::AppTable;
 pub use changes::UserChanges;
-pub use gauges::CountedLedgers;
+pub use counters::CounterTable;
 pub use ledgers::ChallengeTable;
 pub use users::UserTable;
 

@@ -17,9 +17,8 @@ use aws_sdk_dynamodb::{
 };
 use aws_types::SdkConfig;
 use passcode_domain::{
-    AppId,
+    AppId, User, UserId, Username,
     ports::{DeleteUsers, LoadUsers, StoreError, StoreUserError, StoreUsers},
-    user::{User, UserId, Username},
 };
 
 const KEY: &str = "user";
@@ -63,7 +62,7 @@ impl UserTable {
         user: &User,
         name: &Username,
         holder: Option<&UserId>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NotWritten> {
         let writes = [
             Some(self.alias(user, name, holder.unwrap_or(&user.id))),
             Some(self.document(user)?),
@@ -72,7 +71,7 @@ impl UserTable {
         let writes = writes.into_iter().flatten().collect::<Result<Vec<_>, _>>();
         let writes = writes.map_err(|error| StoreError::Unavailable(error.into()))?;
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
-        request.send().await.map(drop).map_err(|error| Refusal::of(&error))
+        request.send().await.map(drop).map_err(|error| NotWritten::of(&error))
     }
 
     /// The name leads to the user, if it led nowhere, there, or to the `holder`.
@@ -141,7 +140,7 @@ pub(crate) fn item(user: &User) -> Result<Item, StoreError> {
 }
 
 /// Why a user was not stored under a name.
-enum Refusal {
+enum NotWritten {
     /// The name leads to this user.
     LeadsTo(UserId),
     /// The user whom it leads to still goes by it.
@@ -152,13 +151,13 @@ enum Refusal {
     Failed(StoreError),
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for NotWritten {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl Refusal {
+impl NotWritten {
     /// Reads the reasons, which come in the order of the writes: name, user, holder.
     fn of(error: &SdkError<TransactWriteItemsError>) -> Self {
         let reasons = match error.as_service_error() {
@@ -220,10 +219,10 @@ impl StoreUsers for UserTable {
         for _ in 0..MAX_TRIES {
             match self.store_named(user, name, holder.as_ref()).await {
                 Ok(()) => return Ok(()),
-                Err(Refusal::Taken) => return Err(StoreUserError::NameTaken),
-                Err(Refusal::LeadsTo(id)) => holder = Some(id).filter(|id| *id != user.id),
-                Err(Refusal::Collision) => {}
-                Err(Refusal::Failed(error)) => return Err(error.into()),
+                Err(NotWritten::Taken) => return Err(StoreUserError::NameTaken),
+                Err(NotWritten::LeadsTo(id)) => holder = Some(id).filter(|id| *id != user.id),
+                Err(NotWritten::Collision) => {}
+                Err(NotWritten::Failed(error)) => return Err(error.into()),
             }
         }
         Err(StoreError::Unavailable("a username kept changing hands".into()).into())

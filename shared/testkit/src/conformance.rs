@@ -1,56 +1,63 @@
 //! What every implementation of a port must do, be it a fake or an adapter. Each function panics
 //! with the promise that was broken.
 
-use crate::{World, demo_app};
+use crate::{TestWorld, demo_app};
 use passcode_domain::{
-    App, Ledger, SigningKeys, SubjectKey,
+    App, Ledger, SigningKeys, User, UserChange, UserId, Username,
+    action::idempotency::{self, Begun, Keep, KeyedRequest},
     app::SecretHash,
-    change_pin::Change,
-    code::CodeId,
-    guard::{
-        Rule, Step, Steps,
-        gauge::{Count, Field, Gauge, GaugeId, GaugeKey, Slot},
+    guard::{Counter, Field, Reservation, Slot, VerifiedCount},
+    ledger::{
+        UnsentChallenge,
+        order::Order,
+        request::{KeptAnswer, MAX_OTHER_BODIES},
     },
-    idempotency::{self, KeptAnswer, Keyed, MAX_OTHER_BODIES, Stays, Turn},
     message::{Email, Sms},
-    open,
     ports::{
-        ChangeUsers, Clock, CountError, CountGauges, CourierError, DeleteApps, DeleteUsers,
-        EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadSigningKeys,
-        LoadUsers, SmsCourier, StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
+        ChangeUsers, Clock, CountVerified, CourierError, DeleteApps, DeleteUsers, EmailCourier,
+        Entropy, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers,
+        ReserveCounters, ReserveError, SmsCourier, StoreApps, StoreError, StoreLedgers,
+        StoreUserError, StoreUsers,
     },
-    transact::Ports,
-    user::{HashedSecret, User, UserId, Username},
+    secret::{code::CodeId, password::HashedSecret},
+    value::id::{CounterKey, ItemKey},
 };
 use std::time::Duration;
 
-/// A subject nobody else uses, whatever the store already holds.
-fn somebody(entropy: &impl Entropy) -> SubjectKey {
-    SubjectKey::from_bytes(entropy.bytes())
+/// A key nobody else uses, whatever the store already holds.
+fn unused(entropy: &impl Entropy) -> ItemKey {
+    ItemKey::from_bytes(entropy.bytes())
 }
 
-fn a_ledger(world: &World, challenges: u32) -> Ledger {
-    (0..challenges).fold(Ledger::new(world.app.id.clone()), |ledger, _| {
-        let opening = world.opening(World::phone().into(), Duration::from_mins(5));
-        open::decide(ledger, &opening, world.clock.now()).0
-    })
+fn a_ledger(world: &TestWorld, challenges: u32) -> Ledger {
+    let mut ledger = Ledger::new(world.app.id.clone());
+    for _ in 0..challenges {
+        let opening = world.opening(TestWorld::phone().into(), Duration::from_mins(5));
+        let now = world.clock.now();
+        ledger.enter(opening.challenge(now), now).expect("there is room");
+    }
+    ledger
 }
 
 /// The promises of [`LoadLedgers`] and [`StoreLedgers`].
-pub async fn ledgers<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl Entropy) {
-    let world = World::default();
-    let key = somebody(entropy);
+pub async fn ledgers<S>(store: &S, entropy: &impl Entropy)
+where
+    S: LoadLedgers + StoreLedgers + Clone,
+{
+    let world = TestWorld::default();
+    let key = unused(entropy);
+    let load = async |key: &ItemKey| store.load::<Ledger>(key).await.expect("loads");
 
-    let nothing = store.load(&key).await.expect("loading what is not there is no error");
-    assert_eq!((nothing.ledger, nothing.version), (None, 0), "nothing is stored yet");
+    let nothing = load(&key).await;
+    assert_eq!((nothing.item, nothing.version), (None, 0), "nothing is stored yet");
 
     let early = store.store(&key, &a_ledger(&world, 1), 7).await;
     assert!(matches!(early, Err(StoreError::Conflict)), "an update of nothing conflicts");
 
     let first = a_ledger(&world, 1);
     let version = store.store(&key, &first, 0).await.expect("a first store succeeds");
-    let loaded = store.load(&key).await.expect("what was stored can be loaded");
-    assert_eq!((loaded.ledger, loaded.version), (Some(first), version), "every field survives");
+    let loaded = load(&key).await;
+    assert_eq!((loaded.item, loaded.version), (Some(first), version), "every field survives");
 
     let again = store.store(&key, &a_ledger(&world, 2), 0).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "a second first store conflicts");
@@ -60,124 +67,128 @@ pub async fn ledgers<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl En
     assert!(next > version, "versions grow");
     let stale = store.store(&key, &a_ledger(&world, 3), version).await;
     assert!(matches!(stale, Err(StoreError::Conflict)), "a stale update conflicts");
-    let loaded = store.load(&key).await.expect("loads");
-    assert_eq!(loaded.ledger, Some(second), "a refused store changes nothing");
+    assert_eq!(load(&key).await.item, Some(second), "a refused store changes nothing");
 
-    let other = store.load(&somebody(entropy)).await.expect("loads");
-    assert_eq!(other.ledger, None, "subjects do not see each other");
+    assert_eq!(load(&unused(entropy)).await.item, None, "subjects do not see each other");
+    other_items(store, entropy).await;
     kept_requests(store, entropy).await;
 }
 
+/// Orders and unsent challenges are items like ledgers.
+async fn other_items<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl Entropy) {
+    let world = TestWorld::default();
+    let (now, keys) = (world.clock.now(), [(); 2].map(|()| unused(entropy)));
+    let opening = world.opening(TestWorld::email().into(), Duration::from_hours(24));
+    let challenge = opening.challenge(now);
+    let unsent = UnsentChallenge { app: world.app.id.clone(), challenge };
+    let order = Order { challenge: opening.id, until: now };
+    store.store(&keys[0], &unsent, 0).await.expect("stores");
+    store.store(&keys[1], &order, 0).await.expect("stores");
+    let loaded = store.load::<UnsentChallenge>(&keys[0]).await.expect("loads");
+    assert_eq!(loaded.item, Some(unsent), "every field survives");
+    let loaded = store.load::<Order>(&keys[1]).await.expect("loads");
+    assert_eq!(loaded.item, Some(order), "every field survives");
+}
+
 /// A request that came with a key is kept beside the ledgers, with its answer.
-async fn kept_requests<S: LoadLedgers + StoreLedgers>(store: &S, entropy: &impl Entropy) {
-    let world = World::default();
-    let ports = Ports { ledgers: store, clock: &world.clock, entropy };
-    let credential = somebody(entropy).to_string();
+async fn kept_requests<S>(store: &S, entropy: &impl Entropy)
+where
+    S: LoadLedgers + StoreLedgers + Clone,
+{
+    let world = TestWorld::on(demo_app(), store.clone(), ());
+    let credential = unused(entropy).to_string();
     let (app, credential) = (Some(&world.app.id), Some(credential.as_str()));
     let key = "conformance".parse().expect("a key");
-    let keyed = Keyed { app, credential, route: "/", key: &key, body: b"{}", has_secret: true };
-    let begin = async |keyed| idempotency::begin(ports, world.keys(), keyed).await.expect("a turn");
+    let keyed =
+        KeyedRequest { app, credential, route: "/", key: &key, body: b"{}", has_secret: true };
+    let begin =
+        async |keyed| idempotency::begin(&world, world.keys(), keyed).await.expect("a decision");
 
-    let Turn::Go(claim) = begin(keyed).await else { panic!("nobody has asked before") };
-    assert!(matches!(begin(keyed).await, Turn::InFlight), "it is being served");
+    let Begun::Proceed(pending) = begin(keyed).await else { panic!("nobody has asked before") };
+    assert!(matches!(begin(keyed).await, Begun::InFlight), "it is being served");
     let header = ("set-cookie".to_owned(), "a=b; Path=/".to_owned());
     let answer = KeptAnswer { status: 204, headers: vec![header], body: "\u{e9}".to_owned() };
-    let stays = Stays::Answer(answer.clone());
-    let settled = idempotency::settle(store, entropy, claim, stays, world.clock.now()).await;
+    let settled = idempotency::settle(&world, pending, Keep::Answer(answer.clone())).await;
     settled.expect("stores");
-    let Turn::Again(again) = begin(keyed).await else { panic!("it was answered") };
+    let Begun::Answered(again) = begin(keyed).await else { panic!("it was answered") };
     assert!(again == answer, "every byte of an answer survives");
-    let other = Keyed { body: b"{ }", ..keyed };
+    let other = KeyedRequest { body: b"{ }", ..keyed };
     for _ in 0..MAX_OTHER_BODIES {
-        assert!(matches!(begin(other).await, Turn::OtherBody), "the body is known by its MAC");
+        assert!(matches!(begin(other).await, Begun::KeyReused), "the body is known by its MAC");
     }
-    assert!(matches!(begin(keyed).await, Turn::OtherBody), "guesses are counted");
+    assert!(matches!(begin(keyed).await, Begun::KeyReused), "guesses are counted");
 
     let told = "conformance-of-codes".parse().expect("a key");
-    let keyed = Keyed { key: &told, ..keyed };
-    let Turn::Go(claim) = begin(keyed).await else { panic!("nobody has asked before") };
-    let code = CodeId { challenge: world.open(), generation: 1 };
-    let settled = idempotency::settle(store, entropy, claim, Stays::Code(code), world.clock.now());
-    settled.await.expect("stores");
-    assert!(matches!(begin(keyed).await, Turn::Told(again) if again == code), "which code it was");
+    let keyed = KeyedRequest { key: &told, ..keyed };
+    let Begun::Proceed(pending) = begin(keyed).await else { panic!("nobody has asked before") };
+    let opening = world.opening(TestWorld::phone().into(), Duration::from_mins(5));
+    let code = CodeId { challenge: opening.id, generation: 1 };
+    idempotency::settle(&world, pending, Keep::Code(code)).await.expect("stores");
+    let is_code = matches!(begin(keyed).await, Begun::AnsweredWithCode(again) if again == code);
+    assert!(is_code, "which code it was");
 }
 
-/// A step on a gauge of today: adds to one counter, which may be at most `most` before.
-fn step(key: GaugeKey, add: i64, most: u64) -> Step {
-    let slot = Slot::of(World::default().clock.now());
-    let field = Field::counter(Count::Sent, slot);
-    let id = GaugeId { key, day: slot.day() };
-    Step { add: vec![(field, add)], at_most: vec![(field, most)], ..Step::on(id) }
+/// A reservation of one message in a counter, where at most `most` are counted in its half hour before.
+fn a_reservation(key: CounterKey, slot: Slot, most: u64) -> Reservation {
+    Reservation {
+        key,
+        slot,
+        add: vec![(Field::Sent(slot), 1), (Field::Spent(slot), 50_000)],
+        set: Vec::new(),
+        at_most: vec![(Field::Sent(slot), most), (Field::Sent(slot.before(1)), 0)],
+        absent: Field::Sent(slot.after(1)),
+        stale: Vec::new(),
+    }
 }
 
-fn steps(all: impl IntoIterator<Item = Step>) -> Steps {
-    let mut steps = Steps::default();
-    all.into_iter().for_each(|step| steps.push(step));
-    steps
-}
-
-/// The promises of [`LoadGauges`] and [`CountGauges`], by a store of ledgers that counts as well.
-pub async fn throttle<S>(store: &S, entropy: &impl Entropy)
+/// The promises of [`LoadCounters`], [`ReserveCounters`] and [`CountVerified`].
+pub async fn counters<S>(store: &S, entropy: &impl Entropy)
 where
-    S: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
+    S: LoadCounters + ReserveCounters + CountVerified,
 {
-    let world = World::default();
-    let subject = somebody(entropy);
-    let [hers, his] = [(); 2].map(|()| GaugeKey::from_bytes(entropy.bytes()));
-    let id = |key| step(key, 0, 0).id;
-    let read = async |key: GaugeKey| {
-        let gauges = store.load_gauges(&[id(key)]).await.expect("loading gauges is no error");
-        gauges.of(id(key)).cloned().unwrap_or_default()
+    let slot = Slot::of(TestWorld::default().clock.now());
+    let [one, other] = [(); 2].map(|()| CounterKey::from_bytes(entropy.bytes()));
+    let read = async |key: CounterKey| {
+        let mut counters = store.load_counters(&[key]).await.expect("loads");
+        counters.remove(&key).unwrap_or_default()
     };
-    let sent = |gauge: &Gauge| gauge.get(step(hers, 0, 0).at_most[0].0);
-    assert_eq!(read(hers).await, Gauge::default(), "nothing is counted yet");
+    let sent = |counter: &Counter| counter.get(Field::Sent(slot));
+    assert_eq!(read(one).await, Counter::default(), "nothing is counted yet");
 
-    let both = steps([step(hers, 1, 0), step(his, 1, 0)]);
-    let first = a_ledger(&world, 1);
-    let version = store.store_and_count(&subject, &first, 0, &both).await.expect("it is written");
-    let loaded = store.load(&subject).await.expect("loads");
-    assert_eq!((loaded.ledger, loaded.version), (Some(first), version), "the ledger is stored");
-    assert_eq!((sent(&read(hers).await), sent(&read(his).await)), (1, 1), "both are counted");
-
-    let second = a_ledger(&world, 2);
-    let full = steps([step(hers, 1, 0), step(his, 1, 1)]);
-    let Err(CountError::Full(told)) =
-        store.store_and_count(&subject, &second, version, &full).await
-    else {
+    let first = a_reservation(one, slot, 0);
+    store.reserve(&first).await.expect("there is room");
+    assert_eq!((sent(&read(one).await), sent(&read(other).await)), (1, 0), "counted in one");
+    let Err(ReserveError::Refused(held)) = store.reserve(&first).await else {
         panic!("a bound that is passed refuses")
     };
-    assert_eq!(told.of(id(hers)).map(sent), Some(1), "the full gauge tells what it says");
-    assert_eq!(told.of(id(his)), None, "the other tells nothing");
-    assert_eq!(sent(&read(his).await), 1, "and has not counted");
-    assert_eq!(store.load(&subject).await.expect("loads").version, version, "nor the ledger");
+    assert_eq!((sent(&held), sent(&read(one).await)), (1, 1), "it says what it holds, unchanged");
+    assert_eq!(held.get(Field::Spent(slot)), 50_000, "all of it");
 
-    let more = steps([step(hers, 1, 1)]);
-    let stale = store.store_and_count(&subject, &second, version + 1, &more).await;
-    assert!(matches!(stale, Err(CountError::Store(StoreError::Conflict))), "a stale ledger");
-    assert_eq!(sent(&read(hers).await), 1, "counts nothing");
+    store.reserve(&a_reservation(one, slot, 1)).await.expect("there is room for one more");
+    store.give_back(&first).await.expect("it is given back");
+    assert_eq!(sent(&read(one).await), 1);
 
-    let back = steps([step(hers, -1, 1)]);
-    store.store_and_count(&subject, &second, version, &back).await.expect("it is given back");
-    assert_eq!(sent(&read(hers).await), 0);
-    let nothing = store.store_and_count(&subject, &second, version + 1, &Steps::default()).await;
-    assert!(nothing.is_ok(), "without steps it is a store like any other");
-    blocks(store, id(hers)).await;
-}
+    let greece = "GR".parse().expect("a country");
+    let set = vec![(Field::SentTo(greece), slot.number())];
+    let next = slot.after(1);
+    let late = Reservation { set, ..a_reservation(one, next, 0) };
+    let refused = store.reserve(&late).await;
+    assert!(matches!(refused, Err(ReserveError::Refused(_))), "the half hour before has changed");
+    let at_most = vec![(Field::Sent(next), 0), (Field::Sent(slot), 1)];
+    let stale = vec![Field::Spent(slot)];
+    store.reserve(&Reservation { at_most, stale, ..late }).await.expect("it is as it was read");
+    let counter = read(one).await;
+    assert_eq!(counter.get(Field::SentTo(greece)), slot.number());
+    assert_eq!(counter.get(Field::Spent(slot)), 0, "what is stale is removed");
+    let refused = store.reserve(&a_reservation(one, slot, 9)).await;
+    assert!(matches!(refused, Err(ReserveError::Refused(_))), "the next half hour has begun");
 
-/// Steps without a ledger, by the block that a rule sets.
-async fn blocks<S: LoadGauges + CountGauges>(store: &S, id: GaugeId) {
-    let field = Field::Block(Rule::PrefixConcentration);
-    let block = |until, at_most| Step {
-        set: vec![(field, until)],
-        at_most: vec![(field, at_most)],
-        ..Step::on(id)
-    };
-    for (until, at_most) in [(2000, 1000), (3000, 1500)] {
-        store.count(&steps([block(until, at_most)])).await.expect("a passed bound is no error");
-        let gauges = store.load_gauges(&[id]).await.expect("loads");
-        let until = gauges.of(id).map(|gauge| gauge.get(field));
-        assert_eq!(until, Some(2000), "a block that is there is not replaced");
-    }
+    let count = VerifiedCount { key: one, add: (slot, 2), country: Some(greece) };
+    store.count_verified(&count).await.expect("it is counted");
+    let counter = read(one).await;
+    assert_eq!(counter.get(Field::Verified(slot)), 2);
+    assert_eq!(counter.get(Field::VerifiedIn(greece)), slot.number());
+    assert_eq!(counter.get(Field::Sent(next)), 1, "nothing else has changed");
 }
 
 /// The promises of [`ChangeUsers`], beside a store of ledgers and one of users that it changes.
@@ -187,27 +198,31 @@ where
     U: LoadUsers + StoreUsers,
     G: ChangeUsers,
 {
-    let world = World::default();
-    let key = somebody(entropy);
+    let world = TestWorld::default();
+    let key = unused(entropy);
     let before = a_user("conformance", "change/1", "changing");
     users.store_user(&before).await.expect("stores");
     let after = User { pin: Some(HashedSecret::decoy()), ..before.clone() };
-    let change = Change { before: before.clone(), after: after.clone() };
+    let change = UserChange { before: before.clone(), after: after.clone() };
     let user = async || users.load_user(&before.app, &before.id).await.expect("loads");
 
     let early = changes.change_user(&key, &a_ledger(&world, 1), 7, &change).await;
     assert!(matches!(early, Err(StoreError::Conflict)), "a ledger that has changed");
     assert_eq!(user().await.as_ref(), Some(&before), "and so the user has not");
 
-    let stranger = Change { before: after.clone(), after: after.clone() };
-    let late = changes.change_user(&key, &a_ledger(&world, 1), 0, &stranger).await;
+    let outdated = UserChange { before: after.clone(), after: after.clone() };
+    let late = changes.change_user(&key, &a_ledger(&world, 1), 0, &outdated).await;
     assert!(matches!(late, Err(StoreError::Conflict)), "a user who has changed");
-    assert_eq!(ledgers.load(&key).await.expect("loads").ledger, None, "and so no ledger is stored");
+    assert_eq!(
+        ledgers.load::<Ledger>(&key).await.expect("loads").item,
+        None,
+        "and so no ledger is stored"
+    );
 
     let ledger = a_ledger(&world, 1);
     let version = changes.change_user(&key, &ledger, 0, &change).await.expect("both are stored");
     let loaded = ledgers.load(&key).await.expect("loads");
-    assert_eq!((loaded.ledger, loaded.version), (Some(ledger), version));
+    assert_eq!((loaded.item, loaded.version), (Some(ledger), version));
     assert_eq!(user().await, Some(after), "every field survives");
     let next = ledgers.store(&key, &a_ledger(&world, 2), version).await;
     assert!(next.is_ok(), "the version is the ledger's own");
@@ -245,8 +260,8 @@ fn a_user(app: &str, id: &str, name: &str) -> User {
 /// The promises of [`LoadUsers`], [`StoreUsers`] and [`DeleteUsers`].
 pub async fn users<S: LoadUsers + StoreUsers + DeleteUsers>(store: &S) {
     let mut ada = User {
-        email: Some(World::email()),
-        phone: Some(World::phone()),
+        email: Some(TestWorld::email()),
+        phone: Some(TestWorld::phone()),
         pin: Some(HashedSecret::decoy()),
         ..a_user("conformance", "ada/1", "ada")
     };
@@ -344,7 +359,7 @@ fn check_verdicts(
 /// The promises of [`SmsCourier`], by three couriers: whose provider takes the message, refuses
 /// it, and fails without saying which.
 pub async fn sms_courier<S: SmsCourier>([accepting, refusing, losing]: [&S; 3], message: &Sms) {
-    let to = World::phone();
+    let to = TestWorld::phone();
     check_verdicts(
         &accepting.send(&to, message).await,
         &refusing.send(&to, message).await,
@@ -357,7 +372,7 @@ pub async fn email_courier<M: EmailCourier>(
     [accepting, refusing, losing]: [&M; 3],
     message: &Email,
 ) {
-    let to = World::email();
+    let to = TestWorld::email();
     check_verdicts(
         &accepting.send(&to, message).await,
         &refusing.send(&to, message).await,

@@ -10,11 +10,11 @@ mod world;
 
 pub use courier::{FakeEmail, FakeSms, Verdict};
 pub use ports::{
-    FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
+    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
     FakeUsers, Fault,
 };
 pub use tokens::FakeTokens;
 pub use world::{
-    ADMIN_KEY, COOL_DOWNS, DEMO_SECRET, PASSWORD, PIN, USER_ID, World, ada, demo_app, unguarded,
-    without_waits,
+    ADMIN_KEY, COOL_DOWNS, DEMO_SECRET, PASSWORD, PIN, TestWorld, USER_ID, ada, demo_app,
+    example_countries, unguarded, without_waits,
 };

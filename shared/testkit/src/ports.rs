@@ -2,22 +2,20 @@
 
 use crate::schedule::give_way;
 use passcode_domain::{
-    App, AppId, Keyring, Ledger, SigningKeys, SubjectKey, Timestamp,
-    app::ValidApp,
-    change_pin::Change,
-    guard::{
-        Gauges, Steps,
-        gauge::{Gauge, GaugeId},
-    },
+    App, AppId, Keyring, Ledger, SigningKeys, Timestamp, User, UserChange, UserId, Username,
+    guard::{Counter, Reservation, VerifiedCount},
+    ledger::Item,
+    message::ValidApp,
     ports::{
-        Cause, ChangeUsers, Clock, CountError, CountGauges, DeleteApps, DeleteUsers, Entropy,
-        LoadApps, LoadGauges, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers, Loaded,
-        StoreApps, StoreError, StoreLedgers, StoreUserError, StoreUsers,
+        Cause, ChangeUsers, Clock, CountVerified, DeleteApps, DeleteUsers, Entropy, LoadApps,
+        LoadCounters, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers, Loaded,
+        ReserveCounters, ReserveError, StoreApps, StoreError, StoreLedgers, StoreUserError,
+        StoreUsers,
     },
-    user::{User, UserId, Username},
+    value::id::{CounterKey, ItemKey},
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -41,14 +39,20 @@ pub enum Fault {
     Unavailable,
 }
 
-/// Ledgers and gauges in memory. Counts its calls, and fails when told to.
+/// What is stored under one key.
+#[derive(Clone, Debug)]
+struct StoredItem {
+    document: String,
+    version: u64,
+    expires_at: Timestamp,
+}
+
+/// Ledgers, and the items beside them, in memory. Counts its calls, and fails when told to.
 #[derive(Clone, Debug, Default)]
 pub struct FakeLedgers {
-    items: Arc<Mutex<HashMap<SubjectKey, (Ledger, u64)>>>,
-    gauges: Arc<Mutex<HashMap<GaugeId, Gauge>>>,
+    items: Arc<Mutex<HashMap<ItemKey, StoredItem>>>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     loads: Arc<AtomicU64>,
-    gauge_loads: Arc<AtomicU64>,
     stores: Arc<AtomicU64>,
 }
 
@@ -63,44 +67,17 @@ impl FakeLedgers {
         (self.loads.swap(0, Ordering::SeqCst), self.stores.swap(0, Ordering::SeqCst))
     }
 
-    /// How often gauges were read since the last time it was asked.
-    pub fn take_gauge_loads(&self) -> u64 {
-        self.gauge_loads.swap(0, Ordering::SeqCst)
-    }
-
-    /// Forgets what a table would have dropped by now.
+    /// Forgets what a table would have deleted by now.
     pub fn forget(&self, now: Timestamp) {
-        lock(&self.gauges).retain(|id, _| id.ends_at() > now);
-        lock(&self.items).retain(|_, (ledger, _)| ledger.ends_at() > now);
+        lock(&self.items).retain(|_, stored| stored.expires_at > now);
     }
 
-    /// Every stored ledger, as JSON.
+    /// Every stored item, as JSON.
     pub fn dump(&self) -> String {
-        let items = lock(&self.items);
-        items.values().filter_map(|(ledger, _)| serde_json::to_string(ledger).ok()).collect()
+        lock(&self.items).values().map(|stored| stored.document.as_str()).collect()
     }
-}
 
-impl LoadLedgers for FakeLedgers {
-    async fn load(&self, key: &SubjectKey) -> Result<Loaded, StoreError> {
-        give_way().await;
-        self.loads.fetch_add(1, Ordering::SeqCst);
-        Ok(match lock(&self.items).get(key) {
-            Some((ledger, version)) => Loaded { ledger: Some(ledger.clone()), version: *version },
-            None => Loaded { ledger: None, version: 0 },
-        })
-    }
-}
-
-impl StoreLedgers for FakeLedgers {
-    async fn store(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
-        give_way().await;
-        self.put(key, ledger, seen)
-    }
-}
-
-impl FakeLedgers {
-    fn put(&self, key: &SubjectKey, ledger: &Ledger, seen: u64) -> Result<u64, StoreError> {
+    fn put<I: Item>(&self, key: &ItemKey, item: &I, seen: u64) -> Result<u64, StoreError> {
         self.stores.fetch_add(1, Ordering::SeqCst);
         match lock(&self.faults).pop_front().unwrap_or(Fault::None) {
             Fault::Conflict => return Err(StoreError::Conflict),
@@ -108,59 +85,123 @@ impl FakeLedgers {
             Fault::None => {}
         }
         let mut items = lock(&self.items);
-        if items.get(key).map_or(0, |(_, version)| *version) != seen {
+        if items.get(key).map_or(0, |stored| stored.version) != seen {
             return Err(StoreError::Conflict);
         }
-        items.insert(*key, (ledger.clone(), seen + 1));
-        Ok(seen + 1)
-    }
-}
-
-impl LoadGauges for FakeLedgers {
-    async fn load_gauges(&self, ids: &[GaugeId]) -> Result<Gauges, StoreError> {
-        give_way().await;
-        self.gauge_loads.fetch_add(1, Ordering::SeqCst);
-        let gauges = lock(&self.gauges);
-        Ok(ids.iter().filter_map(|id| Some((*id, gauges.get(id)?.clone()))).collect())
-    }
-}
-
-impl CountGauges for FakeLedgers {
-    async fn store_and_count(
-        &self,
-        key: &SubjectKey,
-        ledger: &Ledger,
-        seen: u64,
-        steps: &Steps,
-    ) -> Result<u64, CountError> {
-        give_way().await;
-        let mut gauges = lock(&self.gauges);
-        let now = |id: &GaugeId| gauges.get(id).cloned().unwrap_or_default();
-        let full: Gauges = steps
-            .iter()
-            .map(|step| (step, now(&step.id)))
-            .filter(|(step, gauge)| !gauge.allows(step))
-            .map(|(step, gauge)| (step.id, gauge))
-            .collect();
-        if full != Gauges::default() {
-            self.stores.fetch_add(1, Ordering::SeqCst);
-            return Err(CountError::Full(full));
-        }
-        let version = self.put(key, ledger, seen)?;
-        steps.iter().for_each(|step| gauges.entry(step.id).or_default().take(step));
+        let document =
+            serde_json::to_string(item).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let (version, expires_at) = (seen + 1, item.expires_at());
+        items.insert(*key, StoredItem { document, version, expires_at });
         Ok(version)
     }
+}
 
-    async fn count(&self, steps: &Steps) -> Result<(), StoreError> {
+impl LoadLedgers for FakeLedgers {
+    async fn load<I: Item>(&self, key: &ItemKey) -> Result<Loaded<I>, StoreError> {
         give_way().await;
-        self.stores.fetch_add(1, Ordering::SeqCst);
-        let mut gauges = lock(&self.gauges);
-        for step in steps.iter() {
-            let gauge = gauges.entry(step.id).or_default();
-            if gauge.allows(step) {
-                gauge.take(step);
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let Some(stored) = lock(&self.items).get(key).cloned() else {
+            return Ok(Loaded { item: None, version: 0 });
+        };
+        let item = serde_json::from_str(&stored.document)
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        Ok(Loaded { item: Some(item), version: stored.version })
+    }
+}
+
+impl StoreLedgers for FakeLedgers {
+    async fn store<I: Item>(&self, key: &ItemKey, item: &I, seen: u64) -> Result<u64, StoreError> {
+        give_way().await;
+        self.put(key, item, seen)
+    }
+}
+
+/// Counters in memory. Counts its calls, and shows old readings when told to.
+#[derive(Clone, Debug, Default)]
+pub struct FakeCounters {
+    counters: Arc<Mutex<BTreeMap<CounterKey, Counter>>>,
+    frozen: Arc<Mutex<Option<BTreeMap<CounterKey, Counter>>>>,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    reads: Arc<AtomicU64>,
+    writes: Arc<AtomicU64>,
+}
+
+impl FakeCounters {
+    /// Lets every reading be as old as this moment from now on, until it is called with `false`.
+    pub fn freeze_reads(&self, is_frozen: bool) {
+        *lock(&self.frozen) = is_frozen.then(|| lock(&self.counters).clone());
+    }
+
+    /// Makes the next reservations go wrong, one fault each.
+    pub fn fail_reservations(&self, faults: impl IntoIterator<Item = Fault>) {
+        lock(&self.faults).extend(faults);
+    }
+
+    /// How many counters were read and written since the last time it was asked.
+    pub fn take_calls(&self) -> (u64, u64) {
+        (self.reads.swap(0, Ordering::SeqCst), self.writes.swap(0, Ordering::SeqCst))
+    }
+
+    /// Every counter.
+    pub fn all(&self) -> BTreeMap<CounterKey, Counter> {
+        lock(&self.counters).clone()
+    }
+
+    /// Forgets what a table would have deleted by now.
+    pub fn forget(&self, now: Timestamp) {
+        lock(&self.counters)
+            .retain(|_, counter| counter.newest().is_some_and(|slot| slot.expires_at() > now));
+    }
+
+    fn write(&self) -> Result<MutexGuard<'_, BTreeMap<CounterKey, Counter>>, StoreError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Ok(lock(&self.counters))
+    }
+}
+
+impl LoadCounters for FakeCounters {
+    async fn load_counters(
+        &self,
+        keys: &[CounterKey],
+    ) -> Result<BTreeMap<CounterKey, Counter>, StoreError> {
+        give_way().await;
+        self.reads.fetch_add(keys.len() as u64, Ordering::SeqCst);
+        let (frozen, counters) = (lock(&self.frozen), lock(&self.counters));
+        let seen = frozen.as_ref().unwrap_or(&counters);
+        Ok(keys.iter().filter_map(|key| Some((*key, seen.get(key)?.clone()))).collect())
+    }
+}
+
+impl ReserveCounters for FakeCounters {
+    async fn reserve(&self, reservation: &Reservation) -> Result<(), ReserveError> {
+        give_way().await;
+        match lock(&self.faults).pop_front().unwrap_or(Fault::None) {
+            Fault::None => {}
+            Fault::Conflict => return Err(ReserveError::Refused(Counter::default())),
+            Fault::Unavailable => {
+                return Err(StoreError::Unavailable("told to fail".into()).into());
             }
         }
+        let mut counters = self.write()?;
+        let counter = counters.entry(reservation.key).or_default();
+        if !counter.allows(reservation) {
+            return Err(ReserveError::Refused(counter.clone()));
+        }
+        counter.reserve(reservation);
+        Ok(())
+    }
+
+    async fn give_back(&self, reservation: &Reservation) -> Result<(), StoreError> {
+        give_way().await;
+        self.write()?.entry(reservation.key).or_default().give_back(reservation);
+        Ok(())
+    }
+}
+
+impl CountVerified for FakeCounters {
+    async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
+        give_way().await;
+        self.write()?.entry(count.key).or_default().count_verified(count);
         Ok(())
     }
 }
@@ -211,9 +252,11 @@ impl DeleteApps for FakeApps {
     }
 }
 
-/// Users in memory.
+/// Users in memory, who can change together with ledgers.
 #[derive(Clone, Debug, Default)]
 pub struct FakeUsers {
+    /// The ledgers that a change of a user is stored with.
+    pub ledgers: FakeLedgers,
     users: Arc<Mutex<HashMap<(AppId, UserId), User>>>,
     is_down: Arc<Mutex<bool>>,
 }
@@ -272,24 +315,15 @@ impl DeleteUsers for FakeUsers {
     }
 }
 
-/// Users and ledgers that change together.
-#[derive(Clone, Debug, Default)]
-pub struct FakeChanges {
-    /// The ledgers.
-    pub ledgers: FakeLedgers,
-    /// The users.
-    pub users: FakeUsers,
-}
-
-impl ChangeUsers for FakeChanges {
+impl ChangeUsers for FakeUsers {
     async fn change_user(
         &self,
-        key: &SubjectKey,
+        key: &ItemKey,
         ledger: &Ledger,
         seen: u64,
-        change: &Change,
+        change: &UserChange,
     ) -> Result<u64, StoreError> {
-        let mut users = self.users.reached().await?;
+        let mut users = self.reached().await?;
         let place = (change.before.app.clone(), change.before.id.clone());
         if users.get(&place) != Some(&change.before) {
             return Err(StoreError::Conflict);

@@ -4,7 +4,8 @@ use crate::schedule::give_way;
 use passcode_domain::{
     Timestamp,
     app::Issuer,
-    ports::{Bearer, ReadTokens, TokenError},
+    ports::{ReadTokens, TokenError},
+    secret::proof::Bearer,
 };
 use std::sync::{
     Arc,

@@ -1,22 +1,28 @@
 //! A whole world of fakes, with the demo app in it, and the steps that most tests take.
 
 use crate::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
-    FakeSms, FakeTokens, FakeUsers, schedule::block_on,
+    FakeApps, FakeClock, FakeCounters, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers,
+    FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, schedule::block_on,
 };
 use passcode_domain::{
-    Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber, Policy,
-    PresentedCode, SigningKeys,
-    app::{Browser, Issuer, SecretHash, StepUp},
-    challenge::Lookup,
-    guard::{Country, Guard, Mode, Rule},
-    open::{self, Open},
-    ports::{CountGauges, LoadGauges, LoadLedgers, StoreApps as _, StoreLedgers, StoreUsers as _},
-    proof::GrantMode,
-    send::{self, Couriers, Delivery, Target, Wish},
-    transact::{Failure, Ports},
-    user::{HashedSecret, User},
-    verify::{self, Outcome},
+    Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, Lookup, PhoneNumber,
+    Policy, PresentedCode, SigningKeys, User, World,
+    action::{
+        Failure,
+        open::{self, Open},
+        send::{self, Delivery, SendOptions, SendTarget},
+        verify::{self, Outcome, VerifyTarget},
+    },
+    app::{
+        Browser, Issuer, SecretHash, StepUp,
+        guard::{Guard, Mode, Rule},
+    },
+    ports::{
+        CountVerified, LoadCounters, LoadLedgers, ReserveCounters, StoreApps as _, StoreLedgers,
+        StoreUsers as _,
+    },
+    secret::{password::HashedSecret, proof::GrantMode},
+    value::country::Country,
 };
 use std::{
     collections::BTreeMap,
@@ -43,6 +49,12 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// The seconds between the messages of a challenge: five of them, and no more.
 pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
 
+/// The countries of the demo user, and of the numbers in the contracts' own examples.
+#[must_use]
+pub fn example_countries() -> [Country; 4] {
+    ["GR", "IN", "NG", "US"].map(|text| text.parse().unwrap_or(Country::NONE))
+}
+
 /// The demo app, as the local stack has it.
 #[must_use]
 pub fn demo_app() -> App {
@@ -63,7 +75,7 @@ pub fn demo_app() -> App {
             ("transfer".into(), step_up(Channel::Sms, GrantMode::SingleUse)),
             ("email:change".into(), step_up(Channel::Email, GrantMode::SessionBound)),
         ]),
-        guard: Guard::default().with_countries(Country::OF_EXAMPLES),
+        guard: Guard::default().with_countries(example_countries()),
         ..App::new(id, "Demo")
     }
 }
@@ -78,7 +90,7 @@ pub fn without_waits(app: App) -> App {
 /// A guard that looks at nothing.
 #[must_use]
 pub fn unguarded() -> Guard {
-    let mut guard = Guard::default().with_countries(Country::OF_EXAMPLES);
+    let mut guard = Guard::default().with_countries(example_countries());
     for rule in Rule::ALL {
         *guard.mode_mut(rule) = Mode::Off;
     }
@@ -92,8 +104,8 @@ pub fn ada() -> User {
         let id = USER_ID.parse().unwrap_or_else(|error| unreachable!("{error}"));
         User {
             username: "ada".parse().ok(),
-            email: Some(World::email()),
-            phone: Some(World::phone()),
+            email: Some(TestWorld::email()),
+            phone: Some(TestWorld::phone()),
             pin: Some(HashedSecret::of(PIN, [1; 16])),
             password: Some(HashedSecret::of(PASSWORD, [2; 16])),
             ..User::new(demo_app().id, id)
@@ -102,8 +114,8 @@ pub fn ada() -> User {
     ADA.clone()
 }
 
-/// Every port, faked; but for the store, which can be a real one.
-pub struct World<L = FakeLedgers> {
+/// Every port, faked; but for the tables, which can be real ones.
+pub struct TestWorld<L = FakeLedgers, N = FakeCounters> {
     /// The demo app.
     pub app: Arc<App>,
     /// The keys.
@@ -112,6 +124,8 @@ pub struct World<L = FakeLedgers> {
     pub signing: FakeSigningKeys,
     /// The ledgers.
     pub ledgers: L,
+    /// The counters.
+    pub counters: N,
     /// The apps.
     pub apps: FakeApps,
     /// The users: Ada.
@@ -128,13 +142,71 @@ pub struct World<L = FakeLedgers> {
     pub email: FakeEmail,
 }
 
-impl Default for World {
+impl<L: Sync, N: Sync> World for TestWorld<L, N> {
+    type Apps = FakeApps;
+    type Users = FakeUsers;
+    type Ledgers = L;
+    type Counters = N;
+    type Tokens = FakeTokens;
+    type Keyring = FakeKeyring;
+    type SigningKeys = FakeSigningKeys;
+    type Sms = FakeSms;
+    type Email = FakeEmail;
+    type Clock = FakeClock;
+    type Entropy = FakeEntropy;
+
+    fn apps(&self) -> &FakeApps {
+        &self.apps
+    }
+
+    fn users(&self) -> &FakeUsers {
+        &self.users
+    }
+
+    fn ledgers(&self) -> &L {
+        &self.ledgers
+    }
+
+    fn counters(&self) -> &N {
+        &self.counters
+    }
+
+    fn tokens(&self) -> &FakeTokens {
+        &self.tokens
+    }
+
+    fn keyring(&self) -> &FakeKeyring {
+        &self.keyring
+    }
+
+    fn signing_keys(&self) -> &FakeSigningKeys {
+        &self.signing
+    }
+
+    fn sms(&self) -> &FakeSms {
+        &self.sms
+    }
+
+    fn email(&self) -> &FakeEmail {
+        &self.email
+    }
+
+    fn clock(&self) -> &FakeClock {
+        &self.clock
+    }
+
+    fn entropy(&self) -> &FakeEntropy {
+        &self.entropy
+    }
+}
+
+impl Default for TestWorld {
     fn default() -> Self {
         Self::of(demo_app())
     }
 }
 
-impl World {
+impl TestWorld {
     /// The default world, where nobody waits between two failures or two messages.
     #[must_use]
     pub fn without_waits() -> Self {
@@ -144,7 +216,9 @@ impl World {
     /// A world with one app in it.
     #[must_use]
     pub fn of(app: App) -> Self {
-        Self::on(app, FakeLedgers::default())
+        let mut world = Self::on(app, FakeLedgers::default(), FakeCounters::default());
+        world.users.ledgers = world.ledgers.clone();
+        world
     }
 
     /// Ada's phone number.
@@ -165,7 +239,7 @@ impl World {
     /// Opens a challenge for Ada's phone that lives for 15 minutes.
     pub fn open(&self) -> ChallengeId {
         let opening = self.opening(Self::phone().into(), Duration::from_mins(15));
-        let opened = block_on(open::open(self.ports(), &self.app, &opening));
+        let opened = block_on(open::open(self, self.keys(), &opening));
         opened.unwrap_or_else(|error| unreachable!("{error}"));
         opening.id
     }
@@ -176,16 +250,16 @@ impl World {
         self.app.policy.cool_down(sends)
     }
 
-    /// A wish for one message on a channel, everything else by the policy.
+    /// One message on a channel, everything else by the policy.
     #[must_use]
-    pub fn wish(channel: Channel) -> Wish {
-        Wish { channels: vec![channel], ..Wish::default() }
+    pub fn options(channel: Channel) -> SendOptions {
+        SendOptions { channels: vec![channel], ..SendOptions::default() }
     }
 
     /// Opens a challenge, sends its first code by SMS, and returns both.
     pub fn open_and_send(&self) -> (ChallengeId, String) {
         let id = self.open();
-        let sent = block_on(self.send(id, &Self::wish(Channel::Sms)));
+        let sent = block_on(self.send(id, &Self::options(Channel::Sms)));
         sent.unwrap_or_else(|error| unreachable!("{error}"));
         (id, self.last_code())
     }
@@ -198,10 +272,10 @@ impl World {
     }
 }
 
-impl<L> World<L> {
-    /// A world with one app in it, and this store.
+impl<L: Sync, N: Sync> TestWorld<L, N> {
+    /// A world with one app in it, and these tables.
     #[must_use]
-    pub fn on(app: App, ledgers: L) -> Self {
+    pub fn on(app: App, ledgers: L, counters: N) -> Self {
         let keyring = Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
         let signing = SigningKeys::from_secret(r#"{"root":"signs-with-at-least-32-characters"}"#)
@@ -218,6 +292,7 @@ impl<L> World<L> {
             keyring: FakeKeyring::of(keyring),
             signing: FakeSigningKeys::of(signing),
             ledgers,
+            counters,
             apps,
             users,
             tokens: FakeTokens::default(),
@@ -246,11 +321,6 @@ impl<L> World<L> {
         self.signing.in_hand.as_deref().expect("this world has signing keys")
     }
 
-    /// The ports every use-case takes.
-    pub const fn ports(&self) -> Ports<'_, L, FakeClock, FakeEntropy> {
-        Ports { ledgers: &self.ledgers, clock: &self.clock, entropy: &self.entropy }
-    }
-
     /// A challenge for Ada's addresses, not yet opened.
     pub fn opening(&self, addresses: Addresses, life: Duration) -> Open {
         Open::new(&self.app, self.keys(), &self.entropy, addresses, life)
@@ -264,12 +334,15 @@ impl<L> World<L> {
     }
 }
 
-impl<L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges> World<L> {
+impl<L, N> TestWorld<L, N>
+where
+    L: LoadLedgers + StoreLedgers,
+    N: LoadCounters + ReserveCounters + CountVerified,
+{
     /// Sends a challenge's next code.
-    pub async fn send(&self, id: ChallengeId, wish: &Wish) -> Result<Delivery, Failure> {
-        let couriers = Couriers { sms: &self.sms, email: &self.email };
-        let target = Target::Existing(id, Some(&self.app));
-        send::send(self.ports(), self.keys(), &self.apps, couriers, target, wish).await
+    pub async fn send(&self, id: ChallengeId, options: &SendOptions) -> Result<Delivery, Failure> {
+        let target = SendTarget::Existing(id, Some(&self.app));
+        send::send(self, self.keys(), target, options).await
     }
 
     /// Sends the first code of a new challenge to an address, for whoever has this IP address.
@@ -284,20 +357,18 @@ impl<L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges> World<L> {
         ip: Option<IpAddr>,
         lookup: Lookup,
     ) -> Result<Delivery, Failure> {
-        let wish = Wish { ip, ..World::wish(to.channel()) };
+        let options = SendOptions { ip, ..TestWorld::options(to.channel()) };
         let opening = self.opening(Addresses::new(to, None), Duration::from_mins(15));
         let opening = opening.found_by(lookup);
-        let couriers = Couriers { sms: &self.sms, email: &self.email };
-        let target = Target::Ordered(&opening, &self.app);
-        send::send(self.ports(), self.keys(), &self.apps, couriers, target, &wish).await
+        let target = SendTarget::Ordered(&opening, &self.app);
+        send::send(self, self.keys(), target, &options).await
     }
 
     /// Verifies a code.
     pub async fn verify(&self, id: ChallengeId, code: &str) -> Result<Outcome, Failure> {
         let presented =
             PresentedCode::parse(code).unwrap_or_else(|error| unreachable!("{code}: {error}"));
-        let target = verify::Target::Held(id);
-        let verified = verify::verify(self.ports(), &self.keyring, target, &presented).await;
+        let verified = verify::verify(self, VerifyTarget::Held(id), &presented).await;
         verified.map(|verification| verification.outcome)
     }
 }

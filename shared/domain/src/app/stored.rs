@@ -19,7 +19,8 @@
 //! | a price | more than any cap allows: no text message there while there is a cap |
 //! | everything else, and fields that this release does not know | its default, or absent |
 
-use super::{App, AppId};
+use super::app::App;
+use crate::value::id::AppId;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 

@@ -9,5 +9,4 @@ mod interleavings;
 mod messages;
 mod properties;
 mod refusals;
-mod replay;
 mod silence;

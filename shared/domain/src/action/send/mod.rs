@@ -1,0 +1,421 @@
+//! Send: the next code of a challenge goes out. A send is *claimed* in the ledger, *reserved* in the
+//! guard's counters, then *made* by a courier: at most one message per generation, also when the courier
+//! times out. On a challenge that has been sent before this is a resend, held back by cool-down and
+//! count.
+//!
+//! | step | what | where |
+//! |---|---|---|
+//! | 1 | load the ledger and the counters | [`load`] |
+//! | 2 | decide: ledger rules, then guard rules; store the claim | [`decide`] |
+//! | 3 | reserve the message in each counter, or release the claim | [`reserve`] |
+//! | 4 | hand the message to the courier; release the claim where it certainly refused | this module |
+
+mod claim;
+mod decide;
+mod load;
+mod reserve;
+
+pub(crate) use claim::claim;
+
+use crate::{
+    action::{
+        open::Open,
+        transact::{Failure, transact},
+    },
+    app::{App, guard::Rule},
+    guard::{Finding, GuardRefusal, Reservation, Throttled},
+    ledger::{Ledger, challenge::Suppression},
+    message::{self, Text},
+    ports::{
+        Cause, CourierError, EmailCourier, LoadApps, LoadCounters, LoadLedgers, Loaded,
+        ReserveCounters, SmsCourier, StoreLedgers, World,
+    },
+    secret::{code::Code, keyring::Keyring},
+    value::{
+        address::{Address, Channel},
+        id::{AppId, ChallengeId, SubjectKey},
+        time::Timestamp,
+    },
+};
+use decide::{Decided, NotClaimed};
+use load::Known;
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+/// What a caller asks of a send; the default leaves everything to the challenge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// The channels to try, in order; the first is the one of the address the challenge is about.
+    pub channels: Vec<Channel>,
+    /// Digits of the code; as the code before, or the challenge's policy, where absent.
+    pub length: Option<u8>,
+    /// Seconds the code shall live; never longer than policy and challenge allow.
+    pub code_seconds: Option<u32>,
+    /// The language of the message (BCP 47); the app's where absent.
+    pub locale: Option<String>,
+    /// What an Android app is recognised by at the end of the text message; the challenge's where
+    /// absent.
+    pub app_hash: Option<String>,
+    /// The IP address that asks for it, where it is one that the rules can go by: the browser's or
+    /// the phone's, and never that of a server.
+    pub ip: Option<IpAddr>,
+}
+
+/// Why nothing is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such challenge, or it is another app's.
+    NotFound,
+    /// Its life is over.
+    Expired,
+    /// The right code came before, or another challenge has taken its place.
+    AlreadyUsed,
+    /// No attempts are left, so no code could be verified; for a locked subject, until then.
+    Exhausted(Option<Timestamp>),
+    /// The last message is too recent, or the subject's last failure; a send is possible then.
+    CoolingDown(Timestamp),
+    /// The challenge has had all of its messages.
+    SendsExhausted,
+    /// The same order was sent before: the message is out already.
+    AlreadySent,
+    /// A resend of what was never sent.
+    NeverSent,
+    /// The challenge has no address on this channel, or is about another one.
+    NoAddress(Channel),
+    /// The subject has too many open challenges; room appears then.
+    TooMany(Timestamp),
+    /// A limit is used up.
+    Throttled(Throttled),
+    /// A rule of the guard speaks against it.
+    Blocked(Rule),
+}
+
+impl From<GuardRefusal> for Refusal {
+    fn from(refusal: GuardRefusal) -> Self {
+        match refusal {
+            GuardRefusal::Throttled(throttled) => Self::Throttled(throttled),
+            GuardRefusal::Blocked(rule) => Self::Blocked(rule),
+        }
+    }
+}
+
+impl Refusal {
+    /// When another send is possible, where time alone makes it so.
+    #[must_use]
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Exhausted(until) => *until,
+            Self::CoolingDown(until) | Self::TooMany(until) => Some(*until),
+            Self::Throttled(throttled) => Some(throttled.until),
+            Self::NotFound
+            | Self::Expired
+            | Self::AlreadyUsed
+            | Self::SendsExhausted
+            | Self::AlreadySent
+            | Self::NeverSent
+            | Self::NoAddress(_)
+            | Self::Blocked(_) => None,
+        }
+    }
+
+    /// Whether it is a lock of the subject or a block of the guard: what an app can conceal from whoever
+    /// may have tripped it. Limits are told, so that clients know when to come back.
+    #[must_use]
+    pub const fn is_block(&self) -> bool {
+        match self {
+            Self::Exhausted(until) => until.is_some(),
+            Self::Blocked(_) => true,
+            Self::NotFound
+            | Self::Expired
+            | Self::AlreadyUsed
+            | Self::CoolingDown(_)
+            | Self::SendsExhausted
+            | Self::AlreadySent
+            | Self::NeverSent
+            | Self::NoAddress(_)
+            | Self::TooMany(_)
+            | Self::Throttled(_) => false,
+        }
+    }
+}
+
+/// Which challenge a send is for.
+#[derive(Clone, Copy, Debug)]
+pub enum SendTarget<'a> {
+    /// One that exists, of this app, or of any app where the id alone is the caller's right.
+    Existing(ChallengeId, Option<&'a Arc<App>>),
+    /// One that is found by naming its subject: it is opened in the same step; or, as a resend, it is
+    /// the one that was opened so for the same addresses before and still waits for its code.
+    Identity(&'a Open, &'a Arc<App>),
+    /// One that is opened in the same step under an id of its own, and sent once.
+    Ordered(&'a Open, &'a Arc<App>),
+    /// One that exists, of this app, and was sent before.
+    Again(ChallengeId, &'a Arc<App>),
+    /// The one that naming this subject leads to, of this app, and was sent before.
+    Named(SubjectKey, &'a Arc<App>),
+}
+
+impl<'a> SendTarget<'a> {
+    /// The subject whose ledger holds the challenge.
+    const fn subject(&self) -> SubjectKey {
+        match self {
+            Self::Existing(id, _) | Self::Again(id, _) => id.subject,
+            Self::Identity(open, _) | Self::Ordered(open, _) => open.id.subject,
+            Self::Named(subject, _) => *subject,
+        }
+    }
+
+    /// The app, where the caller is known.
+    const fn app(&self) -> Option<&'a Arc<App>> {
+        match self {
+            Self::Existing(_, app) => *app,
+            Self::Identity(_, app)
+            | Self::Ordered(_, app)
+            | Self::Again(_, app)
+            | Self::Named(_, app) => Some(app),
+        }
+    }
+}
+
+/// A send that is this caller's to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedSend {
+    /// The challenge it is for.
+    pub id: ChallengeId,
+    /// Which code it carries.
+    pub generation: u32,
+    /// The code.
+    pub code: Code,
+    /// How long the code lives.
+    pub life: Duration,
+    /// Where it goes.
+    pub to: Address,
+    /// The app's template for it.
+    pub template: Option<String>,
+    /// What an Android app is recognised by.
+    pub app_hash: Option<String>,
+    /// The scope that its code is asked for, in a step-up.
+    pub scope: Option<String>,
+    /// How long no other can be claimed.
+    pub cool_down: Duration,
+    /// Why it is claimed and not made, where it is not.
+    pub suppression: Option<Suppression>,
+}
+
+impl ClaimedSend {
+    /// Whether its caller was refused and shall not see it.
+    pub(crate) fn is_concealed(&self) -> bool {
+        self.suppression == Some(Suppression::Concealed)
+    }
+}
+
+/// What came of a send.
+#[derive(Debug)]
+pub enum Sent {
+    /// A courier took the message.
+    Sent(ChallengeId, Channel),
+    /// Nothing went out, and nobody shall see it: the address is listed for tests.
+    ToTestAddress(ChallengeId, Channel),
+    /// Nothing went out, and nobody shall see it: the caller is blocked.
+    Concealed(ChallengeId, Channel),
+    /// Nothing was sent, by the rules.
+    Refused(Refusal),
+    /// The challenge's app is blocked or gone. Nothing was sent.
+    AppBlocked,
+    /// Every courier refused. Nothing was sent, the claim is released.
+    Undeliverable(Cause),
+    /// The message may have gone out on this channel; a resend is possible after the cool-down.
+    Unknown(Channel, Duration, Cause),
+}
+
+/// A send's outcome, and whom it was for.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What came of it.
+    pub sent: Sent,
+    /// The app of the challenge, where the challenge was found.
+    pub app: Option<AppId>,
+    /// What the rules of the guard have decided against it, enforced or not.
+    pub findings: Vec<Finding>,
+    /// Why a claim could not be released, where one could not. A cool-down holds the next message back.
+    pub unreleased: Option<Cause>,
+}
+
+/// Sends the next code of a challenge.
+///
+/// A text message reads the ledger and at most four counters and writes the same; an e-mail reads and
+/// writes at most two counters. A challenge that was never sent is read from its own item beside the
+/// ledger. A channel whose courier refuses costs one more write: the next channel is a claim of its own,
+/// with a code of its own, so the ledger always knows which address a code has gone to.
+pub async fn send<W>(
+    world: &W,
+    keyring: &Keyring,
+    target: SendTarget<'_>,
+    options: &SendOptions,
+) -> Result<Delivery, Failure>
+where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
+{
+    let (mut known, loaded) = load::load(world, keyring, target, options).await?;
+    let mut attempt = Attempt { options: options.clone(), is_fallback: false, is_concealed: false };
+    let mut loaded = Some(loaded);
+    let mut delivery = Delivery::new(known.app_id.clone());
+    for _ in 0..MAX_ATTEMPTS {
+        let decided = claim_once(world, keyring, target, &known, &attempt, loaded.take()).await?;
+        delivery.findings.extend(decided.findings);
+        let claim = match decided.claim {
+            Ok(claim) => claim,
+            Err(NotClaimed::Outdated) => {
+                (known, loaded) = load::load(world, keyring, target, options)
+                    .await
+                    .map(|(known, fresh)| (known, Some(fresh)))?;
+                delivery.app.clone_from(&known.app_id);
+                continue;
+            }
+            Err(NotClaimed::AppBlocked) => return Ok(delivery),
+            Err(NotClaimed::Refused(refusal)) => {
+                return Ok(Delivery { sent: Sent::Refused(refusal), ..delivery });
+            }
+        };
+        let reserved = reserve::reserve(world, &known, &claim, decided.reservations).await;
+        let reservations = match reserved {
+            Ok(reservations) => reservations,
+            Err(failed) => {
+                delivery.unreleased = release(world, &claim).await;
+                let finding = failed?;
+                delivery.findings.push(finding);
+                let refusal = Refusal::from(finding.refusal);
+                if known.conceals(refusal) && !claim.is_concealed() {
+                    attempt.is_concealed = true;
+                    continue;
+                }
+                delivery.sent = Sent::Refused(refusal);
+                return Ok(delivery);
+            }
+        };
+        delivery.sent = make(world, &known, &claim, options).await;
+        if let Sent::Undeliverable(_) = delivery.sent {
+            delivery.unreleased = withdraw(world, &claim, &reservations).await;
+            if attempt.fall_back() {
+                continue;
+            }
+        }
+        return Ok(delivery);
+    }
+    Err(Failure::Contended)
+}
+
+/// How often a send is claimed anew: for each channel, for a caller who is to be concealed, and where
+/// what was loaded is out of date.
+const MAX_ATTEMPTS: usize = 8;
+
+impl Delivery {
+    const fn new(app: Option<AppId>) -> Self {
+        Self { sent: Sent::AppBlocked, app, findings: Vec::new(), unreleased: None }
+    }
+}
+
+/// What is asked of one claim.
+struct Attempt {
+    /// As the caller asked, with the channels that are left.
+    options: SendOptions,
+    /// Whether the courier of the channel before has refused.
+    is_fallback: bool,
+    /// Whether it is decided as if no lock and no block stood in the way, and not delivered.
+    is_concealed: bool,
+}
+
+impl Attempt {
+    /// Goes on to the next channel, if there is one.
+    fn fall_back(&mut self) -> bool {
+        let next = self.options.channels.get(1..).unwrap_or_default().to_vec();
+        let has_next = !next.is_empty();
+        self.options.channels = next;
+        self.is_fallback = true;
+        has_next
+    }
+}
+
+/// Decides a send and stores its claim.
+async fn claim_once<W>(
+    world: &W,
+    keyring: &Keyring,
+    target: SendTarget<'_>,
+    known: &Known,
+    attempt: &Attempt,
+    loaded: Option<Loaded<Ledger>>,
+) -> Result<Decided, Failure>
+where
+    W: World<Ledgers: LoadLedgers + StoreLedgers>,
+{
+    let decide = |ledger: Option<Ledger>, now| known.decide(ledger, keyring, target, attempt, now);
+    let subject = target.subject();
+    Ok(transact(world, subject.into(), loaded, decide).await?.outcome)
+}
+
+/// Hands the message to the courier of its channel.
+async fn make<W>(world: &W, known: &Known, claim: &ClaimedSend, options: &SendOptions) -> Sent
+where
+    W: World<Sms: SmsCourier, Email: EmailCourier>,
+{
+    let channel = claim.to.channel();
+    match claim.suppression {
+        Some(Suppression::TestAddress(_)) => return Sent::ToTestAddress(claim.id, channel),
+        Some(Suppression::Concealed) => return Sent::Concealed(claim.id, channel),
+        None => {}
+    }
+    let Some(app) = &known.app else { return Sent::AppBlocked };
+    let text = Text {
+        app,
+        template: claim.template.as_deref(),
+        scope: claim.scope.as_deref(),
+        app_hash: options.app_hash.as_ref().or(claim.app_hash.as_ref()).map(String::as_str),
+        locale: options.locale.as_deref(),
+        code: &claim.code,
+        life: claim.life,
+    };
+    let result = match &claim.to {
+        Address::Phone(to) => world.sms().send(to, &message::sms(&text)).await,
+        Address::Email(to) => world.email().send(to, &message::email(&text)).await,
+        Address::User(_) => Err(CourierError::Refused("no courier reaches a user".into())),
+    };
+    match result {
+        Ok(()) => Sent::Sent(claim.id, channel),
+        Err(CourierError::Refused(cause)) => Sent::Undeliverable(cause),
+        Err(CourierError::Unknown(cause)) => Sent::Unknown(channel, claim.cool_down, cause),
+    }
+}
+
+/// Takes back everything of a message that its courier has certainly refused.
+async fn withdraw<W>(world: &W, claim: &ClaimedSend, reservations: &[Reservation]) -> Option<Cause>
+where
+    W: World<Ledgers: LoadLedgers + StoreLedgers, Counters: ReserveCounters>,
+{
+    reserve::give_back(world, reservations).await;
+    release(world, claim).await
+}
+
+/// Releases a claim whose message has certainly not gone out. It leaves nothing behind but its
+/// generation: no cool-down, no count, and the code before it works again.
+async fn release<W>(world: &W, claim: &ClaimedSend) -> Option<Cause>
+where
+    W: World<Ledgers: LoadLedgers + StoreLedgers>,
+{
+    let decide =
+        |ledger: Option<Ledger>, _| (ledger.map(|ledger| claim::released(ledger, claim)), ());
+    let released = transact(world, claim.id.subject.into(), None, decide).await;
+    released.err().map(Into::into)
+}
+
+/// How long an answer waits so that its time tells nothing: until the next whole second since the
+/// request came. A message takes longer to send than not to send, but rarely a second.
+#[must_use]
+pub fn pause_after(began: Timestamp, now: Timestamp) -> Duration {
+    let taken = began.until(now).as_millis() % 1000;
+    Duration::from_millis(1000 - u64::try_from(taken).unwrap_or_default())
+}

@@ -1,0 +1,19 @@
+//! The guard: rules across subjects that keep an app's messages few enough, and out of the hands of
+//! whoever is paid for them. Every rule has a name, a default, a setting of the app's and a mode: it
+//! is enforced, or only recorded, or off.
+//!
+//! Every rule has one shape: how many more messages it allows here and now ([`rules`]), and what it
+//! answers otherwise. A message that all of them allow is [reserved](reservation) in each counter it
+//! counts in before it is sent, so that no limit is exceeded by one message, however many callers there
+//! are.
+//!
+//! *Limits* say when to come back. *Detectors* look at text messages whose codes never came back, and
+//! block where those came from and where they went until their window has passed.
+
+pub mod counter;
+mod reservation;
+pub mod rules;
+
+pub use counter::{Counter, Counters, Field, Slot};
+pub use reservation::{CountedIn, Reservation, VerifiedCount};
+pub use rules::{Finding, GuardRefusal, Sending, Throttled, Verdict};

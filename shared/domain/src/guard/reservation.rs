@@ -1,0 +1,119 @@
+//! Reservations: one message taken from a counter before it is sent.
+
+use super::counter::{Counter, Field, Slot};
+use crate::value::{country::Country, id::CounterKey, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One message more in one counter, on conditions that hold every limit to the message: what was counted
+/// in the present half hour is bounded, the half hour before is as it was read, and nobody has begun the
+/// next. So it does not matter how old the reading was: a stale one costs another try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Which counter.
+    pub key: CounterKey,
+    /// The half hour that the message is counted in.
+    pub slot: Slot,
+    /// What is added.
+    pub add: Vec<(Field, u64)>,
+    /// What is put in its place.
+    pub set: Vec<(Field, u64)>,
+    /// What attributes may hold at most before; one that is not there is zero.
+    pub at_most: Vec<(Field, u64)>,
+    /// An attribute that must not be there.
+    pub absent: Field,
+    /// Attributes that no window looks back at any more.
+    pub stale: Vec<Field>,
+}
+
+/// Text messages of one challenge that was verified, in one counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedCount {
+    /// Which counter.
+    pub key: CounterKey,
+    /// The half hour that the messages were sent in, and how many they were.
+    pub add: (Slot, u64),
+    /// The country, in the counter of an IP address.
+    pub country: Option<Country>,
+}
+
+impl VerifiedCount {
+    /// What is added.
+    #[must_use]
+    pub const fn added(&self) -> (Field, u64) {
+        (Field::Verified(self.add.0), self.add.1)
+    }
+
+    /// What is put in its place.
+    #[must_use]
+    pub fn set(&self) -> Option<(Field, u64)> {
+        self.country.map(|country| (Field::VerifiedIn(country), self.add.0.number()))
+    }
+}
+
+impl Counter {
+    /// Whether a reservation may be made.
+    #[must_use]
+    pub fn allows(&self, reservation: &Reservation) -> bool {
+        let within = |(field, most): &(Field, u64)| self.get(*field) <= *most;
+        reservation.at_most.iter().all(within) && !self.has(reservation.absent)
+    }
+
+    /// Makes a reservation, allowed or not.
+    pub fn reserve(&mut self, reservation: &Reservation) {
+        reservation.add.iter().for_each(|(field, by)| *self.entry(*field) += by);
+        reservation.set.iter().for_each(|(field, value)| *self.entry(*field) = *value);
+        reservation.stale.iter().for_each(|field| self.remove(*field));
+    }
+
+    /// Takes a reservation back.
+    pub fn give_back(&mut self, reservation: &Reservation) {
+        for (field, by) in &reservation.add {
+            let value = self.entry(*field);
+            *value = value.saturating_sub(*by);
+        }
+    }
+
+    /// Counts verified messages.
+    pub fn count_verified(&mut self, count: &VerifiedCount) {
+        let (field, by) = count.added();
+        *self.entry(field) += by;
+        if let Some((field, value)) = count.set() {
+            *self.entry(field) = value;
+        }
+    }
+}
+
+/// The counters that a text message was counted in, kept with it so that a success can be counted in the
+/// same ones: who verifies does not know the IP address that asked for the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedIn {
+    /// The counter of the IP address that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<CounterKey>,
+    /// The counter of the country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<CounterKey>,
+    /// The counter of the number's prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<CounterKey>,
+    /// The country that the message went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Country>,
+}
+
+impl CountedIn {
+    /// What a success is counted as: the messages of its challenge that were counted where the last one
+    /// was and in the same half hour, oldest first. At most three counters are written.
+    #[must_use]
+    pub fn verified(sends: &[(Self, Timestamp)]) -> Vec<VerifiedCount> {
+        let Some((last, at)) = sends.last() else { return Vec::new() };
+        let slot = Slot::of(*at);
+        let alike = sends.iter().filter(|(counted, at)| counted == last && Slot::of(*at) == slot);
+        let add = (slot, alike.count() as u64);
+        let counters = [(last.ip, last.to), (last.country, None), (last.prefix, None)];
+        let count = |(key, country): (Option<CounterKey>, _)| {
+            key.map(|key| VerifiedCount { key, add, country })
+        };
+        counters.into_iter().filter_map(count).collect()
+    }
+}
