@@ -282,10 +282,8 @@ mod tests {
         assert_eq!(metrics["Dimensions"], json!([["app", "rule"], []]));
         assert_eq!((&printed["rule"], &printed["Throttled"]), (&json!("sends_per_ip"), &json!(1)));
 
-        let record = Record {
-            shadow: vec![Rule::PrefixConcentration, Rule::SpendCap],
-            ..of("sent")
-        };
+        let record =
+            Record { shadow: vec![Rule::PrefixConcentration, Rule::SpendCap], ..of("sent") };
         let printed = lines(&record);
         assert_eq!(printed.len(), 3);
         assert_eq!(printed[0]["shadow"], "prefix_concentration spend_cap");

@@ -4,7 +4,6 @@
 pub mod order;
 
 use lambda_http::http::StatusCode;
-use lambda_http::http::StatusCode;
 use passcode_domain::{
     Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber,
     Timestamp, World,
@@ -14,14 +13,6 @@ use passcode_domain::{
     },
     app::{guard::Rule, policy::MAX_CHALLENGE_SECONDS},
     ports::{Cause, LoadApps, StoreError},
-};
-use passcode_domain::{
-    Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
-    guard::Rule,
-    policy::MAX_CHALLENGE_SECONDS,
-    ports::{Cause, LoadApps, StoreError},
-    send::{self, Delivery, Sent, Wish},
-    transact::Failure,
 };
 use passcode_http::{
     Answer, BodyError, Caller, ContractError, IdempotencyError, Idempotent, InvalidClientIp, Media,

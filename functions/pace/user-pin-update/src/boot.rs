@@ -4,7 +4,9 @@ use crate::{NAME, handle};
 use passcode_domain::ports::Clock;
 use passcode_dynamodb::{AppTable, ChallengeTable, UserChanges};
 use passcode_jwt::IssuerTokens;
-use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, HttpsIssuers, SecretKeyring, Settings, aws};
+use passcode_runtime::{
+    Adapters, BadSetting, CachedApps, Function, HttpsIssuers, SecretKeyring, Settings, aws,
+};
 
 /// The function that settings describe, with a clock.
 pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>

@@ -126,6 +126,12 @@ impl From<IdempotencyError> for Error {
 }
 
 impl Error {
+    /// A token that could not be signed.
+    #[must_use]
+    pub fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(RETRY, error.into())
+    }
+
     fn row(&self) -> (StatusCode, &'static str, &'static str) {
         const BAD: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "bad_request");
         const FORBIDDEN: (StatusCode, &str) = (StatusCode::FORBIDDEN, "forbidden");

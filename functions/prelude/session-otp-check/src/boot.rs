@@ -3,7 +3,9 @@
 use crate::{NAME, handle};
 use passcode_domain::ports::Clock;
 use passcode_dynamodb::{AppTable, ChallengeTable, VerifiedCounters};
-use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, SecretKeyring, SecretSigningKeys, Settings, aws};
+use passcode_runtime::{
+    Adapters, BadSetting, CachedApps, Function, SecretKeyring, SecretSigningKeys, Settings, aws,
+};
 
 /// The function that settings describe, with a clock.
 pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>

@@ -3,7 +3,9 @@
 use crate::{NAME, handle};
 use passcode_domain::ports::Clock;
 use passcode_dynamodb::{AppTable, ChallengeTable, CounterTable};
-use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, SecretKeyring, SecretSigningKeys, Settings, aws};
+use passcode_runtime::{
+    Adapters, BadSetting, CachedApps, Function, SecretKeyring, SecretSigningKeys, Settings, aws,
+};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 

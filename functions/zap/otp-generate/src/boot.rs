@@ -4,7 +4,9 @@ use crate::{NAME, handle};
 use passcode_domain::ports::Clock;
 use passcode_dynamodb::{AppTable, ChallengeTable, CounterTable, UserTable};
 use passcode_jwt::IssuerTokens;
-use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, HttpsIssuers, SecretKeyring, Settings, aws};
+use passcode_runtime::{
+    Adapters, BadSetting, CachedApps, Function, HttpsIssuers, SecretKeyring, Settings, aws,
+};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 
