@@ -13,15 +13,18 @@ use crate::{
 use aws_types::SdkConfig;
 use clap::Subcommand;
 use passcode_domain::{
-    Address, AppId, EmailAddress, Keyring, PhoneNumber, SubjectKey, issue, password, pin,
+    Address, AppId, EmailAddress, Keyring, PhoneNumber, SubjectKey, User, UserId, Username,
+    action::{issue, transact::Failure},
     ports::{
         DeleteUsers as _, Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _,
     },
-    transact::{Failure, Ports},
-    user::{HashedSecret, User, UserId, Username},
+    secret::{
+        password::{self, HashedSecret},
+        pin,
+    },
 };
 use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
-use passcode_runtime::{SystemClock, SystemEntropy};
+use passcode_runtime::{Adapters, SystemClock, SystemEntropy};
 use serde_json::json;
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -179,12 +182,23 @@ async fn unlock(
 ) -> Result<Told, Box<dyn Error>> {
     let user = Address::User(whose.id.clone());
     let subject = SubjectKey::of_address(keyring, &whose.app, &user);
-    let ports = Ports { ledgers, clock: &SystemClock, entropy: &SystemEntropy };
+    let world = Adapters {
+        apps: (),
+        users: (),
+        ledgers: ledgers.clone(),
+        counters: (),
+        tokens: (),
+        keyring: (),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: SystemClock,
+    };
     let failed = |failure| match failure {
         Failure::Contended => "others kept changing the user; try again".to_owned(),
         Failure::Unavailable(cause) => place.explain(&StoreError::Unavailable(cause)),
     };
-    let had_failures = issue::unlock(ports, &subject).await.map_err(failed)?;
+    let had_failures = issue::unlock(&world, subject).await.map_err(failed)?;
     let id = whose.id.as_str();
     let text = if had_failures {
         format!(

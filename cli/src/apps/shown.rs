@@ -2,7 +2,7 @@
 
 use super::{settings::below, test_address};
 use crate::told::Told;
-use passcode_domain::{App, Timestamp, guard::Rule};
+use passcode_domain::{App, Timestamp, app::guard::Rule};
 use serde_json::{Map, Value};
 
 /// An app, of whose secrets only the number is shown.

@@ -215,12 +215,9 @@ fn date(now: Timestamp) -> Option<HeaderValue> {
 }
 
 /// What API Gateway answers to what it cannot make an event of.
-fn bad_event() -> Answer {
-    Answer::json(
-        StatusCode::BAD_REQUEST,
-        &json!({ "message": "Bad Request" }),
-        Record::of("refused"),
-    )
+fn bad_event() -> (Answer, Record) {
+    let answer = Answer::json(StatusCode::BAD_REQUEST, &json!({ "message": "Bad Request" }));
+    (answer, Record { outcome: "refused", ..Record::default() })
 }
 
 #[derive(Deserialize)]

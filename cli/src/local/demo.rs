@@ -3,12 +3,14 @@
 use super::{Stack, issuer};
 use aws_types::SdkConfig;
 use passcode_domain::{
-    App, Channel, EmailAddress, PhoneNumber,
-    app::{Browser, EmailSender, Issuer, SecretHash, StepUp},
-    guard::{Country, Guard, Mode, Rule},
+    App, Channel, EmailAddress, PhoneNumber, User,
+    app::{
+        Browser, EmailSender, Issuer, SecretHash, StepUp,
+        guard::{Guard, Mode, Rule},
+    },
     ports::{Entropy as _, LoadApps as _, LoadUsers as _, StoreApps as _, StoreUsers as _},
-    proof::GrantMode,
-    user::{HashedSecret, User},
+    secret::{password::HashedSecret, proof::GrantMode},
+    value::country::Country,
 };
 use passcode_dynamodb::{AppTable, UserTable};
 use passcode_runtime::{SystemEntropy, aws};
