@@ -81,7 +81,8 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
 /// Whoever tries things out rarely types a code, and sends to the same number all day: here what
 /// looks like an attack is only recorded.
 fn guard() -> Guard {
-    let mut guard = Guard::default().with_countries(Country::OF_EXAMPLES);
+    let countries = ["GR", "IN", "NG", "US"].map(|text| text.parse().unwrap_or(Country::NONE));
+    let mut guard = Guard::default().with_countries(countries);
     (guard.sends_per_address.per_hour, guard.sends_per_address.per_day) = (100, 100);
     for detector in Rule::DETECTORS {
         *guard.mode_mut(detector) = Mode::Shadow;
