@@ -1,4 +1,4 @@
-//! The OpenAPI document: the functions' own types, put together.
+//! The OpenAPI document of all endpoints, merged from the documents of the functions.
 
 use crate::local::FUNCTIONS;
 use std::{error::Error, io::Write as _};

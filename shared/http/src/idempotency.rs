@@ -8,13 +8,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use passcode_domain::{
     AppId, Keyring, World,
     action::{
-        idempotency::{self, IdempotencyKey, Keep, KeyedRequest, PendingRequest},
+        idempotency::{self, IdempotencyKey, Keep, KeyedRequest, MalformedKey, PendingRequest},
         transact::Failure,
     },
     ledger::request::KeptAnswer,
     ports::{LoadLedgers, StoreLedgers},
     secret::code::CodeId,
 };
+use sfv::{Item, Parser};
 use std::time::Duration;
 use utoipa::openapi::{
     Content, Header, ObjectBuilder, OpenApi, Ref, Response, ResponseBuilder, Type,
@@ -124,7 +125,7 @@ impl<'a> Idempotent<'a> {
             IdempotencyError::Malformed(format!("`Idempotency-Key` {why}"))
         };
         let key = header_text(self.request, HEADER).unwrap_or_default();
-        let key: IdempotencyKey = key.parse().map_err(|why| malformed(&why))?;
+        let key = parse_key(key).map_err(|why| malformed(&why))?;
         let keyed = KeyedRequest {
             app: self.app,
             credential: self.credential,
@@ -250,4 +251,52 @@ fn parameter(least: usize) -> Parameter {
         ))
         .schema(Some(text))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_value_that_is_no_key_is_refused() {
+        let long = "k".repeat(256);
+        let quoted = format!("\"{long}\"");
+        for text in [
+            "",
+            "\"\"",
+            "\"",
+            "a b",
+            "\"a b\"",
+            "a\tb",
+            "é",
+            "\"a",
+            "a\"",
+            "a\"b",
+            "\"a\"b\"",
+            "\"a\\\"",
+            "\"a\\n\"",
+            "\"a\";b=1",
+            "\"a\", \"b\"",
+            "a;b=\"c\"",
+            &long,
+            &quoted,
+        ] {
+            assert!(parse_key(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quotes_change_nothing(key in "[!#-~]{1,255}") {
+            let escaped = key.replace('\\', "\\\\");
+            let quoted = parse_key(&format!("\"{escaped}\""));
+            prop_assert!(quoted.unwrap() == parse_key(&key).unwrap());
+        }
+
+        #[test]
+        fn any_text_is_a_key_or_refused(text in ".*") {
+            let _ = parse_key(&text);
+        }
+    }
 }

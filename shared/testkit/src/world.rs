@@ -2,11 +2,12 @@
 
 use crate::{
     FakeApps, FakeClock, FakeCounters, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers,
-    FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, schedule::block_on,
+    FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, demo_app, example_countries,
+    schedule::block_on,
 };
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, Lookup, PhoneNumber,
-    Policy, PresentedCode, SigningKeys, User, World,
+    Policy, PresentedCode, SigningKeys, User, ValidApp, World,
     action::{
         Failure,
         open::{self, Open},
@@ -31,55 +32,6 @@ use std::{
     time::Duration,
 };
 
-/// The demo app's client secret.
-pub const DEMO_SECRET: &str = "demo-secret";
-
-/// The demo app's admin key.
-pub const ADMIN_KEY: &str = "demo-admin";
-
-/// Ada's id.
-pub const USER_ID: &str = "63fcedad5ab92b52bfbf5125";
-
-/// Ada's PIN.
-pub const PIN: &str = "1793";
-
-/// Ada's password.
-pub const PASSWORD: &str = "correct horse battery staple";
-
-/// The seconds between the messages of a challenge: five of them, and no more.
-pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
-
-/// The countries of the demo user, and of the numbers in the contracts' own examples.
-#[must_use]
-pub fn example_countries() -> [Country; 4] {
-    ["GR", "IN", "NG", "US"].map(|text| text.parse().unwrap_or(Country::NONE))
-}
-
-/// The demo app, as the local stack has it.
-#[must_use]
-pub fn demo_app() -> App {
-    let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
-    let step_up = StepUp::new;
-    App {
-        secrets: vec![SecretHash::of(DEMO_SECRET)],
-        admin_keys: vec![SecretHash::of(ADMIN_KEY)],
-        host: Some("example.com".into()),
-        issuer: Some(Issuer {
-            url: "https://issuer.example".into(),
-            audience: "passcode".into(),
-            jwks_url: None,
-            linked_identity_claim: None,
-        }),
-        browser: Browser { origins: vec!["https://shop.example".into()], ..Browser::default() },
-        step_up: BTreeMap::from([
-            ("transfer".into(), step_up(Channel::Sms, GrantMode::SingleUse)),
-            ("email:change".into(), step_up(Channel::Email, GrantMode::SessionBound)),
-        ]),
-        guard: Guard::default().with_countries(example_countries()),
-        ..App::new(id, "Demo")
-    }
-}
-
 /// The app, where nobody waits between two failures or two messages: for tests of what comes after.
 #[must_use]
 pub fn without_waits(app: App) -> App {
@@ -97,20 +49,20 @@ pub fn unguarded() -> Guard {
     guard
 }
 
+/// The app as a store takes it. Validation writes every message in every language, so that of the demo app
+/// is done once.
+fn validated(app: &App) -> ValidApp {
+    static DEMO: LazyLock<ValidApp> = LazyLock::new(|| validate(&demo_app()));
+    fn validate(app: &App) -> ValidApp {
+        app.validated().unwrap_or_else(|error| unreachable!("{error}"))
+    }
+    if app == DEMO.as_ref() { DEMO.clone() } else { validate(app) }
+}
+
 /// Ada, with every address and secret. Hashing takes a moment, so it is done once.
 #[must_use]
 pub fn ada() -> User {
-    static ADA: LazyLock<User> = LazyLock::new(|| {
-        let id = USER_ID.parse().unwrap_or_else(|error| unreachable!("{error}"));
-        User {
-            username: "ada".parse().ok(),
-            email: Some(TestWorld::email()),
-            phone: Some(TestWorld::phone()),
-            pin: Some(HashedSecret::of(PIN, [1; 16])),
-            password: Some(HashedSecret::of(PASSWORD, [2; 16])),
-            ..User::new(demo_app().id, id)
-        }
-    });
+    static ADA: LazyLock<User> = LazyLock::new(|| passcode_demo::ada([[1; 16], [2; 16]]));
     ADA.clone()
 }
 
@@ -281,8 +233,7 @@ impl<L: Sync, N: Sync> TestWorld<L, N> {
         let signing = SigningKeys::from_secret(r#"{"root":"signs-with-at-least-32-characters"}"#)
             .unwrap_or_else(|error| unreachable!("{error}"));
         let apps = FakeApps::default();
-        let valid = app.validated().unwrap_or_else(|error| unreachable!("{error}"));
-        let stored = block_on(apps.store_app(&valid));
+        let stored = block_on(apps.store_app(&validated(&app)));
         stored.unwrap_or_else(|error| unreachable!("{error}"));
         let users = FakeUsers::default();
         let stored = block_on(users.store_user(&User { app: app.id.clone(), ..ada() }));

@@ -41,33 +41,13 @@ pub struct IdempotencyKey(String);
 #[error("must be 1 to 255 visible characters, in quotes or without")]
 pub struct MalformedKey;
 
-/// In quotes it is the draft's string (RFC 9651 §3.3.3); without, as many clients send it, the same
-/// key.
 impl FromStr for IdempotencyKey {
     type Err = MalformedKey;
 
     fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let key = match text.strip_prefix('"') {
-            Some(rest) => unescape(rest.strip_suffix('"').ok_or(MalformedKey)?)?,
-            None if text.contains('"') => return Err(MalformedKey),
-            None => text.to_owned(),
-        };
-        let valid = (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-        valid.then_some(Self(key)).ok_or(MalformedKey)
+        let is_key = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        is_key.then(|| Self(text.to_owned())).ok_or(MalformedKey)
     }
-}
-
-fn unescape(quoted: &str) -> Result<String, MalformedKey> {
-    let mut key = String::with_capacity(quoted.len());
-    let mut rest = quoted.chars();
-    while let Some(next) = rest.next() {
-        key.push(match next {
-            '\\' => rest.next().filter(|c| matches!(c, '"' | '\\')).ok_or(MalformedKey)?,
-            '"' => return Err(MalformedKey),
-            plain => plain,
-        });
-    }
-    Ok(key)
 }
 
 /// A request that came with a key.
@@ -217,4 +197,96 @@ fn opened(answer: &SealedAnswer, key: &[u8; 32]) -> Result<Begun, Failure> {
 
 fn pause(look: u32) -> Duration {
     FIRST_PAUSE * 2u32.saturating_pow(look - 1).min(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keyring() -> Keyring {
+        Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let long = "k".repeat(256);
+        let quoted = format!("\"{long}\"");
+        for text in [
+            "",
+            "\"\"",
+            "\"",
+            "a b",
+            "\"a b\"",
+            "a\tb",
+            "é",
+            "\"a",
+            "a\"",
+            "a\"b",
+            "\"a\"b\"",
+            "\"a\\\"",
+            "\"a\\n\"",
+            "\"a\";b=1",
+            &long,
+            &quoted,
+        ] {
+            assert!(text.parse::<IdempotencyKey>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quotes_change_nothing(key in "[!#-~]{1,255}") {
+            let escaped = key.replace('\\', "\\\\");
+            let quoted = format!("\"{escaped}\"").parse::<IdempotencyKey>();
+            prop_assert!(quoted.unwrap() == key.parse().unwrap());
+        }
+
+        #[test]
+        fn any_text_is_a_key_or_refused(text in ".*") {
+            let _ = text.parse::<IdempotencyKey>();
+        }
+    }
+
+    #[test]
+    fn every_part_makes_it_another_request() {
+        let (keyring, app, eve) = (keyring(), "demo".parse().unwrap(), "eve".parse().unwrap());
+        let (key, other) = ("k".parse().unwrap(), "l".parse().unwrap());
+        let (route, body) = ("/a", b"{}".as_slice());
+        let (app, has_secret) = (Some(&app), false);
+        let first = KeyedRequest { app, credential: Some("s"), route, key: &key, body, has_secret };
+        let items = [
+            first,
+            KeyedRequest { app: Some(&eve), ..first },
+            KeyedRequest { app: None, ..first },
+            KeyedRequest { credential: Some("t"), ..first },
+            KeyedRequest { credential: Some(""), ..first },
+            KeyedRequest { credential: None, ..first },
+            KeyedRequest { route: "/b", ..first },
+            KeyedRequest { key: &other, ..first },
+        ]
+        .map(|keyed| keyed.item_key(&keyring).to_string());
+        let distinct: std::collections::BTreeSet<_> = items.iter().collect();
+        assert_eq!(distinct.len(), items.len());
+        let item = first.item_key(&keyring);
+        let changed = KeyedRequest { body: b"{ }", ..first };
+        assert_eq!(changed.item_key(&keyring), item);
+        assert_ne!(changed.fingerprint(&keyring, &item), first.fingerprint(&keyring, &item));
+    }
+
+    #[test]
+    fn only_a_long_key_stands_alone() {
+        let (short, long) = ("k".repeat(15).parse().unwrap(), "k".repeat(16).parse().unwrap());
+        let (app, credential, body, has_secret) = (None, None, b"".as_slice(), false);
+        let keyed = KeyedRequest { app, credential, route: "/", key: &short, body, has_secret };
+        assert!(keyed.is_guessable());
+        assert!(!KeyedRequest { key: &long, ..keyed }.is_guessable());
+        assert!(!KeyedRequest { credential: Some("s"), ..keyed }.is_guessable());
+    }
+
+    #[test]
+    fn waiting_takes_about_five_seconds() {
+        let all: Duration = (1..MAX_LOOKS).map(pause).sum();
+        assert!((Duration::from_secs(4)..Duration::from_secs(6)).contains(&all), "{all:?}");
+    }
 }

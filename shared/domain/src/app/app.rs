@@ -359,3 +359,49 @@ pub(crate) fn is_host(text: &str) -> bool {
             !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app() -> App {
+        App::new("demo".parse().unwrap(), "Demo")
+    }
+
+    #[test]
+    fn only_tls_and_this_machine_vouch_for_a_url() {
+        for (url, is_trusted) in [
+            ("", false),
+            ("https://", false),
+            ("http://issuer.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://localhost:pass@evil.example", false),
+            ("http://127.0.0.1:@evil.example/", false),
+            ("http://127.0.0.1:/", false),
+            ("https://issuer.example/a b", false),
+            ("http://localhost:9000", true),
+            ("http://127.0.0.1:9000/_local", true),
+            ("https://issuer.example/path", true),
+        ] {
+            assert_eq!(is_trusted_url(url), is_trusted, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_the_apps_own_secrets_are_accepted() {
+        let mut app = app();
+        assert!(!app.accepts_secret(""));
+        app.secrets = vec![SecretHash::of("old"), SecretHash::of("new")];
+        assert!(!app.accepts_secret("other") && !app.accepts_secret("ol"));
+        assert!(app.accepts_secret("old") && app.accepts_secret("new"));
+    }
+
+    #[test]
+    fn a_stored_app_holds_no_secret_in_clear() {
+        let mut app = app();
+        app.secrets = vec![SecretHash::of("demo-secret")];
+        let stored = serde_json::to_string(&app).unwrap();
+        assert!(!stored.contains("demo-secret"));
+        assert_eq!(serde_json::from_str::<App>(&stored).unwrap(), app);
+    }
+}

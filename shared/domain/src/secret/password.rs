@@ -180,26 +180,4 @@ mod tests {
         let foreign: HashedSecret = foreign.parse().unwrap();
         assert!(foreign.matches("password") && !foreign.matches("differentpassword"));
     }
-
-    #[test]
-    fn a_stored_user_is_read_strictly_and_shows_nothing() {
-        let user = User {
-            username: Some("Ada".parse().unwrap()),
-            email: Some(EmailAddress::parse("ada@example.com").unwrap()),
-            pin: Some(HashedSecret::decoy()),
-            ..User::new("demo".parse().unwrap(), "ada-1".parse().unwrap())
-        };
-        let stored = serde_json::to_string(&user).unwrap();
-        assert_eq!(serde_json::from_str::<User>(&stored).unwrap(), user);
-        for odd in [
-            stored.replace("ada-1", "ada 1"),
-            stored.replace("\"ada\"", "\"@ada\""),
-            stored.replace("$argon2id", "$argon2d"),
-            stored.replace("\"pin\"", "\"pim\""),
-        ] {
-            assert!(serde_json::from_str::<User>(&odd).is_err(), "{odd}");
-        }
-        let shown = format!("{user:?}");
-        assert!(!shown.contains("ada") && !shown.contains("argon2"), "{shown}");
-    }
 }

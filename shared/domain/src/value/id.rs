@@ -357,6 +357,13 @@ mod tests {
     }
 
     #[test]
+    fn malformed_app_ids_are_refused() {
+        for id in ["", "a b", "a/b", "é", &"a".repeat(65)] {
+            assert_eq!(id.parse::<AppId>(), Err(MalformedAppId), "{id:?}");
+        }
+    }
+
+    #[test]
     fn malformed_ids_and_names_are_refused() {
         for id in ["", "a b", "a\n", "é", "\u{7f}", &"a".repeat(256)] {
             assert_eq!(id.parse::<UserId>(), Err(MalformedUserId), "{id:?}");

@@ -2,11 +2,14 @@
 
 use passcode_domain::{
     App, Channel, Code, Timestamp,
-    app::{StepUp, TestAddress},
-    guard::{Amount, Country, Mode, Rule},
-    proof::GrantMode,
+    app::{
+        StepUp, TestAddress,
+        guard::{Mode, Rule},
+    },
+    secret::proof::GrantMode,
+    value::money::Amount,
 };
-use passcode_testkit::demo_app;
+use passcode_testkit::{demo_app, example_countries};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -25,7 +28,7 @@ fn full_app() -> App {
     }
     app.policy.max_attempts = 3;
     app.guard.spend_cap.per_day = "25".parse().ok();
-    app.guard.spend_cap.prices = Country::OF_EXAMPLES.map(|c| (c, "0.01".parse().unwrap())).into();
+    app.guard.spend_cap.prices = example_countries().map(|c| (c, "0.01".parse().unwrap())).into();
     app.guard.sends_per_ip.per_hour = 7;
     *app.guard.mode_mut(Rule::CountriesPerIp) = Mode::Shadow;
     app.sms.sender_id = Some("Demo".into());

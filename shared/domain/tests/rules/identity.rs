@@ -2,54 +2,53 @@
 //! somebody may never do to them.
 
 use passcode_domain::{
-    Address, Addresses, ChallengeId, Channel, EmailAddress, Keyring, Ledger, PresentedCode,
-    SubjectKey, Timestamp,
-    challenge::Lookup,
-    change_pin::{self, Change},
-    code::CodeId,
-    issue::{self, Issued, IssuedCode, Shown},
-    open::Open,
+    Address, Addresses, ChallengeId, Channel, EmailAddress, Keyring, Ledger, Lookup, PresentedCode,
+    SubjectKey, Timestamp, User, UserChange,
+    action::{
+        change_pin,
+        issue::{self, Issued, IssuedCode, PresentedSecrets},
+        open::Open,
+        send::{self, Refusal, SendTarget, Sent},
+        verify::{self, Outcome, VerifyTarget},
+    },
     ports::{Clock as _, LoadUsers as _, StoreUsers as _},
-    send::{self, Couriers, Refusal, Sent},
-    user::{HashedSecret, User},
-    verify::{self, Outcome},
+    secret::{code::CodeId, password::HashedSecret},
 };
 use passcode_testkit::{
-    FakeChanges, FakeKeyring, Fault, World, ada, demo_app,
+    FakeKeyring, Fault, TestWorld, ada, demo_app,
     schedule::{Task, block_on, every_schedule, interleave},
 };
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-fn phone(world: &World) -> SubjectKey {
-    SubjectKey::of_address(world.keys(), &world.app.id, &Address::Phone(World::phone()))
+fn phone(world: &TestWorld) -> SubjectKey {
+    SubjectKey::of_address(world.keys(), &world.app.id, &Address::Phone(TestWorld::phone()))
 }
 
 /// Sends to Ada's phone, to be found by naming it.
-fn generate(world: &World) -> (Sent, String) {
-    let opening = world.opening(World::phone().into(), HOUR).found_by(Lookup::Identity);
-    let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::Identity(&opening, &world.app);
-    let wish = World::wish(Channel::Sms);
-    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+fn generate(world: &TestWorld) -> (Sent, String) {
+    let opening = world.opening(TestWorld::phone().into(), HOUR).found_by(Lookup::Identity);
+    let target = SendTarget::Identity(&opening, &world.app);
+    let options = TestWorld::options(Channel::Sms);
+    let sending = send::send(world, world.keys(), target, &options);
     (block_on(sending).unwrap().sent, world.last_code())
 }
 
-fn name(world: &World, subject: SubjectKey, code: &str) -> Outcome {
+fn name(world: &TestWorld, subject: SubjectKey, code: &str) -> Outcome {
     let presented = PresentedCode::parse(code).unwrap();
-    let target = verify::Target::Named(subject, &world.app.id);
-    block_on(verify::verify(world.ports(), &world.keyring, target, &presented)).unwrap().outcome
+    let target = VerifyTarget::Named(subject, &world.app.id);
+    block_on(verify::verify(world, target, &presented)).unwrap().outcome
 }
 
 #[test]
 fn naming_somebody_never_reaches_a_challenge_that_is_known_by_its_id() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     assert_eq!(name(&world, phone(&world), &code), Outcome::NotFound);
     for _ in 0..30 {
         generate(&world);
-        name(&world, phone(&world), &World::wrong(&code));
+        name(&world, phone(&world), &TestWorld::wrong(&code));
         world.clock.advance(Duration::from_secs(7));
     }
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
@@ -57,13 +56,13 @@ fn naming_somebody_never_reaches_a_challenge_that_is_known_by_its_id() {
 
 #[test]
 fn guessing_at_a_name_has_a_counter_of_its_own_and_an_end() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let mut revealed = 0;
     for _ in 0..6 {
         world.clock.advance(Duration::from_mins(11));
         let (_, code) = generate(&world);
         for _ in 0..6 {
-            let outcome = name(&world, phone(&world), &World::wrong(&code));
+            let outcome = name(&world, phone(&world), &TestWorld::wrong(&code));
             revealed += u32::from(outcome == Outcome::Incorrect);
         }
     }
@@ -75,11 +74,11 @@ fn guessing_at_a_name_has_a_counter_of_its_own_and_an_end() {
 
 #[test]
 fn wrong_codes_for_an_id_do_not_lock_the_name() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {
-            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+            block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }
     }
     let (sent, code) = generate(&world);
@@ -89,11 +88,11 @@ fn wrong_codes_for_an_id_do_not_lock_the_name() {
 
 #[test]
 fn generating_again_is_a_resend_and_forgives_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (Sent::Sent(first, _), old) = generate(&world) else { panic!("it goes out") };
     assert!(matches!(generate(&world).0, Sent::Refused(Refusal::CoolingDown(_))));
     for _ in 0..4 {
-        name(&world, phone(&world), &World::wrong(&old));
+        name(&world, phone(&world), &TestWorld::wrong(&old));
     }
     world.clock.advance(Duration::from_secs(30));
     let (Sent::Sent(second, _), new) = generate(&world) else { panic!("so does the next") };
@@ -104,12 +103,12 @@ fn generating_again_is_a_resend_and_forgives_nothing() {
 
 #[test]
 fn another_apps_subject_is_nobody() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (_, code) = generate(&world);
     let eve = "eve".parse().unwrap();
     let presented = PresentedCode::parse(&code).unwrap();
-    let target = verify::Target::Named(phone(&world), &eve);
-    let outcome = block_on(verify::verify(world.ports(), &world.keyring, target, &presented));
+    let target = VerifyTarget::Named(phone(&world), &eve);
+    let outcome = block_on(verify::verify(&world, target, &presented));
     assert_eq!(outcome.unwrap().outcome, Outcome::NotFound);
     assert!(matches!(name(&world, phone(&world), &code), Outcome::Verified(_)));
 }
@@ -120,28 +119,28 @@ fn user() -> Address {
     Address::User(ada().id)
 }
 
-fn subject(world: &World) -> SubjectKey {
+fn subject(world: &TestWorld) -> SubjectKey {
     SubjectKey::of_address(world.keys(), &world.app.id, &user())
 }
 
-fn opening(world: &World) -> Open {
+fn opening(world: &TestWorld) -> Open {
     let addresses = Addresses::new(user(), None);
     world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity)
 }
 
 /// Asks with a PIN, right or wrong.
-fn ask(world: &World, is_right: bool) -> Issued {
+fn ask(world: &TestWorld, is_right: bool) -> Issued {
     ask_with(world, &shown(None, Some(is_right)))
 }
 
 /// A password and a PIN that are shown, each right or wrong.
-fn shown(password: Option<bool>, pin: Option<bool>) -> Shown<'static> {
-    Shown { password: password.map(Into::into), pin: pin.map(Into::into) }
+fn shown(password: Option<bool>, pin: Option<bool>) -> PresentedSecrets<'static> {
+    PresentedSecrets { password: password.map(Into::into), pin: pin.map(Into::into) }
 }
 
-fn ask_with(world: &World, shown: &Shown<'_>) -> Issued {
+fn ask_with(world: &TestWorld, shown: &PresentedSecrets<'_>) -> Issued {
     let opening = opening(world);
-    let issuing = issue::issue(world.ports(), world.keys(), &world.app, &opening, shown);
+    let issuing = issue::issue(world, world.keys(), &world.app, &opening, shown);
     block_on(issuing).unwrap()
 }
 
@@ -157,16 +156,16 @@ fn code_of(of: Issued) -> String {
 }
 
 /// Asks for a code that was issued once more.
-fn ask_again(world: &World, id: CodeId) -> Option<IssuedCode> {
+fn ask_again(world: &TestWorld, id: CodeId) -> Option<IssuedCode> {
     world.ledgers.take_calls();
-    let again = block_on(issue::tell_again(world.ports(), &world.keyring, id)).unwrap();
+    let again = block_on(issue::tell_again(world, id)).unwrap();
     assert_eq!(world.ledgers.take_calls(), (1, 0), "a question changes nothing");
     again
 }
 
 #[test]
 fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..10 {
         assert_eq!(ask(&world, false), Issued::Incorrect);
     }
@@ -174,15 +173,15 @@ fn wrong_secrets_are_counted_and_the_right_one_is_refused_after_them() {
 }
 
 /// A world in which so many wrong PINs and passwords were shown that both are locked.
-fn locked() -> World {
-    let world = World::without_waits();
+fn locked() -> TestWorld {
+    let world = TestWorld::without_waits();
     for _ in 0..10 {
         assert_eq!(ask_with(&world, &shown(Some(false), Some(false))), Issued::Incorrect);
     }
     world
 }
 
-fn is_locked(world: &World) -> [bool; 2] {
+fn is_locked(world: &TestWorld) -> [bool; 2] {
     [shown(Some(true), None), shown(None, Some(true))]
         .map(|one| ask_with(world, &one) == Issued::Locked)
 }
@@ -195,7 +194,7 @@ fn wrong_secrets_never_age() {
         assert_eq!(is_locked(&world), [true, true], "after {days} more days");
     }
     // Nor do those of many years add up to more guesses than the policy allows.
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let day = |_| {
         world.clock.advance(Duration::from_hours(25));
         ask(&world, false)
@@ -207,22 +206,21 @@ fn wrong_secrets_never_age() {
 #[test]
 fn an_administrator_unlocks_a_user() {
     let world = locked();
-    let unlock = || block_on(issue::unlock(world.ports(), &subject(&world))).unwrap();
+    let unlock = || block_on(issue::unlock(&world, subject(&world))).unwrap();
     assert!(unlock());
     assert!(!unlock(), "there is nothing left to unlock");
     assert_eq!(is_locked(&world), [false, false]);
-    let nobody = World::default();
-    assert!(!block_on(issue::unlock(nobody.ports(), &subject(&nobody))).unwrap());
+    let nobody = TestWorld::default();
+    assert!(!block_on(issue::unlock(&nobody, subject(&nobody))).unwrap());
 }
 
 /// Opens a challenge about the user, with the registered mailbox beside, and mails its code there.
-fn mailed(world: &World) -> (ChallengeId, String) {
-    let addresses = Addresses::new(user(), Some(Address::Email(World::email())));
+fn mailed(world: &TestWorld) -> (ChallengeId, String) {
+    let addresses = Addresses::new(user(), Some(Address::Email(TestWorld::email())));
     let opening = world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity);
-    let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::Identity(&opening, &world.app);
-    let wish = World::wish(Channel::Email);
-    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    let target = SendTarget::Identity(&opening, &world.app);
+    let options = TestWorld::options(Channel::Email);
+    let sending = send::send(world, world.keys(), target, &options);
     let Sent::Sent(id, _) = block_on(sending).unwrap().sent else { panic!("it is sent") };
     let (_, email) = world.email.taken().pop().unwrap();
     let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
@@ -233,13 +231,13 @@ fn mailed(world: &World) -> (ChallengeId, String) {
 fn a_code_that_reached_the_registered_mailbox_unlocks_the_secrets_and_no_other_does() {
     let world = locked();
     let (id, code) = mailed(&world);
-    block_on(world.verify(id, &World::wrong(&code))).unwrap();
+    block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
     assert_eq!(is_locked(&world), [true, true], "a wrong one");
     block_on(world.verify(id, &code)).unwrap();
     assert_eq!(is_locked(&world), [false, false]);
 
     // Whoever knows the PIN is handed codes, and shall not guess at the password with them.
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..10 {
         ask_with(&world, &shown(Some(false), None));
     }
@@ -251,7 +249,7 @@ fn a_code_that_reached_the_registered_mailbox_unlocks_the_secrets_and_no_other_d
 
 #[test]
 fn a_changed_pin_is_not_locked_by_guesses_at_the_one_before() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..10 {
         ask(&world, false);
     }
@@ -265,7 +263,7 @@ fn a_changed_pin_is_not_locked_by_guesses_at_the_one_before() {
 
 #[test]
 fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let mut answered = 0;
     for _ in 0..20 {
         answered += u32::from(ask_with(&world, &shown(Some(false), None)) == Issued::Incorrect);
@@ -274,7 +272,7 @@ fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
     assert_eq!(answered, 10);
     code_of(ask_with(&world, &shown(Some(false), Some(true))));
     assert_eq!(ask_with(&world, &shown(Some(true), None)), Issued::Locked);
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..10 {
         assert_eq!(ask_with(&world, &shown(Some(false), Some(false))), Issued::Incorrect);
     }
@@ -286,13 +284,12 @@ fn whoever_knows_one_secret_cannot_guess_at_the_other_for_ever() {
 // Strangers.
 
 /// A stranger, who knows no more than the number, has a code sent there.
-fn by_a_stranger(world: &World) -> Option<(ChallengeId, String)> {
-    let opening = world.opening(World::phone().into(), Duration::from_mins(15));
+fn by_a_stranger(world: &TestWorld) -> Option<(ChallengeId, String)> {
+    let opening = world.opening(TestWorld::phone().into(), Duration::from_mins(15));
     let opening = opening.found_by(Lookup::Anonymous);
-    let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = send::Target::Ordered(&opening, &world.app);
-    let wish = World::wish(Channel::Sms);
-    let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+    let target = SendTarget::Ordered(&opening, &world.app);
+    let options = TestWorld::options(Channel::Sms);
+    let sending = send::send(world, world.keys(), target, &options);
     match block_on(sending).unwrap().sent {
         Sent::Sent(id, _) => Some((id, world.last_code())),
         _ => None,
@@ -301,21 +298,21 @@ fn by_a_stranger(world: &World) -> Option<(ChallengeId, String)> {
 
 #[test]
 fn no_stranger_locks_shuts_out_or_pushes_out_what_others_know_by_an_id() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (sent, code) = world.open_and_send();
     let unsent = world.open();
     let mut guesses = 0;
     for _ in 0..100 {
         if let Some((id, code)) = by_a_stranger(&world) {
             for _ in 0..5 {
-                let outcome = block_on(world.verify(id, &World::wrong(&code))).unwrap();
+                let outcome = block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
                 guesses += u32::from(outcome == Outcome::Incorrect);
             }
         }
     }
     assert_eq!(guesses, 10, "and strangers have no more than ten themselves");
     assert!(matches!(block_on(world.verify(sent, &code)).unwrap(), Outcome::Verified(_)));
-    let again = block_on(world.send(unsent, &World::wish(Channel::Sms))).unwrap().sent;
+    let again = block_on(world.send(unsent, &TestWorld::options(Channel::Sms))).unwrap().sent;
     assert!(matches!(again, Sent::Sent(..)));
     let (_, code) = generate(&world);
     assert!(matches!(name(&world, phone(&world), &code), Outcome::Verified(_)));
@@ -323,19 +320,18 @@ fn no_stranger_locks_shuts_out_or_pushes_out_what_others_know_by_an_id() {
 
 #[test]
 fn a_challenge_without_attempts_left_stays_until_its_time_is_over() {
-    let world = World::default();
-    let opening = world.opening(World::phone().into(), Duration::from_hours(24));
+    let world = TestWorld::default();
+    let opening = world.opening(TestWorld::phone().into(), Duration::from_hours(24));
     let open = |opening: &Open| {
-        let couriers = Couriers { sms: &world.sms, email: &world.email };
-        let target = send::Target::Ordered(opening, &world.app);
-        let wish = World::wish(Channel::Sms);
-        let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+        let target = SendTarget::Ordered(opening, &world.app);
+        let options = TestWorld::options(Channel::Sms);
+        let sending = send::send(&world, world.keys(), target, &options);
         block_on(sending).unwrap().sent
     };
     assert!(matches!(open(&opening), Sent::Sent(..)));
     let code = world.last_code();
     for _ in 0..5 {
-        block_on(world.verify(opening.id, &World::wrong(&code))).unwrap();
+        block_on(world.verify(opening.id, &TestWorld::wrong(&code))).unwrap();
     }
     for _ in 0..40 {
         world.clock.advance(Duration::from_mins(16));
@@ -348,14 +344,13 @@ fn a_challenge_without_attempts_left_stays_until_its_time_is_over() {
 
 #[test]
 fn another_spelling_is_the_same_address() {
-    let world = World::default();
+    let world = TestWorld::default();
     let direct = |spelt: &str| {
         let address = EmailAddress::parse(spelt).unwrap();
         let opening = world.opening(address.into(), HOUR).found_by(Lookup::Identity);
-        let couriers = Couriers { sms: &world.sms, email: &world.email };
-        let target = send::Target::Identity(&opening, &world.app);
-        let wish = World::wish(Channel::Email);
-        let sending = send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish);
+        let target = SendTarget::Identity(&opening, &world.app);
+        let options = TestWorld::options(Channel::Email);
+        let sending = send::send(&world, world.keys(), target, &options);
         block_on(sending).unwrap().sent
     };
     assert!(matches!(direct("ada@example.com"), Sent::Sent(..)));
@@ -366,7 +361,7 @@ fn another_spelling_is_the_same_address() {
 
 #[test]
 fn a_user_has_one_code_at_a_time_and_uses_it_once() {
-    let world = World::default();
+    let world = TestWorld::default();
     let old = code_of(ask(&world, true));
     let new = code_of(ask(&world, true));
     assert_eq!(name(&world, subject(&world), &old), Outcome::Incorrect);
@@ -380,7 +375,7 @@ fn a_user_has_one_code_at_a_time_and_uses_it_once() {
 }
 
 /// How a code can end.
-type End = fn(&World, &str);
+type End = fn(&TestWorld, &str);
 
 #[test]
 fn an_issued_code_is_told_again_while_a_verify_would_look_at_it() {
@@ -393,12 +388,12 @@ fn an_issued_code_is_told_again_while_a_verify_would_look_at_it() {
         ("forgotten", |world, _| world.clock.advance(Duration::from_hours(2))),
         ("exhausted", |world, code| {
             for _ in 0..5 {
-                name(world, subject(world), &World::wrong(code));
+                name(world, subject(world), &TestWorld::wrong(code));
             }
         }),
     ];
     for (how, end) in ends {
-        let world = World::default();
+        let world = TestWorld::default();
         let first = issued(ask(&world, true));
         world.clock.advance(Duration::from_millis(599_999));
         assert_eq!(ask_again(&world, first.id), Some(first.clone()), "{how}");
@@ -411,7 +406,7 @@ fn an_issued_code_is_told_again_while_a_verify_would_look_at_it() {
 
 #[test]
 fn an_issued_code_is_told_again_by_whoever_can_have_its_key() {
-    let mut world = World::default();
+    let mut world = TestWorld::default();
     let first = issued(ask(&world, true));
     let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
     let secret = Keyring::rotated(secret, "second-secret-of-at-least-32-characters").unwrap();
@@ -428,11 +423,11 @@ fn an_issued_code_is_told_again_by_whoever_can_have_its_key() {
 
 #[test]
 fn of_many_wrong_secrets_at_once_no_more_are_answered_than_there_are_failures() {
-    let outcomes = |ledger: &Ledger, keyring: &Keyring, world: &World, now: Timestamp| {
+    let outcomes = |ledger: &Ledger, keyring: &Keyring, world: &TestWorld, now: Timestamp| {
         let shown = shown(None, Some(false));
         issue::decide(ledger.clone(), keyring, &opening(world), &shown, now)
     };
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let mut ledger = Ledger::new(world.app.id.clone());
     for tried in 0..20 {
         let (next, issued) = outcomes(&ledger, world.keys(), &world, world.clock.now());
@@ -443,51 +438,40 @@ fn of_many_wrong_secrets_at_once_no_more_are_answered_than_there_are_failures() 
 
 // The change of a PIN.
 
-fn change(after: HashedSecret) -> Change {
-    Change { before: ada(), after: User { pin: Some(after), ..ada() } }
+fn change(after: HashedSecret) -> UserChange {
+    UserChange { before: ada(), after: User { pin: Some(after), ..ada() } }
 }
 
-async fn change_pin(world: &World, code: &str, change: &Change) -> Option<Outcome> {
-    let changes = FakeChanges { ledgers: world.ledgers.clone(), users: world.users.clone() };
+async fn change_pin(world: &TestWorld, code: &str, change: &UserChange) -> Option<Outcome> {
     let presented = PresentedCode::parse(code).unwrap();
     let (subject, app) = (subject(world), &world.app.id);
-    change_pin::change_pin(
-        world.ports(),
-        &changes,
-        &world.keyring,
-        app,
-        subject,
-        change,
-        &presented,
-    )
-    .await
-    .ok()
-    .map(|verification| verification.outcome)
+    let changing = change_pin::change_pin(world, app, subject, change, &presented);
+    changing.await.ok().map(|verification| verification.outcome)
 }
 
-fn pin(world: &World) -> HashedSecret {
+fn pin(world: &TestWorld) -> HashedSecret {
     let user = block_on(world.users.load_user(&demo_app().id, &ada().id));
     user.unwrap().unwrap().pin.unwrap()
 }
 
 #[test]
 fn a_wrong_code_changes_no_pin_and_the_right_one_does_once() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code_of(ask(&world, true));
     let (new, newer) = (change(HashedSecret::of("2806", [5; 16])), HashedSecret::decoy());
-    let wrong = block_on(change_pin(&world, &World::wrong(&code), &new));
+    let wrong = block_on(change_pin(&world, &TestWorld::wrong(&code), &new));
     assert_eq!((wrong, pin(&world)), (Some(Outcome::Incorrect), ada().pin.unwrap()));
     let right = block_on(change_pin(&world, &code, &new));
     assert!(matches!(right, Some(Outcome::Verified(_))));
     assert!(pin(&world).matches("2806"));
-    let again = Change { before: new.after.clone(), after: User { pin: Some(newer), ..ada() } };
+    let again = UserChange { before: new.after.clone(), after: User { pin: Some(newer), ..ada() } };
     assert_eq!(block_on(change_pin(&world, &code, &again)), Some(Outcome::AlreadyUsed));
     assert!(pin(&world).matches("2806"));
 }
 
 #[test]
 fn a_change_that_cannot_be_stored_uses_no_code() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code_of(ask(&world, true));
     let new = change(HashedSecret::of("2806", [5; 16]));
     world.ledgers.fail_stores([Fault::Unavailable]);
@@ -496,7 +480,7 @@ fn a_change_that_cannot_be_stored_uses_no_code() {
     block_on(world.users.store_user(&renamed)).unwrap();
     assert_eq!(block_on(change_pin(&world, &code, &new)), None, "the user has changed meanwhile");
     assert_eq!(pin(&world), ada().pin.unwrap());
-    let new = Change { before: renamed.clone(), after: User { pin: new.after.pin, ..renamed } };
+    let new = UserChange { before: renamed.clone(), after: User { pin: new.after.pin, ..renamed } };
     assert!(matches!(block_on(change_pin(&world, &code, &new)), Some(Outcome::Verified(_))));
 }
 
@@ -504,7 +488,7 @@ fn a_change_that_cannot_be_stored_uses_no_code() {
 fn of_two_changes_with_one_code_one_happens_in_every_schedule() {
     let hashes = [1, 2].map(|salt| HashedSecret::of("2806", [salt; 16]));
     every_schedule(|choose| {
-        let world = World::default();
+        let world = TestWorld::default();
         let code = code_of(ask(&world, true));
         let changes = hashes.clone().map(change);
         let task = |change| -> Task<'_, _> { Box::pin(change_pin(&world, &code, change)) };

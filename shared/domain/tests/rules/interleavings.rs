@@ -2,12 +2,14 @@
 
 use passcode_domain::{
     Channel,
-    send::{Delivery, Sent},
-    transact::Failure,
-    verify::Outcome,
+    action::{
+        Failure,
+        send::{Delivery, Sent},
+        verify::Outcome,
+    },
 };
 use passcode_testkit::{
-    FakeEntropy, World,
+    FakeEntropy, TestWorld,
     schedule::{Task, block_on, every_schedule, interleave},
 };
 use proptest::prelude::*;
@@ -23,7 +25,7 @@ fn incorrect(outcomes: &[Result<Outcome, Failure>]) -> usize {
 #[test]
 fn of_two_right_codes_one_succeeds_in_every_schedule() {
     let count = every_schedule(|choose| {
-        let world = World::default();
+        let world = TestWorld::default();
         let (id, code) = world.open_and_send();
         let tasks: Vec<Task<'_, _>> =
             (0..2).map(|_| Box::pin(world.verify(id, &code)) as Task<'_, _>).collect();
@@ -37,9 +39,9 @@ fn of_two_right_codes_one_succeeds_in_every_schedule() {
 #[test]
 fn the_last_attempt_is_given_once_in_every_schedule() {
     let count = every_schedule(|choose| {
-        let world = World::default();
+        let world = TestWorld::default();
         let (id, code) = world.open_and_send();
-        let wrong = World::wrong(&code);
+        let wrong = TestWorld::wrong(&code);
         for _ in 0..4 {
             block_on(world.verify(id, &wrong)).unwrap();
         }
@@ -54,11 +56,11 @@ fn the_last_attempt_is_given_once_in_every_schedule() {
 #[test]
 fn of_two_resends_one_goes_out_in_every_schedule() {
     let count = every_schedule(|choose| {
-        let world = World::default();
+        let world = TestWorld::default();
         let id = world.open();
-        let wish = World::wish(Channel::Sms);
+        let options = TestWorld::options(Channel::Sms);
         let tasks: Vec<Task<'_, _>> =
-            (0..2).map(|_| Box::pin(world.send(id, &wish)) as Task<'_, _>).collect();
+            (0..2).map(|_| Box::pin(world.send(id, &options)) as Task<'_, _>).collect();
         let results = interleave(tasks, choose);
         let sent = |result: &&Result<Delivery, Failure>| {
             matches!(result, Ok(Delivery { sent: Sent::Sent(..), .. }))
@@ -72,13 +74,13 @@ fn of_two_resends_one_goes_out_in_every_schedule() {
 #[test]
 fn a_verify_beside_a_resend_ends_in_a_state_that_either_order_allows() {
     every_schedule(|choose| {
-        let world = World::default();
+        let world = TestWorld::default();
         let (id, code) = world.open_and_send();
         world.clock.advance(std::time::Duration::from_secs(30));
-        let wish = World::wish(Channel::Sms);
+        let options = TestWorld::options(Channel::Sms);
         let tasks: Vec<Task<'_, String>> = vec![
             Box::pin(async { format!("{:?}", world.verify(id, &code).await) }),
-            Box::pin(async { format!("{:?}", world.send(id, &wish).await.map(|d| d.sent)) }),
+            Box::pin(async { format!("{:?}", world.send(id, &options).await.map(|d| d.sent)) }),
         ];
         let results = interleave(tasks, choose);
         let verified = results[0].contains("Verified");
@@ -100,9 +102,9 @@ proptest! {
         wrongs in 0..8usize,
         order in proptest::collection::vec(0..12usize, 1..200),
     ) {
-        let world = World { entropy: FakeEntropy::seeded(seed), ..World::default() };
+        let world = TestWorld { entropy: FakeEntropy::seeded(seed), ..TestWorld::default() };
         let (id, code) = world.open_and_send();
-        let wrong = World::wrong(&code);
+        let wrong = TestWorld::wrong(&code);
         let codes = [vec![&code; rights], vec![&wrong; wrongs]].concat();
         let tasks: Vec<Task<'_, _>> =
             codes.into_iter().map(|code| Box::pin(world.verify(id, code)) as Task<'_, _>).collect();

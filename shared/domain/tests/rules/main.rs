@@ -9,4 +9,5 @@ mod interleavings;
 mod messages;
 mod properties;
 mod refusals;
-mod silence;
+mod reservations;
+mod suppression;

@@ -1,17 +1,16 @@
 //! What messages say, in every language.
 
 use passcode_domain::{
-    App, Code,
-    id::ChallengeId,
+    App, ChallengeId, Code, SubjectKey,
     message::{self, LANGUAGES, TemplateError, Text, segments},
 };
-use passcode_testkit::{World, demo_app};
+use passcode_testkit::{TestWorld, demo_app};
 use std::time::Duration;
 
 fn code() -> Code {
-    let world = World::default();
+    let world = TestWorld::default();
     let keyring = world.keys();
-    let id = ChallengeId::new(passcode_domain::SubjectKey::from_bytes([1; 16]), [2; 16]);
+    let id = ChallengeId::new(SubjectKey::from_bytes([1; 16]), [2; 16]);
     Code::derive(keyring.code_key(keyring.current_id()).unwrap(), id, &[3; 16], 1, 6)
 }
 

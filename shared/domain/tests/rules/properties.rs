@@ -1,41 +1,64 @@
 //! Whatever callers do, in whatever order, with whatever policy: what may never happen.
 
 use passcode_domain::{
-    ChallengeId, Channel, Ledger, Policy, PresentedCode, Timestamp, cancel, open,
-    send::{self, Report, Wish},
-    verify::{self, Outcome},
+    Address, App, ChallengeId, Channel, Ledger, Policy, SubjectKey, Timestamp,
+    action::{
+        open::{self, Open},
+        send::Sent,
+        verify::Outcome,
+    },
+    ledger::{Item as _, MAX_CHALLENGES, MAX_LIVE, failures::FailureClass},
+    ports::{Clock as _, LoadLedgers as _},
 };
-use passcode_testkit::{World, demo_app};
+use passcode_testkit::{FakeSms, TestWorld, Verdict, demo_app, schedule::block_on, unguarded};
 use proptest::prelude::*;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Open { minutes: u64 },
-    Send { which: usize, report: Report },
-    VerifyRight { which: usize },
-    VerifyOld { which: usize },
-    VerifyWrong { which: usize },
-    Cancel { which: usize },
-    Wait { seconds: u64 },
+    Open {
+        minutes: u64,
+    },
+    OpenAgain {
+        which: usize,
+    },
+    Send {
+        which: usize,
+        verdict: Verdict,
+    },
+    VerifyRight {
+        which: usize,
+    },
+    VerifyOld {
+        which: usize,
+    },
+    VerifyWrong {
+        which: usize,
+    },
+    Wait {
+        seconds: u64,
+    },
+    /// The table deletes what nothing in it says matters any more.
+    Sweep,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let which = 0..6usize;
-    let report = prop_oneof![
-        6 => Just(Report::Accepted),
-        1 => Just(Report::Unknown),
-        1 => Just(Report::Refused),
+    let verdict = prop_oneof![
+        6 => Just(Verdict::Accept),
+        1 => Just(Verdict::Lose),
+        1 => Just(Verdict::Refuse),
     ];
     prop_oneof![
         2 => (1..1440u64).prop_map(|minutes| Step::Open { minutes }),
-        4 => (which.clone(), report).prop_map(|(which, report)| Step::Send { which, report }),
+        1 => which.clone().prop_map(|which| Step::OpenAgain { which }),
+        4 => (which.clone(), verdict).prop_map(|(which, verdict)| Step::Send { which, verdict }),
         1 => which.clone().prop_map(|which| Step::VerifyRight { which }),
         2 => which.clone().prop_map(|which| Step::VerifyOld { which }),
-        8 => which.clone().prop_map(|which| Step::VerifyWrong { which }),
-        1 => which.prop_map(|which| Step::Cancel { which }),
+        8 => which.prop_map(|which| Step::VerifyWrong { which }),
         4 => prop_oneof![0..60u64, 500..700u64, 80_000..90_000u64]
             .prop_map(|seconds| Step::Wait { seconds }),
+        1 => Just(Step::Sweep),
     ]
 }
 
@@ -53,33 +76,45 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 /// What an observer outside has seen of one challenge.
-#[derive(Default)]
 struct Seen {
+    opening: Open,
+    ends_at: Timestamp,
     codes: Vec<(String, Timestamp)>,
     revealed: u32,
     successes: u32,
-    sends: u32,
     generations: Vec<u32>,
 }
 
 struct Run {
-    world: World,
-    policy: Policy,
-    ledger: Ledger,
-    now: Timestamp,
+    world: TestWorld,
     ids: Vec<ChallengeId>,
     seen: HashMap<ChallengeId, Seen>,
+    /// The messages that went out, or may have, since the last success.
+    unanswered: Vec<Timestamp>,
     failures: Vec<Timestamp>,
 }
 
 impl Run {
     fn new(policy: Policy) -> Self {
-        let app = passcode_domain::App { policy: policy.clone(), ..demo_app() };
-        let world = World::of(app);
-        let ledger = Ledger::new(world.app.id.clone());
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let (ids, seen, failures) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { world, policy, ledger, now, ids, seen, failures }
+        let app = Arc::new(App { policy, guard: unguarded(), ..demo_app() });
+        let world = TestWorld { app, ..TestWorld::default() };
+        let (ids, seen) = (Vec::new(), HashMap::new());
+        Self { world, ids, seen, unanswered: Vec::new(), failures: Vec::new() }
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.world.app.policy
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    /// The ledger of Ada's phone, if there is one.
+    fn ledger(&self) -> Option<Ledger> {
+        let phone = Address::Phone(TestWorld::phone());
+        let subject = SubjectKey::of_address(self.world.keys(), &self.world.app.id, &phone);
+        block_on(self.world.ledgers.load(&subject.into())).unwrap().item
     }
 
     fn pick(&self, which: usize) -> Option<ChallengeId> {
@@ -87,53 +122,72 @@ impl Run {
     }
 
     fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        // A success answers the messages of its own millisecond as well.
+        self.world.clock.advance(Duration::from_millis(1));
         match *step {
-            Step::Wait { seconds } => self.now = self.now + Duration::from_secs(seconds),
-            Step::Open { minutes } => self.open(Duration::from_mins(minutes)),
-            Step::Send { which, report } => self.send(which, report)?,
+            Step::Wait { seconds } => self.world.clock.advance(Duration::from_secs(seconds)),
+            Step::Sweep => self.world.ledgers.forget(self.now()),
+            Step::Open { minutes } => self.open(Duration::from_mins(minutes))?,
+            Step::OpenAgain { which } => self.open_again(which),
+            Step::Send { which, verdict } => self.send(which, verdict)?,
             Step::VerifyRight { which } => self.verify(which, |seen| seen.codes.last().cloned())?,
             Step::VerifyOld { which } => self.verify(which, |seen| seen.codes.first().cloned())?,
             Step::VerifyWrong { which } => self.verify(which, |seen| {
-                seen.codes.last().map(|(code, at)| (World::wrong(code), *at))
+                seen.codes.last().map(|(code, at)| (TestWorld::wrong(code), *at))
             })?,
-            Step::Cancel { which } => {
-                if let Some(id) = self.pick(which) {
-                    let app = self.world.app.id.clone();
-                    self.ledger = cancel::decide(self.ledger.clone(), &app, id, self.now).0;
-                }
-            }
         }
         self.check()
     }
 
-    fn open(&mut self, life: Duration) {
-        let command = self.world.opening(World::phone().into(), life);
-        let (ledger, opened) = open::decide(self.ledger.clone(), &command, self.now);
-        self.ledger = ledger;
-        if opened == open::Opened::Opened {
-            self.ids.push(command.id);
-            self.seen.insert(command.id, Seen::default());
+    fn open(&mut self, life: Duration) -> Result<(), TestCaseError> {
+        let opening = self.world.opening(TestWorld::phone().into(), life);
+        let before = self.ledger();
+        block_on(open::open(&self.world, self.world.keys(), &opening)).unwrap();
+        prop_assert_eq!(self.ledger(), before, "what is unsent costs the ledger nothing");
+        let (id, ends_at) = (opening.id, self.now() + life);
+        let (codes, generations) = (Vec::new(), Vec::new());
+        let seen = Seen { opening, ends_at, codes, revealed: 0, successes: 0, generations };
+        self.ids.push(id);
+        self.seen.insert(id, seen);
+        Ok(())
+    }
+
+    /// Asks for a challenge under an id that has one, while its life lasts.
+    fn open_again(&self, which: usize) {
+        let Some(seen) = self.pick(which).and_then(|id| self.seen.get(&id)) else { return };
+        if self.now() < seen.ends_at {
+            block_on(open::open(&self.world, self.world.keys(), &seen.opening)).unwrap();
         }
     }
 
-    fn send(&mut self, which: usize, report: Report) -> Result<(), TestCaseError> {
+    fn send(&mut self, which: usize, verdict: Verdict) -> Result<(), TestCaseError> {
         let Some(id) = self.pick(which) else { return Ok(()) };
-        let keyring = self.world.keyring.in_hand.clone().unwrap();
-        let wish = Wish { ..World::wish(Channel::Sms) };
-        let last = self.ledger.find(id).and_then(|c| c.last_send()).map(|send| send.at);
-        let (ledger, claim) = send::claim(self.ledger.clone(), &keyring, id, &wish, self.now);
-        self.ledger = ledger;
-        let Ok(claim) = claim else { return Ok(()) };
-        let cool_down = Duration::from_secs(self.policy.cool_down_seconds.into());
-        prop_assert!(last.is_none_or(|last| last + cool_down <= self.now), "cool-down");
-        self.ledger = send::mark(self.ledger.clone(), id, claim.generation, report);
-        let seen = self.seen.entry(id).or_default();
-        prop_assert!(!seen.generations.contains(&claim.generation), "one message a generation");
-        seen.generations.push(claim.generation);
-        if report != Report::Refused {
-            seen.codes.push((claim.code.reveal().to_owned(), self.now + claim.life));
-            seen.sends += 1;
+        self.world.sms = FakeSms::default();
+        self.world.sms.answer([verdict]);
+        let sent = block_on(self.world.send(id, &TestWorld::options(Channel::Sms))).unwrap().sent;
+        let has_gone_out = matches!(sent, Sent::Sent(..) | Sent::Unknown(..));
+        prop_assert_eq!(self.world.sms.taken().len(), usize::from(has_gone_out));
+        if matches!(sent, Sent::Refused(_)) {
+            return Ok(());
         }
+        let now = self.now();
+        self.unanswered.retain(|at| *at + Duration::from_hours(1) > now);
+        let pause = self.policy().cool_down(self.unanswered.len());
+        let until = self.unanswered.last().map(|last| *last + pause);
+        prop_assert!(until.is_none_or(|until| until <= now), "cool-down");
+        if !has_gone_out {
+            prop_assert!(matches!(sent, Sent::Undeliverable(_)), "{sent:?}");
+            return Ok(());
+        }
+        let generation = self.ledger().and_then(|ledger| Some(ledger.find(id)?.generation));
+        let code_ends_at = now + Duration::from_secs(self.policy().code_seconds.into());
+        let code = self.world.last_code();
+        let Some(seen) = self.seen.get_mut(&id) else { return Ok(()) };
+        prop_assert!(now < seen.ends_at, "only while it lives");
+        prop_assert!(generation.is_some_and(|made| !seen.generations.contains(&made)), "one each");
+        seen.generations.extend(generation);
+        seen.codes.push((code, code_ends_at.min(seen.ends_at)));
+        self.unanswered.push(now);
         Ok(())
     }
 
@@ -144,25 +198,23 @@ impl Run {
     ) -> Result<(), TestCaseError> {
         let Some(id) = self.pick(which) else { return Ok(()) };
         let Some((code, ends_at)) = self.seen.get(&id).and_then(&choose) else { return Ok(()) };
-        let keyring = self.world.keyring.in_hand.clone().unwrap();
-        let presented = PresentedCode::parse(&code).unwrap();
-        let (ledger, outcome) =
-            verify::decide(self.ledger.clone(), &keyring, id, &presented, self.now);
-        let was_counted = ledger != self.ledger;
-        self.ledger = ledger;
-        let seen = self.seen.entry(id).or_default();
+        let before = self.ledger();
+        let outcome = block_on(self.world.verify(id, &code)).unwrap();
+        let (now, was_counted) = (self.now(), self.ledger() != before);
+        let Some(seen) = self.seen.get_mut(&id) else { return Ok(()) };
         let is_last = seen.codes.last().is_some_and(|(last, _)| *last == code);
         match outcome {
             Outcome::Verified(_) => {
-                prop_assert!(is_last && self.now < ends_at, "only the last code, and in time");
+                prop_assert!(is_last && now < ends_at, "only the last code, and in time");
                 seen.successes += 1;
                 seen.revealed += 1;
                 self.failures.clear();
+                self.unanswered.clear();
             }
             Outcome::Incorrect => {
                 prop_assert!(was_counted && !is_last, "counted, and the right code is never wrong");
                 seen.revealed += 1;
-                self.failures.push(self.now);
+                self.failures.push(now);
             }
             Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => {
                 prop_assert!(!was_counted, "a refusal changes nothing");
@@ -172,32 +224,36 @@ impl Run {
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
+        let (policy, now, ledger) = (self.policy(), self.now(), self.ledger());
         for (id, seen) in &self.seen {
             prop_assert!(seen.successes <= 1, "used once");
-            prop_assert!(seen.revealed <= self.policy.max_attempts.into(), "attempts");
-            prop_assert!(seen.sends <= self.policy.max_sends.into(), "sends");
-            if let Some(challenge) = self.ledger.find(*id) {
-                prop_assert_eq!(&challenge.policy, &self.policy);
+            prop_assert!(seen.revealed <= policy.max_attempts.into(), "attempts");
+            prop_assert!(seen.codes.len() <= policy.max_sends.into(), "sends");
+            if let Some(challenge) = ledger.as_ref().and_then(|ledger| ledger.find(*id)) {
+                prop_assert_eq!(&challenge.policy, policy);
             }
         }
-        let window = Duration::from_secs(self.policy.failure_seconds.into());
-        let recent = self.failures.iter().filter(|at| **at + window > self.now).count();
-        prop_assert!(recent <= self.policy.max_failures.into(), "consecutive failures");
-        prop_assert!(self.ledger.challenges.len() <= passcode_domain::ledger::MAX_CHALLENGES);
+        let window = Duration::from_secs(policy.failure_seconds.into());
+        let recent = self.failures.iter().filter(|at| **at + window > now).count();
+        prop_assert!(recent <= policy.max_failures.into(), "consecutive failures");
+        if let Some(ledger) = ledger {
+            prop_assert!(ledger.challenges.len() <= MAX_CHALLENGES);
+            let live = ledger.challenges.iter().filter(|challenge| challenge.is_live(now));
+            prop_assert!(live.count() <= MAX_LIVE);
+        }
         Ok(())
     }
 
-    /// What is stored is what was decided, and outlives everything that it still counts.
+    /// What is stored outlives everything that it still counts.
     fn check_stored(&self) -> Result<(), TestCaseError> {
-        let stored = serde_json::to_string(&self.ledger).unwrap();
-        let restored: Ledger = serde_json::from_str(&stored).unwrap();
-        prop_assert_eq!(&restored, &self.ledger);
-        let ends_at = self.ledger.ends_at();
-        for challenge in &self.ledger.challenges {
+        let Some(ledger) = self.ledger() else { return Ok(()) };
+        let ends_at = ledger.expires_at();
+        for challenge in &ledger.challenges {
             prop_assert!(challenge.expires_at < ends_at);
             prop_assert!(challenge.sends.iter().all(|s| s.expires_at <= challenge.expires_at));
         }
-        let locked_until = self.ledger.failures.locked_until(&self.policy, self.now);
+        let failures = ledger.failures.get(&FailureClass::Id);
+        let locked_until = failures.and_then(|all| all.locked_until(self.policy(), self.now()));
         prop_assert!(locked_until.is_none_or(|until| until <= ends_at));
         Ok(())
     }
