@@ -1,6 +1,6 @@
 //! `POST /auth/v1/verify/otp`.
 
-use crate::shared::{request_id};
+use crate::shared::request_id;
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_otp_verify::handle;
 use passcode_domain::{App, ChallengeId, ports::StoreApps as _};

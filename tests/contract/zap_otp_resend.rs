@@ -9,10 +9,10 @@ use crate::{
         said, world_with_eve,
     },
 };
-use passcode_domain::{ports::StoreUsers as _, user::User};
+use passcode_domain::{User, ports::StoreUsers as _};
 use passcode_testkit::{
     COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, Verdict, TestWorld, ada, schedule::block_on,
+    FakeTokens, FakeUsers, Fault, TestWorld, Verdict, ada, schedule::block_on,
 };
 use passcode_tests::{
     document::admits,
