@@ -142,12 +142,13 @@ async fn a_cause_repeats_neither_code_nor_address() {
     for (status, body) in [(400, ECHO), (400, XML), (500, ECHO)] {
         let (url, _) = answering(status, body).await;
         for result in send_both(&url).await {
-            let record = match result {
+            let mut record = passcode_http::Record::default();
+            match result {
                 Err(CourierError::Refused(cause) | CourierError::Unknown(cause)) => {
-                    passcode_http::Record::default().cause(&cause)
+                    record.error(&*cause);
                 }
                 Ok(()) => panic!("{status} was taken for a success"),
-            };
+            }
             let error = record.error.expect("an error");
             for secret in [code.as_str(), "+14155550100", "ada@example.com", &sms.text, &email.text]
             {

@@ -8,7 +8,7 @@ use passcode_domain::{
     Address, App, Lookup, User,
     action::send::Sent,
     action::status::{self, Status},
-    ports::{Clock as _, StoreUsers as _},
+    ports::StoreUsers as _,
     secret::proof::{GrantMode, Purpose, Step},
 };
 use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, ada, demo_app, schedule::block_on};

@@ -34,10 +34,6 @@ fn phone() -> Event {
     recorded("email").json(&json!({ "phoneNumber": PHONE }))
 }
 
-fn cool_down(world: &TestWorld) {
-    world.clock.advance(Duration::from_secs(30));
-}
-
 fn pass_cool_down(world: &TestWorld) {
     world.clock.advance(world.cool_down(1));
 }

@@ -3,13 +3,11 @@
 use clap::Parser;
 use passcode::{apps, guard, keys, output::Output, place::Place, users};
 use passcode_domain::{
-    app::SecretHash,
-    app::user::{HashedSecret, User},
-    ports::LoadUsers as _,
+    User, app::SecretHash, ports::LoadUsers as _, secret::password::HashedSecret,
 };
 use passcode_dynamodb::UserTable;
 use passcode_runtime::aws;
-use passcode_testkit::{PIN, USER_ID, World};
+use passcode_testkit::{PIN, TestWorld, USER_ID};
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -403,7 +401,7 @@ async fn nothing_reaches_a_test_address_and_its_code_verifies() {
     let body = json!({ "userId": "42", "phoneNumber": phone });
     assert_eq!(zap(&client, host, &key, "/v1/otp", &body).await.0, 200);
     assert!(client.messages(phone).await.is_empty());
-    for (otp, status) in [("998877", 400), (&World::wrong("424242"), 400), ("424242", 200)] {
+    for (otp, status) in [("998877", 400), (&TestWorld::wrong("424242"), 400), ("424242", 200)] {
         let body = json!({ "identity": phone, "otp": otp });
         assert_eq!(zap(&client, host, &key, "/v1/otp/verify", &body).await.0, status, "{otp}");
     }

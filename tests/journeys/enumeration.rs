@@ -10,12 +10,12 @@
 //! That bytes and store calls are the same is tested in `contract/enumeration.rs`.
 
 use passcode_domain::{
-    policy::MAX_FAILURES,
+    app::policy::MAX_FAILURES,
     ports::{LoadApps as _, StoreApps as _},
 };
 use passcode_dynamodb::AppTable;
 use passcode_runtime::aws;
-use passcode_testkit::{USER_ID, World, without_waits};
+use passcode_testkit::{TestWorld, USER_ID, without_waits};
 use passcode_tests::stack::Client;
 use reqwest::RequestBuilder;
 use serde_json::json;
@@ -112,7 +112,7 @@ async fn nobody_learns_from_the_time_whose_name_there_is() {
     let body = json!({ "userId": USER_ID, "email": "ada@example.com" });
     let sent = client.request("POST", "/v1/otp", false).bearer_auth("demo-admin").json(&body);
     assert_eq!(client.send(sent).await.0, 200);
-    let wrong = World::wrong(&client.last_code("ada@example.com").await);
+    let wrong = TestWorld::wrong(&client.last_code("ada@example.com").await);
     let ask = |identity: String| {
         let request = client.request("POST", "/v1/otp/verify", false).bearer_auth("demo-admin");
         request.json(&json!({ "otp": wrong, "identity": identity }))

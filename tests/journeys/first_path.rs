@@ -1,6 +1,6 @@
 //! Create, send, verify, status: the ways it can go wrong, then the way it goes.
 
-use passcode_testkit::World;
+use passcode_testkit::TestWorld;
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn wrong_codes_spend_the_attempts_and_then_the_right_one_is_refused() {
     let client = Client::start().await;
     let (id, code) = sent(&client).await;
     for _ in 0..5 {
-        assert_eq!(client.verify(&id, &World::wrong(&code)).await.0, 400);
+        assert_eq!(client.verify(&id, &TestWorld::wrong(&code)).await.0, 400);
     }
     assert_eq!(client.verify(&id, &code).await.0, 400);
     assert_eq!(client.status(&id).await.1["auths"][0]["status"], "FAILED");
@@ -51,13 +51,13 @@ async fn after_a_resend_the_old_code_fails_and_spent_attempts_stay_spent() {
     let (id, old) = sent(&client).await;
     assert_eq!(client.initiate(&id, "SMS").await.0, 429, "cool-down");
     for _ in 0..3 {
-        client.verify(&id, &World::wrong(&old)).await;
+        client.verify(&id, &TestWorld::wrong(&old)).await;
     }
     client.pass_cool_down();
     assert_eq!(client.initiate(&id, "SMS").await.0, 200);
     let new = client.last_code(PHONE).await;
     assert_eq!(client.verify(&id, &old).await.0, 400, "the fourth attempt");
-    assert_eq!(client.verify(&id, &World::wrong(&new)).await.0, 400, "the fifth");
+    assert_eq!(client.verify(&id, &TestWorld::wrong(&new)).await.0, 400, "the fifth");
     assert_eq!(client.verify(&id, &new).await.0, 400, "none is left");
 }
 
@@ -110,7 +110,7 @@ async fn a_request_can_be_verified_by_its_server_as_well() {
     let present = async |code: &str| {
         client.post("/auth/v1/verify/otp", json!({ "requestId": id, "otp": code })).await
     };
-    assert_eq!(present(&World::wrong(&code)).await.1["errorCode"], "7118");
+    assert_eq!(present(&TestWorld::wrong(&code)).await.1["errorCode"], "7118");
     assert_eq!(present(&code).await.1["isOTPVerified"], true);
     assert_eq!(present(&code).await.1["errorCode"], "7115");
     assert_eq!(client.verify(&id, &code).await.0, 400, "used, whoever asks");
@@ -132,7 +132,7 @@ async fn an_order_goes_the_same_way() {
         let body = json!({ "orderId": "order-42", "phoneNumber": PHONE, "otp": code });
         client.post("/auth/otp/v1/verify", body).await.1
     };
-    assert_eq!(verify(&World::wrong(&code)).await["isOTPVerified"], false);
+    assert_eq!(verify(&TestWorld::wrong(&code)).await["isOTPVerified"], false);
     assert_eq!(verify(&code).await, json!({ "isOTPVerified": true }));
 }
 

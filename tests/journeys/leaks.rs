@@ -3,7 +3,7 @@
 use passcode_domain::ports::{LoadApps as _, StoreApps as _};
 use passcode_dynamodb::AppTable;
 use passcode_runtime::aws;
-use passcode_testkit::{PASSWORD, PIN, USER_ID, World};
+use passcode_testkit::{PASSWORD, PIN, TestWorld, USER_ID};
 use passcode_tests::stack::Client;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn codes_secrets_and_addresses_appear_only_where_they_must() {
         client.initiate(&id, channel).await;
         let code = client.last_code(to).await;
         client.verify(&id, &codes[codes.len() - 1]).await;
-        client.verify(&id, &World::wrong(&code)).await;
+        client.verify(&id, &TestWorld::wrong(&code)).await;
         assert_eq!(client.verify(&id, &code).await.0, 200);
         client.verify(&id, &code).await;
         client.status(&id).await;
@@ -113,7 +113,7 @@ async fn tokens_pins_and_passwords_appear_nowhere_either() {
     let created = create.send().await.expect("an answer");
     let token = created.headers()["x-verification-token"].to_str().expect("text").to_owned();
     codes.push(client.last_code("+14155550100").await);
-    for code in [World::wrong(&codes[0]), codes[0].clone()] {
+    for code in [TestWorld::wrong(&codes[0]), codes[0].clone()] {
         let body = json!({ "code": code, "challenge_token": challenge });
         let check = post("/v1/session/otp/check", body).header("x-verification-token", &token);
         client.send(check).await;

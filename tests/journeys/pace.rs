@@ -2,7 +2,7 @@
 //! wrong, then the way it goes. The tokens are the development issuer's own.
 
 use crate::idempotency::{KEY, Seen, a_hundred_times, seen};
-use passcode_testkit::{PASSWORD, PIN, USER_ID, World};
+use passcode_testkit::{PASSWORD, PIN, TestWorld, USER_ID};
 use passcode_tests::stack::Client;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ async fn wrong_codes_spend_the_attempts_and_then_the_right_one_is_refused() {
     let user = User::start().await;
     let code = user.code().await;
     for _ in 0..5 {
-        assert_eq!(user.verify(&World::wrong(&code)).await, 404);
+        assert_eq!(user.verify(&TestWorld::wrong(&code)).await, 404);
     }
     assert_eq!(user.verify(&code).await, 404);
 }
@@ -257,7 +257,7 @@ async fn a_code_changes_the_pin_once() {
     let code = user.code().await;
     let (status, body) = user.change_pin("1234", &code).await;
     assert_eq!((status, code_of(&body)), (406, "pin-not-secure"));
-    let (status, body) = user.change_pin("2806", &World::wrong(&code)).await;
+    let (status, body) = user.change_pin("2806", &TestWorld::wrong(&code)).await;
     assert_eq!((status, code_of(&body)), (403, "otp:invalid"));
     assert_eq!(user.create(json!({ "pin": "2806" })).await.0, 422, "nothing has changed");
     let (status, body) = user.change_pin("2806", &code).await;
@@ -272,7 +272,7 @@ async fn a_code_changes_the_pin_once() {
 async fn secrets_codes_tokens_and_addresses_are_not_logged() {
     let user = User::start().await;
     let code = user.code().await;
-    user.verify(&World::wrong(&code)).await;
+    user.verify(&TestWorld::wrong(&code)).await;
     user.change_pin("2806", &code).await;
     user.create(json!({ "password": PASSWORD })).await;
     user.mail().await;

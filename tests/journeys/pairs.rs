@@ -52,12 +52,12 @@ struct Held {
     code: String,
 }
 
-struct World {
+struct TestWorld {
     client: Client,
     access_token: String,
 }
 
-impl World {
+impl TestWorld {
     async fn start() -> Self {
         let client = Client::start().await;
         let wish = json!({ "sub": USER_ID, "scope": "user:otp:create user:otp:verify",
@@ -148,7 +148,7 @@ impl World {
 
 #[tokio::test]
 async fn every_pair_of_contracts_does_what_the_table_says() {
-    let world = World::start().await;
+    let world = TestWorld::start().await;
     for (column, opener) in OPENERS.into_iter().enumerate() {
         for (verifier, works) in TABLE {
             let held = world.open(opener).await;
@@ -165,7 +165,7 @@ async fn every_pair_of_contracts_does_what_the_table_says() {
 
 #[tokio::test]
 async fn a_prelude_token_is_an_id_as_rollout_takes_them() {
-    let world = World::start().await;
+    let world = TestWorld::start().await;
     let held = world.open(Opener::Prelude).await;
     assert_eq!(world.client.verify(&held.token, &held.code).await.0, 200);
 }

@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
 use passcode_domain::ports::Clock as _;
-use passcode_testkit::{USER_ID, World};
+use passcode_testkit::{TestWorld, USER_ID};
 use passcode_tests::stack::Client;
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -80,10 +80,10 @@ async fn wrong_codes_spend_the_attempts_and_then_one_starts_again() {
     let mut browser = Browser::of(&client);
     assert_eq!(browser.ask(phone()).await, 204);
     let code = client.last_code(PHONE).await;
-    let wrong = browser.check(json!({ "code": World::wrong(&code) })).await;
+    let wrong = browser.check(json!({ "code": TestWorld::wrong(&code) })).await;
     assert_eq!((wrong.0, &wrong.1["code"]), (400, &json!("bad_check_code")));
     for _ in 0..4 {
-        assert_eq!(browser.check(json!({ "code": World::wrong(&code) })).await, wrong);
+        assert_eq!(browser.check(json!({ "code": TestWorld::wrong(&code) })).await, wrong);
     }
     let exhausted = browser.check(json!({ "code": code })).await;
     assert_eq!((exhausted.0, &exhausted.1["code"]), (429, &json!("rate_limited")));

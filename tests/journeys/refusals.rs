@@ -7,7 +7,7 @@ use passcode_domain::{
 };
 use passcode_dynamodb::AppTable;
 use passcode_runtime::aws;
-use passcode_testkit::{PIN, USER_ID, World};
+use passcode_testkit::{PIN, TestWorld, USER_ID};
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -93,7 +93,7 @@ async fn otpless_says_what_a_request_has_come_to() {
     assert_eq!(otpless(&client, "eve", "/auth/v1/verify/otp", &foreign).await, "7114");
     let foreign = json!({ "requestId": id });
     assert_eq!(otpless(&client, "eve", "/auth/v1/status", &foreign).await, "7168");
-    assert_eq!(verify(&id, &World::wrong(&code)).await, "7118");
+    assert_eq!(verify(&id, &TestWorld::wrong(&code)).await, "7118");
     assert_eq!(verify(&id, &code).await, "none", "another app has spent nothing");
     assert_eq!(verify(&id, &code).await, "7115");
 
@@ -101,7 +101,7 @@ async fn otpless_says_what_a_request_has_come_to() {
     client.initiate(&id, "SMS").await;
     let code = client.last_code(PHONE).await;
     for _ in 0..5 {
-        verify(&id, &World::wrong(&code)).await;
+        verify(&id, &TestWorld::wrong(&code)).await;
     }
     assert_eq!(verify(&id, &code).await, "7021");
 

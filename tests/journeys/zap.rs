@@ -1,7 +1,7 @@
 //! ZAP: an administrator generates, the user types, the administrator verifies; and the same OTP
 //! through the other contracts.
 
-use passcode_testkit::World;
+use passcode_testkit::TestWorld;
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -56,7 +56,7 @@ async fn wrong_expired_exhausted_and_used_codes_are_refused_alike() {
     let body = json!({ "userId": USER, "email": EMAIL });
     generate(&client, body.clone()).await;
     let code = client.last_code(EMAIL).await;
-    assert_eq!(verify(&client, EMAIL, &World::wrong(&code)).await, refused(), "wrong");
+    assert_eq!(verify(&client, EMAIL, &TestWorld::wrong(&code)).await, refused(), "wrong");
     assert_eq!(verify(&client, PHONE, &code).await, refused(), "somebody else's");
     client.stack.clock.advance(Duration::from_secs(601));
     assert_eq!(verify(&client, EMAIL, &code).await, refused(), "expired");
@@ -64,7 +64,7 @@ async fn wrong_expired_exhausted_and_used_codes_are_refused_alike() {
     generate(&client, body.clone()).await;
     let code = client.last_code(EMAIL).await;
     for _ in 0..4 {
-        assert_eq!(verify(&client, EMAIL, &World::wrong(&code)).await, refused());
+        assert_eq!(verify(&client, EMAIL, &TestWorld::wrong(&code)).await, refused());
     }
     assert_eq!(verify(&client, EMAIL, &code).await, refused(), "exhausted");
 
@@ -147,7 +147,7 @@ async fn its_id_verifies_it_through_the_other_contracts() {
         let id = answer.headers()["passcode-challenge-id"].to_str().expect("text").to_owned();
         let code = client.last_code(to).await;
         if to == EMAIL {
-            assert_eq!(client.verify(&id, &World::wrong(&code)).await.0, 400);
+            assert_eq!(client.verify(&id, &TestWorld::wrong(&code)).await.0, 400);
             assert_eq!(client.verify(&id, &code).await.1["ok"], true, "Rollout");
         } else {
             let body = json!({ "requestId": id, "otp": code });
