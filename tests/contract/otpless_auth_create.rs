@@ -3,10 +3,7 @@
 use crate::shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row, with};
 use otpless_auth_create::handle;
 use passcode_domain::{App, Channel, action::status::Status, ports::StoreApps as _};
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
-    schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::{
     document::admits,
     event::{Event, Reply, reply},

@@ -5,7 +5,7 @@ use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_auth_status::handle;
 use passcode_domain::{App, ChallengeId, Channel, action::open, ports::StoreApps as _};
 
-use passcode_testkit::{FakeApps, FakeClock, FakeLedgers, TestWorld, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 use std::time::Duration;

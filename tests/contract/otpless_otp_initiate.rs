@@ -8,10 +8,7 @@ use crate::shared::{parse_request_id, request_id};
 use otpless_otp_initiate::handle;
 use passcode_domain::{App, ChallengeId, action::verify::Outcome, ports::StoreApps as _};
 
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    Fault, TestWorld, Verdict, demo_app, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, Verdict, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, Served, replied, served};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -5,10 +5,7 @@ use passcode_domain::{
     app::Issuer,
     ports::{DeleteApps as _, StoreApps as _},
 };
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, TestWorld,
-    USER_ID, demo_app, schedule::block_on,
-};
+use passcode_testkit::{TestWorld, USER_ID, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, Served, replied, reply, served};
 use serde_json::json;
 

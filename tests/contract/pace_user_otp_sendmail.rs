@@ -9,10 +9,7 @@ use crate::{
 };
 use pace_user_otp_sendmail::handle;
 use passcode_domain::{User, ports::StoreUsers as _};
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens,
-    FakeUsers, Fault, TestWorld, USER_ID, Verdict, ada, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, Verdict, ada, schedule::block_on};
 use passcode_tests::event::{Event, Reply, Served, replied, served};
 use std::time::Duration;
 

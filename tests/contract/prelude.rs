@@ -9,10 +9,7 @@ use passcode_domain::{
     secret::proof::ChallengeToken,
     secret::token::{Flow, VerificationToken},
 };
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
-    FakeSms, TestWorld, ada, schedule::block_on,
-};
+use passcode_testkit::{TestWorld, ada, schedule::block_on};
 use passcode_tests::event::{Event, Reply, Served, reply, served};
 use prelude_session_otp_check as check;
 use prelude_session_otp_create as create;

@@ -5,7 +5,7 @@ use crate::prelude::{
 };
 use crate::shared::{minds_keys, retry_after};
 use passcode_domain::{App, secret::token::Flow};
-use passcode_testkit::{COOL_DOWNS, FakeKeyring, Fault, TestWorld, Verdict, demo_app};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, Verdict, demo_app};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 use std::time::Duration;

@@ -11,10 +11,7 @@ use passcode_domain::{
     ports::{Clock as _, StoreUsers as _},
     secret::proof::{GrantMode, Purpose, Step},
 };
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys, FakeTokens,
-    FakeUsers, Fault, TestWorld, USER_ID, ada, demo_app, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, ada, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_stepup_request::handle;
 use serde_json::{Value, json};

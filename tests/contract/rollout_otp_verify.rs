@@ -4,10 +4,7 @@ use crate::shared::lets_pages_read;
 use crate::shared::request_id;
 use passcode_domain::{App, ChallengeId};
 
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
-    schedule::block_on,
-};
+use passcode_testkit::{FakeEntropy, FakeKeyring, Fault, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use rollout_otp_verify::handle;
 use serde_json::json;

@@ -192,7 +192,7 @@ pub(crate) fn keyed(event: &Event, key: &str) -> Event {
 }
 
 /// `Retry-After` for the cool-down after this number of messages, by the policy of the app.
-pub(crate) fn retry_after(world: &World, sends: usize) -> String {
+pub(crate) fn retry_after(world: &TestWorld, sends: usize) -> String {
     world.cool_down(sends).as_secs().to_string()
 }
 

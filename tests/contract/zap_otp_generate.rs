@@ -9,10 +9,7 @@ use crate::{
     },
 };
 use passcode_domain::{ChallengeId, User, UserId, action::verify::Outcome, ports::StoreUsers as _};
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, TestWorld, USER_ID, Verdict, ada, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, Verdict, ada, schedule::block_on};
 use passcode_tests::{
     document::admits,
     event::{Event, Reply, Served, reply, served},

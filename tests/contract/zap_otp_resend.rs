@@ -10,10 +10,7 @@ use crate::{
     },
 };
 use passcode_domain::{User, ports::StoreUsers as _};
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, TestWorld, Verdict, ada, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, Verdict, ada, schedule::block_on};
 use passcode_tests::{
     document::admits,
     event::{Event, Reply, reply},
@@ -39,6 +36,10 @@ fn phone() -> Event {
 
 fn cool_down(world: &TestWorld) {
     world.clock.advance(Duration::from_secs(30));
+}
+
+fn pass_cool_down(world: &TestWorld) {
+    world.clock.advance(world.cool_down(1));
 }
 
 #[test]

@@ -8,10 +8,7 @@ use crate::{
     },
 };
 use passcode_domain::{User, action::verify::Outcome, ports::StoreUsers as _};
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, Fault,
-    TestWorld, ada, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, ada, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply, served};
 use serde_json::{Value, json};
 use std::time::Duration;
