@@ -68,7 +68,7 @@ fn who_has_no_mailbox_is_told_the_same_at_the_same_cost() {
     ] {
         let first = call(&world, &event);
         assert_eq!((first.status, first.text.as_str(), first.outcome), (204, "", outcome));
-        assert_eq!(world.ledgers.take_calls(), (1, 2), "read, claimed, marked: {outcome}");
+        assert_eq!(world.ledgers.take_calls(), (1, 1), "read, claimed: {outcome}");
         let again = call(&world, &event);
         assert_eq!(error(&again), (429, "too-many-requests"), "{outcome}");
         assert_eq!(again.retry_after.clone(), Some(retry_after(&world, 1)));

@@ -70,7 +70,6 @@ pub struct CreateResponse {
         (status = 200, description = "The auth request is created", body = CreateResponse),
         (status = 400, description = "7101, 7102, 7104, 7106, 7113 or 7158", body = ErrorBody),
         (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
-        (status = 429, description = "7022: too many open requests for this identity", body = ErrorBody),
         (status = 503, description = "Nothing was created; try again", body = ErrorBody),
     )
 )]

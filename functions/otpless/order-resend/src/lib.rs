@@ -10,7 +10,10 @@ use otpless_contract::{
 };
 use passcode_domain::{
     App, Keyring, World,
-    action::send::{self, SendOptions, SendTarget},
+    action::{
+        send::{self, Refusal, SendOptions, SendTarget, Sent},
+        status::{self, Status},
+    },
     ports::{
         Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
         ReserveCounters, SmsCourier, StoreLedgers,
@@ -105,6 +108,12 @@ where
     // By the channel, in the length and for the time of the order's first message.
     let options = SendOptions { ip, ..SendOptions::default() };
     let delivery = send::send(world, keyring, SendTarget::Again(id, app), &options).await?;
+    // What was never sent is kept beside the ledger, where a resend does not look.
+    if matches!(delivery.sent, Sent::Refused(Refusal::NotFound))
+        && status::status(world, keyring, &app.id, id).await? == Status::NotSent
+    {
+        return Err(Error::NotStarted);
+    }
     let now = world.clock().now();
     otpless::sent(delivery, Caller::WithCredentials, now, keyring, record).map(drop)
 }

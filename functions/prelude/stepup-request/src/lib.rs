@@ -106,7 +106,6 @@ pub enum Status {
         (status = 400, description = "`bad_request` or `not_configured`", body = ErrorBody),
         (status = 401, description = "`unauthorized`", body = ErrorBody),
         (status = 403, description = "`scope_not_allowed`, `auth_blocked` or `origin_not_allowed`", body = ErrorBody),
-        (status = 429, description = "`rate_limited`: open challenges", body = ErrorBody),
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
     )
 )]
