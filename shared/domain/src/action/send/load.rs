@@ -111,7 +111,7 @@ where
     let by = found.map_or(CallerClass::Authenticated, |(_, challenge)| challenge.lookup.into());
     let known = Known::new(app, keyring, addresses, by, options);
     let counters = load_counters(world, known.keys()).await?;
-    Ok((Known { counters, app_id, unsent, ..known }, loaded))
+    Ok((Known { app_id, unsent, counters, ..known }, loaded))
 }
 
 /// The challenge and its app, if it exists and is this app's.
