@@ -1,4 +1,4 @@
-//! `passcode app`: makes, shows, changes and removes apps, on the local stack or a deployed one.
+//! `passcode app`: creates, shows, changes and deletes apps on the local stack or a deployed one.
 
 mod secret;
 pub(crate) mod settings;
@@ -6,8 +6,8 @@ mod shown;
 mod test_address;
 
 use crate::{
+    output::{self, Output},
     place::Place,
-    told::{self, Told},
 };
 use clap::Subcommand;
 use passcode_domain::{
@@ -23,16 +23,16 @@ use settings::changed;
 use shown::{shown, without_dropped};
 use std::{error::Error, process::ExitCode};
 
-/// What is left to do for an app whose text messages go nowhere.
+/// What to do when an app has no country that text messages may go to.
 fn no_country(id: &AppId) -> String {
     format!(
-        "Its text messages go nowhere yet. Name their countries:\n  \
+        "No text messages can be sent yet. Set the countries that they may go to:\n  \
          passcode app set {} guard.allowed_countries.countries=US,CA",
         id.as_str()
     )
 }
 
-/// What to do, and where.
+/// The arguments of `passcode app`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -46,62 +46,63 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make an app, and show its client secret: this once, it is not stored.
+    /// Create an app, and show its client secret. Only a hash is stored, so it is shown only once.
     #[command(after_help = CREATE_HELP)]
     Create {
-        /// Its `clientId`: 1 to 64 letters, digits, `-`, `_` or `.`.
+        /// The `clientId` of the app: 1 to 64 letters, digits, `-`, `_` or `.`.
         id: AppId,
-        /// The brand that its messages name.
+        /// The brand that is named in its messages.
         #[arg(long)]
         name: String,
-        /// Settings, as for `passcode app set`.
+        /// Settings, as in `passcode app set`.
         #[arg(value_name = "FIELD=VALUE")]
         settings: Vec<String>,
     },
-    /// Show an app's settings. Secrets and keys are stored as hashes: only their number is shown.
+    /// Show the settings of an app. Secrets and keys are stored as hashes, so only their number is
+    /// shown.
     Show {
-        /// Its `clientId`.
+        /// The `clientId` of the app.
         id: AppId,
     },
-    /// Change an app's settings. Warm functions follow within a minute.
+    /// Change the settings of an app. Running functions use them within a minute.
     #[command(after_help = SET_HELP)]
     Set {
-        /// Its `clientId`.
+        /// The `clientId` of the app.
         id: AppId,
-        /// What to change.
+        /// The settings to change.
         #[arg(value_name = "FIELD=VALUE", required = true)]
         settings: Vec<String>,
     },
-    /// Add, remove and list test addresses: nothing is sent to them, and their code is fixed.
+    /// Add, remove and list test addresses. Nothing is sent to them, and their code is fixed.
     #[command(subcommand, after_help = TEST_ADDRESS_HELP)]
     TestAddress(test_address::Action),
-    /// Make a new client secret, and show it. The one before works until the next rotation.
+    /// Create a new client secret, and show it. The previous one works until the next rotation.
     RotateSecret {
-        /// Its `clientId`.
+        /// The `clientId` of the app.
         id: AppId,
-        /// Let the secret before stop working, within a minute.
+        /// Revoke the previous secret. It stops working within a minute.
         #[arg(long)]
         now: bool,
     },
-    /// Make a new admin key, and show it. The one before works until the next rotation.
+    /// Create a new admin key, and show it. The previous one works until the next rotation.
     #[command(after_help = ADMIN_KEY_HELP)]
     RotateAdminKey {
-        /// Its `clientId`.
+        /// The `clientId` of the app.
         id: AppId,
-        /// Let the key before stop working, within a minute.
+        /// Revoke the previous key. It stops working within a minute.
         #[arg(long)]
         now: bool,
     },
-    /// Remove an app. Its challenges end with their time.
+    /// Delete an app. Its challenges are deleted when they expire.
     Delete {
-        /// Its `clientId`.
+        /// The `clientId` of the app.
         id: AppId,
     },
 }
 
 const CREATE_HELP: &str = "\
-An app has no admin key at first; `passcode app rotate-admin-key` makes one.
-Its text messages go to the countries that it names, and at first to none.
+A new app has no admin key; `passcode app rotate-admin-key` creates one. Its text
+messages go only to the countries in its settings, and a new app has none.
 
 Example:
   passcode app create shop --name Shop host=shop.example \\
@@ -109,13 +110,16 @@ Example:
 
 const SET_HELP: &str = "\
 Settings:
-  name, host, locale        the brand in messages; the host that may fill in
-                            codes from them; their language (en, de, es, …)
-  blocked                   true: the app's server is refused everything, and
+  name, host, locale        the brand in messages; the host on whose pages a
+                            browser fills in the code; the language of the
+                            messages (en, de, es, …)
+  blocked                   true: every request of the app's server is refused,
+                            and nothing is sent
+  conceal_blocks            true: a blocked caller gets a successful answer, and
                             nothing is sent
-  conceal_blocks            true: who is blocked sees success, and gets nothing
-  strict_channels           true: channels of OTPless that do not exist here are
-                            refused also beside one that does
+  strict_channels           true: a request that names a channel of OTPless that
+                            does not exist here is refused, even if it also
+                            names one that exists
   policy.…                  code_length, code_seconds, max_attempts, max_sends,
                             cool_down_seconds, max_failures, failure_seconds,
                             failure_wait_seconds; failed_verifies.mode and
@@ -123,12 +127,12 @@ Settings:
   sms.…                     sender_id, origination_number, max_price, entity_id,
                             template_id
   email.…                   from, configuration_set
-  issuer.…                  who signs the access tokens of its users: url,
-                            audience, jwks_url, linked_identity_claim
+  issuer.…                  the issuer of the access tokens of the app's users:
+                            url, audience, jwks_url, linked_identity_claim
   browser.…                 origins, a list; cross_site_cookie, true or false
   step_up.SCOPE.…           channel: sms or email; grant_mode: session-start,
                             single-use, session-bound or profile-bound;
-                            text.LANGUAGE: what the code allows, as it follows
+                            text.LANGUAGE: what the code allows; it follows
                             \"your code\" in the message
   guard.RULE.mode           enforce, shadow (only recorded) or off
   guard.allowed_countries.… countries, a list (ISO 3166-1)
@@ -143,10 +147,10 @@ Settings:
   test_addresses            see `passcode app test-address`
 
 Values:
-  A list is given with commas. What begins with { or [ is JSON, and takes the
-  place of all that was there; a scope or a template whose name has a `.` can
-  only be given so. An empty value takes a setting away. Either all changes of
-  a command hold or, where one is refused, none does.
+  The items of a list are separated by commas. A value that begins with { or [
+  is JSON, and replaces the whole setting. A scope or a template whose name
+  contains a `.` can only be set as JSON. An empty value resets a setting to its
+  default. If one change of a command is refused, no change is stored.
 
 Examples:
   passcode app set shop policy.max_attempts=3 templates.t='sms = { $code }'
@@ -159,33 +163,34 @@ Examples:
   passcode app set shop step_up.pay.text.en='to pay 20 dollars or more'
   passcode app set shop step_up.pay.channel=email blocked=true host=
 
-What a rule of the guard would have refused of the messages that were sent:
-`passcode guard simulate`.";
+`passcode guard simulate` shows which of the messages that were sent each rule
+of the guard refuses.";
 
 const TEST_ADDRESS_HELP: &str = "\
-They are for reviewers and automated tests. Whoever guesses the code signs in
-as that address, so it is a random one: 6 to 10 digits, neither one digit
-repeated nor a series. Warm functions follow within a minute.
+Test addresses are for reviewers and automated tests. Somebody who guesses the
+code can sign in as the address, so choose a random one: 6 to 10 digits, not one
+digit repeated and not a series. Running functions use it within a minute.
 
 Example:
   passcode app test-address add shop +14155550199 --code 482915 \\
     --until 2026-12-31";
 
 const ADMIN_KEY_HELP: &str = "\
-Whoever has it has codes sent and verified for the app's users (ZAP). It is
-presented as `Authorization: Bearer KEY`, to a host whose first label is the
-app's `clientId`; the deployment's default app has all other hosts as well.";
+An admin key authorises its holder to send and verify codes for the users of the
+app (ZAP). A request has it as `Authorization: Bearer KEY`. The first label of
+the host is the `clientId` of the app; the default app of the deployment answers
+on all other hosts.";
 
-/// Does it.
+/// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    told::run(act(arguments, &arguments.place), arguments.json)
+    output::run(act(arguments, &arguments.place), arguments.json)
 }
 
-/// Does it at a place.
-pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn Error>> {
+/// Runs the command on a stack.
+pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn Error>> {
     let aws = place.aws()?;
-    let apps = Apps { apps: AppTable::new(&aws, place.table(&aws, "AppTable").await?), place };
-    let told = match &arguments.action {
+    let apps = Apps { apps: AppTable::new(&aws, place.resource(&aws, "AppTable").await?), place };
+    let output = match &arguments.action {
         Action::Create { id, name, settings } => apps.create(id, name, settings).await,
         Action::Show { id } => apps.existing(id).await.map(|app| shown(&app, SystemClock.now())),
         Action::Set { id, settings } => apps.set(id, settings).await,
@@ -198,10 +203,10 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Told, Box<dyn E
         }
         Action::Delete { id } => apps.delete(id).await,
     };
-    Ok(told?)
+    Ok(output?)
 }
 
-/// An app that is there.
+/// Loads an app, or fails if there is none.
 pub(crate) async fn existing(apps: &AppTable, id: &AppId, place: &Place) -> Result<App, String> {
     match apps.load_app(id).await.map_err(|error| place.explain(&error))? {
         Some(app) => Ok((*app).clone()),
@@ -209,7 +214,7 @@ pub(crate) async fn existing(apps: &AppTable, id: &AppId, place: &Place) -> Resu
     }
 }
 
-/// The apps of a place.
+/// The apps of a stack.
 struct Apps<'a> {
     apps: AppTable,
     place: &'a Place,
@@ -229,29 +234,29 @@ impl Apps<'_> {
         self.apps.store_app(&app).await.map_err(|error| self.explain(&error))
     }
 
-    async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Told, String> {
+    async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Output, String> {
         if self.apps.load_app(id).await.map_err(|error| self.explain(&error))?.is_some() {
             return Err(format!("the app {} exists already", id.as_str()));
         }
         let mut app = changed(&App::new(id.clone(), name), settings)?;
         let secret = secret::rotate(&mut app.secrets, true);
         self.store(&app).await?;
-        let mut told = secret::told(id, CLIENT_SECRET, &secret, None);
+        let mut output = secret::output(id, CLIENT_SECRET, &secret, None);
         if app.guard.allowed_countries.countries.is_empty() {
-            told.text = format!("{}\n\n{}", told.text, no_country(id));
+            output.text = format!("{}\n\n{}", output.text, no_country(id));
         }
-        Ok(told)
+        Ok(output)
     }
 
-    async fn set(&self, id: &AppId, settings: &[String]) -> Result<Told, String> {
+    async fn set(&self, id: &AppId, settings: &[String]) -> Result<Output, String> {
         let before = self.existing(id).await?;
         let app = changed(&before, settings)?;
         self.store(&app).await?;
-        let told = shown(&app, SystemClock.now());
-        Ok(if before.dropped_parts.is_empty() { told } else { without_dropped(&before, told) })
+        let output = shown(&app, SystemClock.now());
+        Ok(if before.dropped_parts.is_empty() { output } else { without_dropped(&before, output) })
     }
 
-    async fn test_address(&self, action: &test_address::Action) -> Result<Told, String> {
+    async fn test_address(&self, action: &test_address::Action) -> Result<Output, String> {
         let (mut app, now) = (self.existing(action.app()).await?, SystemClock.now());
         if action.change(&mut app, now)? {
             self.store(&app).await?;
@@ -265,19 +270,19 @@ impl Apps<'_> {
         name: &str,
         at_once: bool,
         hashes: fn(&mut App) -> &mut Vec<SecretHash>,
-    ) -> Result<Told, String> {
+    ) -> Result<Output, String> {
         let mut app = self.existing(id).await?;
         let hashes = hashes(&mut app);
         let before = (!hashes.is_empty()).then_some(at_once);
         let secret = secret::rotate(hashes, at_once);
         self.store(&app).await?;
-        Ok(secret::told(id, name, &secret, before))
+        Ok(secret::output(id, name, &secret, before))
     }
 
-    async fn delete(&self, id: &AppId) -> Result<Told, String> {
+    async fn delete(&self, id: &AppId) -> Result<Output, String> {
         self.existing(id).await?;
         self.apps.delete_app(id).await.map_err(|error| self.explain(&error))?;
         let text = format!("{} is removed. Warm functions follow within a minute.", id.as_str());
-        Ok(Told::new(text, json!({ "deleted": id.as_str() })))
+        Ok(Output::new(text, json!({ "deleted": id.as_str() })))
     }
 }

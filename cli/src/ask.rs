@@ -1,12 +1,12 @@
-//! How a secret reaches a command: from a prompt that shows nothing, or from a pipe. Never from the
-//! command line, which other processes and the shell's history can read.
+//! Reads a secret from a prompt without echo, or from a pipe. It is never an argument, because
+//! other processes and the history of the shell can read those.
 
 use std::{
     error::Error,
     io::{self, BufRead as _, IsTerminal as _},
 };
 
-/// Asks for a secret, twice at a prompt; the first line of what is piped in.
+/// Prompts twice for a secret, or reads the first line of standard input if that is no terminal.
 pub(crate) fn secret(what: &str) -> Result<String, Box<dyn Error>> {
     if io::stdin().is_terminal() {
         let first = rpassword::prompt_password(format!("New {what}: "))?;

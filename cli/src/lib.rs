@@ -1,4 +1,4 @@
-//! The `passcode` command as a library, so that tests can run the same stack that people do.
+//! The `passcode` command as a library, so that tests can run the local stack and the commands.
 
 pub mod apps;
 mod ask;
@@ -7,7 +7,7 @@ pub mod keys;
 mod lines;
 pub mod local;
 pub mod openapi;
+pub mod output;
 pub mod place;
 pub mod template;
-pub mod told;
 pub mod users;

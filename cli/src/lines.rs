@@ -1,14 +1,13 @@
-//! Files that are read line by line: JSON lines, and what is wrong with a line of any file.
+//! Files that are read line by line, and the faults of their lines.
 
 use serde_json::{Map, Value, json};
 use std::{fmt::Display, path::Path};
 
-/// What is wrong with a line. The value itself is not repeated: it may be a secret, or somebody's
-/// address.
+/// A fault of a line. It does not repeat the value, which may be a secret or somebody's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) line: u64,
-    /// The field; empty where it is the whole line.
+    /// The name of the field; empty if the fault concerns the whole line.
     pub(crate) field: &'static str,
     pub(crate) reason: String,
 }
@@ -18,20 +17,20 @@ impl Fault {
         Self { line, field, reason: reason.to_string() }
     }
 
-    /// For people.
-    pub(crate) fn told(&self, file: &Path) -> String {
+    /// The fault as a line of text, such as `users.csv:3: phone: missing`.
+    pub(crate) fn text(&self, file: &Path) -> String {
         let field = if self.field.is_empty() { String::new() } else { format!("{}: ", self.field) };
         format!("{}:{}: {field}{}", file.display(), self.line, self.reason)
     }
 
-    /// For programs.
+    /// The fault in the JSON output.
     pub(crate) fn json(&self) -> Value {
         let field = Some(self.field).filter(|field| !field.is_empty());
         json!({ "line": self.line, "field": field, "reason": self.reason })
     }
 }
 
-/// The lines of a text with their numbers, without those that are empty.
+/// The lines of a text that are not empty, with their numbers from 1.
 pub(crate) fn numbered(text: &[u8]) -> Result<impl Iterator<Item = (u64, &str)>, &'static str> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?.trim_start_matches('\u{feff}');
     Ok((1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()))
@@ -39,6 +38,6 @@ pub(crate) fn numbered(text: &[u8]) -> Result<impl Iterator<Item = (u64, &str)>,
 
 /// The JSON object on a line.
 pub(crate) fn object(number: u64, line: &str) -> Result<Map<String, Value>, Fault> {
-    // The parser's own words would repeat a value.
+    // The message of the parser would repeat a value.
     serde_json::from_str(line).map_err(|_| Fault::new(number, "", "not a JSON object"))
 }

@@ -13,21 +13,21 @@ struct Cli {
 }
 
 const HELP: &str = "\
-Begin with `passcode local`: it says where everything is, and what to try.
+Start with `passcode local`. It prints the URLs of the stack and examples.
 `app`, `user`, `keys` and `guard` act on that stack, or with --stack on a deployed
 one.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole stack on this machine: API, DynamoDB, and an inbox for its messages.
+    /// Run the whole stack on this machine: API, DynamoDB, and an inbox for the messages.
     Local(local::Options),
-    /// Make, show, change and remove apps; rotate their secrets and keys.
+    /// Create, show, change and delete apps; rotate their secrets and keys.
     App(apps::Arguments),
-    /// Make, show, import and remove users; set their PINs and passwords.
+    /// Create, show, import and delete users; set their PINs and passwords.
     User(users::Arguments),
-    /// See what an app's guard would have refused of a log of messages.
+    /// Simulate what the guard of an app refuses of a log of messages.
     Guard(guard::Arguments),
-    /// Show and rotate the keys that codes are made with.
+    /// Show and rotate the keys of codes and of signatures.
     Keys(keys::Arguments),
     /// Print the OpenAPI document of every endpoint.
     Openapi,
@@ -52,19 +52,19 @@ fn main() -> ExitCode {
     })
 }
 
-/// Help goes out as it is; of a mistake one line is enough.
+/// Prints help as it is, and an error in one line.
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if error.use_stderr() && !is_help {
         eprintln!("passcode: {}; see `passcode --help`", first_line(error));
         return ExitCode::from(2);
     }
-    // A closed pipe is no reason to fail.
+    // A closed pipe is not an error.
     let _ = error.print();
     ExitCode::SUCCESS
 }
 
-/// What is wrong, in one line: clap's first paragraph, which may name arguments below it.
+/// The error in one line: the first paragraph of clap's message, which may list arguments.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let paragraph = text.lines().take_while(|line| !line.is_empty()).map(str::trim);

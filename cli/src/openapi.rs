@@ -1,4 +1,4 @@
-//! The OpenAPI document: the functions' own types, put together.
+//! The OpenAPI document of all endpoints, merged from the documents of the functions.
 
 use std::{error::Error, io::Write as _};
 use utoipa::openapi::{
@@ -27,7 +27,7 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// Each function's part.
+/// The documents of the functions.
 fn parts() -> Vec<OpenApi> {
     vec![
         otpless_auth_create::openapi(),

@@ -1,40 +1,41 @@
-//! Where apps, users and keys are administered: the local stack, or a deployed one.
+//! The stack whose apps, users and keys a command administers: the local one, or a deployed one.
 
 use crate::local::Stack;
-use aws_sdk_dynamodb::Client;
+use aws_sdk_cloudformation::Client;
 use aws_types::SdkConfig;
+use passcode_aws::CallFailed;
 use passcode_domain::ports::StoreError;
 use passcode_runtime::{Settings, aws};
-use std::error::Error;
+use std::{collections::BTreeMap, error::Error};
+use tokio::sync::OnceCell;
 
-/// Which stack.
+/// The stack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
-    /// A deployed stack, by its name. Credentials and region come from the environment
+    /// A deployed stack, by its name. Its tables and secrets are those that its outputs name
+    /// (cloudformation:DescribeStacks). Credentials and region come from the environment
     /// (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`); for a
     /// profile: eval "$(aws configure export-credentials --format env)".
     #[arg(long, value_name = "NAME", global = true, conflicts_with = "port")]
     stack: Option<String>,
-    /// The local stack, by its first port.
+    /// The first port of the local stack.
     #[arg(long, value_name = "N", global = true, default_value_t = 9000)]
     port: u16,
     #[arg(skip)]
     running: Option<Settings>,
+    /// The deployed stack's outputs, once they have been read.
+    #[arg(skip)]
+    outputs: OnceCell<BTreeMap<String, String>>,
 }
 
 impl Place {
-    /// A stack that runs in this process.
+    /// A local stack that runs in this process.
     #[must_use]
     pub fn of(stack: &Stack) -> Self {
-        Self { stack: None, port: 0, running: Some(stack.settings("")) }
+        Self { stack: None, port: 0, running: Some(stack.settings("")), outputs: OnceCell::new() }
     }
 
-    /// The deployed stack's name; `None` for the local one.
-    pub(crate) fn stack(&self) -> Option<&str> {
-        self.stack.as_deref()
-    }
-
-    /// The AWS configuration for the place.
+    /// The AWS configuration for the stack.
     pub fn aws(&self) -> Result<SdkConfig, Box<dyn Error>> {
         let settings = match (&self.running, &self.stack) {
             (Some(running), _) => running.clone(),
@@ -44,29 +45,41 @@ impl Place {
         Ok(aws::config(&settings)?)
     }
 
-    /// The name of one of the stack's tables, given its logical id. A deployed table is named
-    /// after stack and id, with random letters behind.
-    pub async fn table(&self, aws: &SdkConfig, id: &str) -> Result<String, Box<dyn Error>> {
+    /// The name of a table or secret of the stack, given its logical id: on a deployed stack the
+    /// output of that name, on the local stack the id itself.
+    pub async fn resource(&self, aws: &SdkConfig, id: &str) -> Result<String, Box<dyn Error>> {
         let Some(stack) = &self.stack else { return Ok(id.to_owned()) };
-        let prefix = format!("{stack}-{id}-");
-        let mut pages = Client::new(aws).list_tables().into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| passcode_aws::CallFailed::of(&error))?;
-            let mut names = page.table_names.unwrap_or_default().into_iter();
-            if let Some(name) = names.find(|name| name.starts_with(&prefix)) {
-                return Ok(name);
-            }
-        }
-        Err(format!("no table is named {prefix}…; is `{stack}` deployed in this region?").into())
+        let outputs = self.outputs.get_or_try_init(|| self.outputs_of(aws, stack)).await?;
+        let missing =
+            || format!("the stack `{stack}` has no output {id}; it is none of Passcode's");
+        Ok(outputs.get(id).cloned().ok_or_else(missing)?)
     }
 
-    /// A failure of the store, with its cause and what to check.
+    async fn outputs_of(
+        &self,
+        aws: &SdkConfig,
+        stack: &str,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let answer = Client::new(aws).describe_stacks().stack_name(stack).send().await;
+        let failed = |error| {
+            let cause = CallFailed::of(&error);
+            format!(
+                "CloudFormation: {cause}; is `{stack}` deployed in this region? Else {}",
+                self.hint()
+            )
+        };
+        let stacks = answer.map_err(failed)?.stacks.unwrap_or_default();
+        let outputs = stacks.into_iter().flat_map(|stack| stack.outputs.unwrap_or_default());
+        Ok(outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
+    }
+
+    /// The message for an error of the store, with its cause and what to check.
     pub(crate) fn explain(&self, error: &StoreError) -> String {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         format!("{error}: {cause}; {}", self.hint())
     }
 
-    /// What to check when the place does not answer.
+    /// What to check if the stack does not answer.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.stack {

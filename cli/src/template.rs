@@ -1,13 +1,13 @@
-//! What `template.yaml` says: functions with their routes and environment, tables with their keys.
-//! The local stack is built from it, so what runs here is what is deployed.
+//! Reads `template.yaml`: the functions with their routes and environments, and the tables with
+//! their keys. The local stack is built from it, so it is the same as a deployed one.
 
-use serde_yaml_ng::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 use thiserror::Error;
+use yaml_serde::Value;
 
 /// The parts of the template that the local stack needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,17 +21,17 @@ pub struct Template {
 /// A function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name: crate, binary, event folder and test module.
+    /// The name of its crate, binary, folder of events and test module.
     pub name: String,
-    /// What it answers.
+    /// Its routes.
     pub routes: Vec<Route>,
-    /// Its environment. A reference to a resource is the resource's logical id, one to a parameter
-    /// is the parameter's default.
+    /// Its environment. The value of a reference is the logical id of the resource, or the default
+    /// of the parameter.
     pub environment: BTreeMap<String, String>,
 }
 
-/// A route of the API, matched to the letter. A last segment of the form `{name+}` takes the rest of
-/// the path, and the method `ANY` every method, where no other route matches.
+/// A route of the API. If no other route matches, a last segment of the form `{name+}` matches the
+/// rest of a path, and the method `ANY` matches every method.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
     /// The method, in upper case.
@@ -41,8 +41,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The part of the path before a last segment that takes the rest, and that segment's name, where
-    /// there is one.
+    /// For a path with a last segment `{name+}`: the part before that segment, and its name.
     #[must_use]
     pub fn greedy(&self) -> Option<(&str, &str)> {
         let (before, last) = self.path.rsplit_once('/')?;
@@ -58,14 +57,14 @@ pub struct Table {
     pub name: String,
     /// Its partition key.
     pub key: String,
-    /// The attribute that says when an item may be dropped.
+    /// The attribute with the time when an item expires.
     pub ttl: Option<String>,
 }
 
-/// Why the template cannot be used.
+/// An error of the template.
 #[derive(Debug, Error)]
 pub enum TemplateError {
-    /// It is nowhere to be found.
+    /// There is no template.
     #[error("no template.yaml in this folder or above it")]
     Missing,
     /// It cannot be read.
@@ -78,8 +77,8 @@ pub enum TemplateError {
     },
     /// It is not YAML.
     #[error("template.yaml: {0}")]
-    Syntax(#[from] serde_yaml_ng::Error),
-    /// It lacks something.
+    Syntax(#[from] yaml_serde::Error),
+    /// Something is missing or wrong in it.
     #[error("template.yaml: {0}")]
     Content(String),
 }
@@ -98,7 +97,7 @@ pub fn read(path: &Path) -> Result<Template, TemplateError> {
 
 /// Parses a template.
 pub fn parse(text: &str) -> Result<Template, TemplateError> {
-    let root: Value = serde_yaml_ng::from_str(text)?;
+    let root: Value = yaml_serde::from_str(text)?;
     let resources = root["Resources"].as_mapping().ok_or_else(|| lacks("Resources"))?;
     let mut template = Template { functions: Vec::new(), tables: Vec::new() };
     for (id, resource) in resources {
@@ -196,7 +195,7 @@ fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
     })
 }
 
-/// A value as it is on this machine: a literal, the default of a parameter, or the logical id of a
+/// A value on the local stack: a literal, the default of a parameter, or the logical id of a
 /// resource.
 fn resolve(value: &Value, root: &Value) -> Option<String> {
     match value {

@@ -1,5 +1,5 @@
-//! `passcode user`: makes, shows, imports and removes users, and sets what they prove themselves
-//! with, on the local stack or a deployed one.
+//! `passcode user`: creates, shows, imports and deletes users and sets their PINs and passwords, on
+//! the local stack or a deployed one.
 
 mod entry;
 mod file;
@@ -7,25 +7,28 @@ mod import;
 
 use crate::{
     apps, ask, keys,
+    output::{self, Output},
     place::Place,
-    told::{self, Told},
 };
 use aws_types::SdkConfig;
 use clap::Subcommand;
 use passcode_domain::{
-    Address, AppId, EmailAddress, Keyring, PhoneNumber, SubjectKey, issue, password, pin,
+    Address, AppId, EmailAddress, Keyring, PhoneNumber, SubjectKey, User, UserId, Username,
+    action::{Failure, issue},
     ports::{
         DeleteUsers as _, Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _,
     },
-    transact::{Failure, Ports},
-    user::{HashedSecret, User, UserId, Username},
+    secret::{
+        password::{self, HashedSecret},
+        pin,
+    },
 };
 use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
-use passcode_runtime::{SystemClock, SystemEntropy};
+use passcode_runtime::{Adapters, SystemClock, SystemEntropy};
 use serde_json::json;
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-/// What to do, and where.
+/// The arguments of `passcode user`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -37,7 +40,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Whose user.
+/// A user of an app.
 #[derive(Debug, clap::Args)]
 struct Whose {
     /// The app's `clientId`.
@@ -49,7 +52,7 @@ struct Whose {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a user. A PIN and a password are set afterwards.
+    /// Create a user. `set-pin` and `set-password` set the PIN and the password.
     Create {
         #[command(flatten)]
         whose: Whose,
@@ -59,81 +62,74 @@ enum Action {
         /// The registered phone number, with `+` and country code.
         #[arg(long, value_name = "NUMBER", value_parser = PhoneNumber::parse)]
         phone: Option<PhoneNumber>,
-        /// A name for the user that nobody else in the app has: 1 to 64 visible ASCII characters
-        /// without `@` and without `+` in front. Upper and lower case are the same.
+        /// A name that no other user of the app has: 1 to 64 visible ASCII characters, without `@`
+        /// and without a leading `+`. Case does not matter.
         #[arg(long, value_name = "NAME")]
         username: Option<Username>,
     },
-    /// Show a user. Of a PIN and a password only whether there is one: they are stored as hashes.
+    /// Show a user. A PIN and a password are stored as hashes, so only their presence is shown.
     Show(Whose),
-    /// Set a user's PIN: exactly 4 digits, at least 3 of them different, and no series such as
-    /// 1234 or 0987. It is asked for at the terminal, or read from a pipe (one line).
+    /// Set the PIN of a user: exactly 4 digits, at least 3 of them different, and no series such as
+    /// 1234 or 0987. The command prompts for it, or reads one line from a pipe.
     SetPin(Whose),
-    /// Set a user's password: 8 to 256 characters. It is asked for at the terminal, or read from a
-    /// pipe (one line).
+    /// Set the password of a user: 8 to 256 characters. The command prompts for it, or reads one
+    /// line from a pipe.
     SetPassword(Whose),
-    /// Store the users of a file.
+    /// Create or change the users of a file.
     #[command(after_help = IMPORT_HELP)]
     Import {
         /// The app's `clientId`.
         app: AppId,
-        /// CSV with a header row (`.csv`), or one JSON object a line (`.jsonl`, `.ndjson`).
+        /// CSV with a header row (`.csv`), or one JSON object per line (`.jsonl`, `.ndjson`).
         file: PathBuf,
-        /// Check the file, and which usernames are free; store nothing.
+        /// Check the file and whether the usernames are free, and store nothing.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Let a user's PIN and password be tried again, after too many wrong ones. So does a code that
-    /// is mailed to the user and verified.
-    Unlock {
-        #[command(flatten)]
-        whose: Whose,
-        /// The keyring secret's name or ARN, where the stack's name leads to more than one. It is the
-        /// stack's output `KeyringSecret`.
-        #[arg(long, value_name = "ID", requires = "stack")]
-        secret: Option<String>,
-    },
-    /// Remove a user, with the PIN and the password.
+    /// Unlock a user after too many wrong PINs or passwords. Verifying a code that was mailed to
+    /// the user unlocks the user as well.
+    Unlock(Whose),
+    /// Delete a user, including the PIN and the password.
     Delete(Whose),
 }
 
 const IMPORT_HELP: &str = "\
-Columns of CSV, and fields of JSON (texts, all of them):
+Columns of CSV, and fields of JSON (all of them texts):
   id             the app's id for the user; required
   email          an e-mail address
   phone          a phone number, with + and country code
-  username       a name that nobody else in the app has
-  pin            a PIN in clear, to be hashed
-  password       a password in clear, to be hashed
-  pin_hash       a PIN's Argon2id hash, as a PHC string ($argon2id$v=19$m=…)
-  password_hash  a password's; it holds commas, so CSV needs \"\" around it
+  username       a name that no other user of the app has
+  pin            a PIN in clear text, which is stored as a hash
+  password       a password in clear text, which is stored as a hash
+  pin_hash       the Argon2id hash of a PIN, as a PHC string ($argon2id$v=19$m=…)
+  password_hash  that of a password; it contains commas, so CSV needs \"\" around it
 
-A user who is there already is changed in what the line names, and keeps the rest; an empty value \
-names nothing. So a file can be imported again.
+If a user exists already, the values of the line replace the stored ones, and an empty value \
+changes nothing. So a file can be imported again.
 
-Lines that are refused are listed with number, field and reason, and the others are stored. The \
-exit status is 1 where any was refused.
+Refused lines are listed with number, field and reason, and the others are stored. The exit status \
+is 1 if any line was refused.
 
 Example:
   id,email,phone,username,pin
   42,ada@example.com,+14155550100,ada,1793";
 
-/// Does it.
+/// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    told::run(act(arguments, &arguments.place, &ask::secret), arguments.json)
+    output::run(act(arguments, &arguments.place, &ask::secret), arguments.json)
 }
 
-/// Where a command gets a secret from, given what it is.
+/// Asks for a secret, given its name.
 pub type Ask<'a> = &'a dyn Fn(&str) -> Result<String, Box<dyn Error>>;
 
-/// Does it at a place, and asks for secrets there.
+/// Runs the command on a stack, with a function that asks for secrets.
 pub async fn act(
     arguments: &Arguments,
     place: &Place,
     ask: Ask<'_>,
-) -> Result<Told, Box<dyn Error>> {
+) -> Result<Output, Box<dyn Error>> {
     let aws = place.aws()?;
-    let users = UserTable::new(&aws, place.table(&aws, "UserTable").await?);
+    let users = UserTable::new(&aws, place.resource(&aws, "UserTable").await?);
     let users = Users { users, place };
     match &arguments.action {
         Action::Create { whose, email, phone, username } => {
@@ -160,31 +156,42 @@ pub async fn act(
             app_exists(&aws, app, place).await?;
             import::import(&users.users, app, file, *dry_run).await
         }
-        Action::Unlock { whose, secret } => {
+        Action::Unlock(whose) => {
             users.existing(whose).await?;
-            let keyring = keys::keyring(place, secret.as_deref()).await?;
-            let table = place.table(&aws, "ChallengeTable").await?;
-            unlock(&ChallengeTable::new(&aws, table), &keyring, whose, place).await
+            let keyring = keys::keyring(&aws, place).await?;
+            let table = place.resource(&aws, "ChallengeTable").await?;
+            unlock(ChallengeTable::new(&aws, table), &keyring, whose, place).await
         }
         Action::Delete(whose) => users.delete(whose).await,
     }
 }
 
-/// Forgets a user's wrong PINs and passwords.
+/// Forgets the wrong PINs and passwords of a user.
 async fn unlock(
-    ledgers: &ChallengeTable,
+    ledgers: ChallengeTable,
     keyring: &Keyring,
     whose: &Whose,
     place: &Place,
-) -> Result<Told, Box<dyn Error>> {
+) -> Result<Output, Box<dyn Error>> {
     let user = Address::User(whose.id.clone());
     let subject = SubjectKey::of_address(keyring, &whose.app, &user);
-    let ports = Ports { ledgers, clock: &SystemClock, entropy: &SystemEntropy };
+    let world = Adapters {
+        apps: (),
+        users: (),
+        ledgers,
+        counters: (),
+        tokens: (),
+        keyring: (),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: SystemClock,
+    };
     let failed = |failure| match failure {
         Failure::Contended => "others kept changing the user; try again".to_owned(),
         Failure::Unavailable(cause) => place.explain(&StoreError::Unavailable(cause)),
     };
-    let had_failures = issue::unlock(ports, &subject).await.map_err(failed)?;
+    let had_failures = issue::unlock(&world, subject).await.map_err(failed)?;
     let id = whose.id.as_str();
     let text = if had_failures {
         format!(
@@ -193,17 +200,17 @@ async fn unlock(
     } else {
         format!("No wrong PINs or passwords of {id} are counted; nothing was locked.")
     };
-    Ok(Told::new(text, json!({ "unlocked": had_failures })))
+    Ok(Output::new(text, json!({ "unlocked": had_failures })))
 }
 
-/// A mistyped app is told at once, and not by the first user who cannot sign in.
+/// Fails if the app does not exist, so that a mistyped `clientId` is noticed at once.
 async fn app_exists(aws: &SdkConfig, app: &AppId, place: &Place) -> Result<(), Box<dyn Error>> {
-    let apps = AppTable::new(aws, place.table(aws, "AppTable").await?);
+    let apps = AppTable::new(aws, place.resource(aws, "AppTable").await?);
     apps::existing(&apps, app, place).await?;
     Ok(())
 }
 
-/// The users of a place.
+/// The users of a stack.
 struct Users<'a> {
     users: UserTable,
     place: &'a Place,
@@ -230,7 +237,7 @@ impl Users<'_> {
         })
     }
 
-    async fn create(&self, user: &User) -> Result<Told, Box<dyn Error>> {
+    async fn create(&self, user: &User) -> Result<Output, Box<dyn Error>> {
         let whose = Whose { app: user.app.clone(), id: user.id.clone() };
         if self.load(&whose).await?.is_some() {
             let (app, id) = (user.app.as_str(), user.id.as_str());
@@ -240,7 +247,7 @@ impl Users<'_> {
         Ok(shown(user))
     }
 
-    /// Asks for a secret, once it is certain that there is a user to set it for.
+    /// Asks for a secret, after a check that the user exists, and hashes it.
     async fn new_secret(
         &self,
         whose: &Whose,
@@ -254,30 +261,30 @@ impl Users<'_> {
         Ok(HashedSecret::of(&secret, SystemEntropy.bytes()))
     }
 
-    /// Loads a user anew: typing takes time, in which others may have changed it.
+    /// Loads the user again before the change, because it may have changed during the prompt.
     async fn change(
         &self,
         whose: &Whose,
         what: &str,
         change: impl FnOnce(&mut User),
-    ) -> Result<Told, Box<dyn Error>> {
+    ) -> Result<Output, Box<dyn Error>> {
         let mut user = self.existing(whose).await?;
         change(&mut user);
         self.store(&user).await?;
         let text = format!("The {what} of {} is set, and holds at once.", whose.id.as_str());
-        Ok(Told::new(text, shown(&user).json))
+        Ok(Output::new(text, shown(&user).json))
     }
 
-    async fn delete(&self, whose: &Whose) -> Result<Told, Box<dyn Error>> {
+    async fn delete(&self, whose: &Whose) -> Result<Output, Box<dyn Error>> {
         self.existing(whose).await?;
         let failed = |error: StoreError| self.place.explain(&error);
         self.users.delete_user(&whose.app, &whose.id).await.map_err(failed)?;
         let id = whose.id.as_str();
-        Ok(Told::new(format!("{id} is removed."), json!({ "deleted": id })))
+        Ok(Output::new(format!("{id} is removed."), json!({ "deleted": id })))
     }
 }
 
-fn shown(user: &User) -> Told {
+fn shown(user: &User) -> Output {
     let json = json!({
         "app": user.app,
         "id": user.id,
@@ -295,7 +302,7 @@ fn shown(user: &User) -> Told {
         value => format!("{name:<10} {}", value.as_str().unwrap_or_default()),
     };
     let names = ["app", "id", "username", "email", "phone", "pin", "password"];
-    Told::new(names.map(line).join("\n"), json)
+    Output::new(names.map(line).join("\n"), json)
 }
 
 #[cfg(test)]
@@ -309,10 +316,14 @@ mod tests {
             email: Some(EmailAddress::parse("ada@example.com").expect("an address")),
             ..User::new("demo".parse().expect("an id"), "ada-1".parse().expect("an id"))
         };
-        let told = shown(&user);
-        assert!(!format!("{told:?}").contains("argon2"), "{told:?}");
-        assert!(told.text.contains("pin        set\npassword   not set"), "{}", told.text);
-        assert!(told.text.contains("username   none\nemail      ada@example.com"), "{}", told.text);
-        assert_eq!((&told.json["pin"], &told.json["password"]), (&json!(true), &json!(false)));
+        let output = shown(&user);
+        assert!(!format!("{output:?}").contains("argon2"), "{output:?}");
+        assert!(output.text.contains("pin        set\npassword   not set"), "{}", output.text);
+        assert!(
+            output.text.contains("username   none\nemail      ada@example.com"),
+            "{}",
+            output.text
+        );
+        assert_eq!((&output.json["pin"], &output.json["password"]), (&json!(true), &json!(false)));
     }
 }

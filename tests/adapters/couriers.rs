@@ -9,7 +9,7 @@ use passcode_domain::{
 };
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
-use passcode_testkit::{FakeEmail, FakeSms, Verdict, World, conformance, demo_app};
+use passcode_testkit::{FakeEmail, FakeSms, TestWorld, Verdict, conformance, demo_app};
 use passcode_tests::aws::aws_at;
 use passcode_tests::stack::Client;
 use std::{
@@ -19,7 +19,7 @@ use std::{
 
 /// A message's ingredients, with everything set that can be.
 pub(crate) fn a_text(use_it: impl FnOnce(&Text<'_>)) {
-    let world = World::default();
+    let world = TestWorld::default();
     let app = App {
         sms: SmsSender {
             sender_id: Some("DEMO".into()),
@@ -65,7 +65,7 @@ async fn send_both(url: &str) -> [Result<(), CourierError>; 2] {
     let aws = aws_at(url);
     let sms = SnsCourier::new(&aws);
     let email = SesCourier::new(&aws, "no-reply@example.com".into());
-    let (phone, address) = (World::phone(), World::email());
+    let (phone, address) = (TestWorld::phone(), TestWorld::email());
     let (sms_message, email_message) = (an_sms(), an_email());
     let (sms, email) =
         tokio::join!(sms.send(&phone, &sms_message), email.send(&address, &email_message));

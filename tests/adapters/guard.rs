@@ -4,14 +4,17 @@
 use passcode::{local::Stack, template};
 use passcode_domain::{
     Address, App, PhoneNumber,
-    guard::{Amount, Guard, Mode, Rule},
+    action::{
+        Failure,
+        send::{Delivery, Sent},
+    },
+    app::guard::{Guard, Mode, Rule},
     ports::Entropy as _,
-    send::{Delivery, Sent},
-    transact::Failure,
+    value::money::Amount,
 };
-use passcode_dynamodb::CountedLedgers;
+use passcode_dynamodb::{ChallengeTable, CounterTable};
 use passcode_runtime::SystemEntropy;
-use passcode_testkit::{World, demo_app, unguarded};
+use passcode_testkit::{TestWorld, demo_app, unguarded};
 use passcode_tests::{aws::aws_at, event::root};
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -31,7 +34,7 @@ const CASES: [Case; 5] = [
     (Rule::SendsPerApp, |guard| guard.sends_per_app.per_hour = ALLOWED),
     (Rule::SendsPerCountry, |guard| guard.sends_per_country.per_hour = ALLOWED),
     (Rule::SpendCap, |guard| {
-        guard.spend_cap.per_day = Some(Amount::from_millionths(1_030_000));
+        guard.spend_cap.per_day = Some(Amount::from_millionths(2_060_000));
     }),
     (Rule::PrefixConcentration, |guard| guard.prefix_concentration.floor = ALLOWED),
 ];
@@ -41,15 +44,16 @@ fn number(n: u32) -> Address {
     Address::Phone(number)
 }
 
-/// A world with one rule, whose gauges nobody else counts in.
-fn world(url: &str, (rule, edit): Case) -> World<CountedLedgers> {
+/// A world with one rule, whose counters nobody else counts in.
+fn world(url: &str, (rule, edit): Case) -> TestWorld<ChallengeTable, CounterTable> {
     let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
     let mut guard = unguarded();
     edit(&mut guard);
     *guard.mode_mut(rule) = Mode::Enforce;
     let app = App { id: id.parse().expect("an app id"), guard, ..demo_app() };
-    let table = CountedLedgers::new(&aws_at(url), "ChallengeTable".into(), "ThrottleTable".into());
-    World::on(app, table)
+    let aws = aws_at(url);
+    let counters = CounterTable::new(&aws, "CounterTable".into());
+    TestWorld::on(app, ChallengeTable::new(&aws, "ChallengeTable".into()), counters)
 }
 
 /// Whether a message went out. Who was kept from a decision by others may come again.

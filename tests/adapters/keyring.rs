@@ -3,7 +3,7 @@
 use crate::peer::{answering, silent};
 use passcode_domain::ports::LoadKeyring as _;
 use passcode_runtime::{CALL_TIMEOUT, SecretKeyring, SecretSigningKeys};
-use passcode_testkit::{World, conformance};
+use passcode_testkit::{TestWorld, conformance};
 use passcode_tests::aws::aws_at;
 use passcode_tests::stack::Client;
 use std::{
@@ -45,8 +45,8 @@ async fn it_is_read_once_and_then_remembered() {
 async fn the_local_stack_has_both() {
     let client = Client::start().await;
     conformance::keyring(&keyring(&client.stack.sink)).await;
-    conformance::keyring(&World::default().keyring).await;
+    conformance::keyring(&TestWorld::default().keyring).await;
     let aws = aws_at(&client.stack.sink);
     conformance::signing_keys(&SecretSigningKeys::new(&aws, "SigningSecret".into())).await;
-    conformance::signing_keys(&World::default().signing).await;
+    conformance::signing_keys(&TestWorld::default().signing).await;
 }

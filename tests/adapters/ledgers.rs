@@ -7,23 +7,26 @@ use passcode::{
     template::{self, Template},
 };
 use passcode_domain::{
-    App, ChallengeId, Channel, PresentedCode, SubjectKey,
+    Addresses, App, ChallengeId, Ledger, PresentedCode, User, World,
+    action::{
+        Failure,
+        open::Open,
+        send::{self, SendTarget, Sent},
+        verify::{self, Outcome, VerifyTarget},
+    },
     ports::{
         Entropy as _, LoadApps as _, LoadLedgers, LoadUsers as _, StoreError, StoreLedgers as _,
         StoreUserError, StoreUsers as _,
     },
-    send::{self, Couriers, Sent, Target},
-    transact::Ports,
-    user::User,
-    verify::{self, Outcome},
+    value::id::ItemKey,
 };
 use passcode_dynamodb::{
-    AppTable, CALL_TIMEOUT, ChallengeTable, CountedLedgers, UserChanges, UserTable,
+    AppTable, CALL_TIMEOUT, ChallengeTable, CounterTable, UserChanges, UserTable,
 };
-use passcode_runtime::{SystemClock, SystemEntropy};
+use passcode_runtime::{Adapters, SystemClock, SystemEntropy};
 use passcode_testkit::{
-    FakeApps, FakeChanges, FakeClock, FakeEntropy, FakeLedgers, FakeUsers, World, conformance,
-    demo_app,
+    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, TestWorld,
+    conformance, demo_app,
 };
 use passcode_tests::{
     aws::{aws_at, make_tables},
@@ -38,7 +41,7 @@ fn the_template() -> Template {
     template::read(&root().join("template.yaml")).expect("template.yaml is good")
 }
 
-async fn embedded() -> Stack {
+pub(crate) async fn embedded() -> Stack {
     let observer = Arc::new(|_: &str, _: &passcode_runtime::Observed| {});
     Stack::in_memory(&the_template(), observer).await.expect("the stack starts")
 }
@@ -47,22 +50,22 @@ fn user_table(url: &str) -> UserTable {
     UserTable::new(&aws_at(url), "UserTable".to_owned())
 }
 
-fn counted(url: &str) -> CountedLedgers {
-    CountedLedgers::new(&aws_at(url), "ChallengeTable".to_owned(), "ThrottleTable".to_owned())
+pub(crate) fn counter_table(url: &str) -> CounterTable {
+    CounterTable::new(&aws_at(url), "CounterTable".to_owned())
 }
 
-fn challenge_table(url: &str) -> ChallengeTable {
+pub(crate) fn challenge_table(url: &str) -> ChallengeTable {
     ChallengeTable::new(&aws_at(url), "ChallengeTable".to_owned())
 }
 
 #[tokio::test]
 async fn the_fakes_keep_the_promises() {
     conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
-    conformance::throttle(&FakeLedgers::default(), &FakeEntropy::default()).await;
+    conformance::counters(&FakeCounters::default(), &FakeEntropy::default()).await;
     conformance::apps(&FakeApps::default()).await;
     conformance::users(&FakeUsers::default()).await;
-    let both = FakeChanges::default();
-    conformance::changes(&both.ledgers, &both.users, &both, &FakeEntropy::default()).await;
+    let both = FakeUsers::default();
+    conformance::changes(&both.ledgers, &both, &both, &FakeEntropy::default()).await;
     conformance::clock(&FakeClock::default()).await;
     conformance::entropy(&FakeEntropy::default());
 }
@@ -78,7 +81,7 @@ async fn a_throttled_store_is_unavailable_and_is_tried_again() {
     const THROTTLED: &str =
         r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#;
     let (url, asked) = answering(400, THROTTLED).await;
-    let loaded = challenge_table(&url).load(&SubjectKey::from_bytes([1; 16])).await;
+    let loaded = challenge_table(&url).load::<Ledger>(&ItemKey::from_bytes([1; 16])).await;
     let Err(StoreError::Unavailable(cause)) = loaded else { panic!("{loaded:?}") };
     let named = "refused, ProvisionedThroughputExceededException, status 400";
     assert_eq!(cause.to_string(), named);
@@ -116,7 +119,7 @@ async fn settings_that_break_a_promise_are_dropped_however_they_were_stored() {
 async fn the_embedded_dynamodb_keeps_the_promises() {
     let stack = embedded().await;
     conformance::ledgers(&challenge_table(&stack.dynamodb), &SystemEntropy).await;
-    conformance::throttle(&counted(&stack.dynamodb), &SystemEntropy).await;
+    conformance::counters(&counter_table(&stack.dynamodb), &SystemEntropy).await;
     let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
     conformance::apps(&apps).await;
     conformance::users(&user_table(&stack.dynamodb)).await;
@@ -127,14 +130,13 @@ async fn the_embedded_dynamodb_keeps_the_promises() {
 async fn a_write_whose_answer_was_lost_is_a_success_and_no_conflict() {
     let stack = embedded().await;
     let lossy = losing_the_first_answer(stack.dynamodb.clone()).await;
-    let world = World::default();
-    world.open_and_send();
-    let key = SubjectKey::from_bytes([9; 16]);
-    let ledger = passcode_domain::Ledger::new(world.app.id.clone());
+    let world = TestWorld::default();
+    let key = ItemKey::from_bytes([9; 16]);
+    let ledger = Ledger::new(world.app.id.clone());
     let stored = challenge_table(&lossy).store(&key, &ledger, 0).await;
     assert_eq!(stored.expect("the retry recognises its own write"), 1);
     let direct = challenge_table(&stack.dynamodb);
-    assert_eq!(direct.load(&key).await.expect("loads").version, 1);
+    assert_eq!(direct.load::<Ledger>(&key).await.expect("loads").version, 1);
     let again = direct.store(&key, &ledger, 0).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "somebody else's write stays a conflict");
 }
@@ -143,57 +145,70 @@ async fn a_write_whose_answer_was_lost_is_a_success_and_no_conflict() {
 async fn a_store_that_never_answers_holds_a_request_for_a_bounded_time() {
     let (url, asked) = silent().await;
     let began = Instant::now();
-    let loaded = challenge_table(&url).load(&SubjectKey::from_bytes([1; 16])).await;
+    let loaded = challenge_table(&url).load::<Ledger>(&ItemKey::from_bytes([1; 16])).await;
     assert!(matches!(loaded, Err(StoreError::Unavailable(_))));
     assert!(began.elapsed() < CALL_TIMEOUT + Duration::from_secs(1), "{:?}", began.elapsed());
     assert!(asked.load(Ordering::SeqCst) > 1, "reading is tried again");
 }
 
-/// Opens and sends a challenge with the real store, and returns it with its code.
-async fn sent(world: &World, table: &CountedLedgers) -> (ChallengeId, String) {
-    let ports = Ports { ledgers: table, clock: &SystemClock, entropy: &SystemEntropy };
-    let opening = passcode_domain::open::Open::new(
-        &world.app,
-        world.keys(),
-        &SystemEntropy,
-        World::phone().into(),
-        Duration::from_mins(5),
-    );
-    let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let target = Target::Ordered(&opening, &world.app);
-    let wish = World::wish(Channel::Sms);
-    let sent = send::send(ports, world.keys(), &world.apps, couriers, target, &wish).await;
+type Stored = TestWorld<ChallengeTable, CounterTable>;
+
+/// A world whose tables are these. Its app is its own: the failures of one storm must not lock the
+/// subject of the next.
+fn stored(url: &str) -> Stored {
+    let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
+    let app = App { id: id.parse().expect("an app id"), ..demo_app() };
+    TestWorld::on(app, challenge_table(url), counter_table(url))
+}
+
+/// Opens and sends a challenge, and returns it with its code.
+async fn sent(world: &Stored) -> (ChallengeId, String) {
+    let addresses = Addresses::from(TestWorld::phone());
+    let life = Duration::from_mins(5);
+    let opening = Open::new(&world.app, world.keys(), &SystemEntropy, addresses, life);
+    let target = SendTarget::Ordered(&opening, &world.app);
+    let options = TestWorld::options(passcode_domain::Channel::Sms);
+    let sent = send::send(world, world.keys(), target, &options).await;
     let Sent::Sent(id, _) = sent.expect("the store answers").sent else {
         panic!("the message goes out");
     };
     (id, world.last_code())
 }
 
-/// `tasks` callers present codes at the same moment, every fourth the right one.
-async fn storm(
-    url: &str,
-    tasks: usize,
-) -> Vec<Result<Outcome, passcode_domain::transact::Failure>> {
-    let table = counted(url);
-    // An app of its own: the failures of one storm must not lock the subject of the next.
-    let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
-    let app = App { id: id.parse().expect("an app id"), ..demo_app() };
-    let world = Arc::new(World::of(app));
-    let (id, code) = sent(&world, &table).await;
-    let callers: Vec<_> = (0..tasks)
-        .map(|n| {
-            let (world, table) = (world.clone(), table.clone());
-            let code = if n % 4 == 0 { code.clone() } else { World::wrong(&code) };
-            tokio::spawn(async move {
-                let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
-                let presented = PresentedCode::parse(&code).expect("a code");
-                let verified =
-                    verify::verify(ports, &world.keyring, verify::Target::Held(id), &presented)
-                        .await;
-                verified.map(|verification| verification.outcome)
-            })
+/// The same tables for callers who wait in earnest after a conflict.
+fn waiting(
+    world: &Stored,
+) -> impl World<Ledgers = ChallengeTable, Counters = CounterTable, Keyring = FakeKeyring> + Send + use<>
+{
+    Adapters {
+        apps: (),
+        users: (),
+        ledgers: world.ledgers.clone(),
+        counters: world.counters.clone(),
+        tokens: (),
+        keyring: world.keyring.clone(),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: SystemClock,
+    }
+}
+
+/// Callers present codes at the same moment.
+async fn present(
+    world: &Stored,
+    id: ChallengeId,
+    codes: Vec<String>,
+) -> Vec<Result<Outcome, Failure>> {
+    let present = |code: String| {
+        let world = waiting(world);
+        tokio::spawn(async move {
+            let presented = PresentedCode::parse(&code).expect("a code");
+            let verified = verify::verify(&world, VerifyTarget::Held(id), &presented).await;
+            verified.map(|verification| verification.outcome)
         })
-        .collect();
+    };
+    let callers: Vec<_> = codes.into_iter().map(present).collect();
     let mut outcomes = Vec::new();
     for caller in callers {
         outcomes.push(caller.await.expect("no panic"));
@@ -201,8 +216,17 @@ async fn storm(
     outcomes
 }
 
+/// `tasks` callers present codes at the same moment, every fourth the right one.
+async fn storm(url: &str, tasks: usize) -> Vec<Result<Outcome, Failure>> {
+    let world = stored(url);
+    let (id, code) = sent(&world).await;
+    let wrong = TestWorld::wrong(&code);
+    let codes = (0..tasks).map(|n| if n % 4 == 0 { &code } else { &wrong }.clone());
+    present(&world, id, codes.collect()).await
+}
+
 /// At most one success and five revealed outcomes; and a success unless wrong codes came first.
-fn check_storm(outcomes: &[Result<Outcome, passcode_domain::transact::Failure>]) {
+fn check_storm(outcomes: &[Result<Outcome, Failure>]) {
     let count = |wanted: fn(&Outcome) -> bool| {
         outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(wanted)).count()
     };
@@ -224,27 +248,11 @@ async fn sixty_four_callers_share_one_success_and_the_attempts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_right_codes_are_one_success() {
     let stack = embedded().await;
-    let table = counted(&stack.dynamodb);
-    let world = Arc::new(World::default());
-    let (id, code) = sent(&world, &table).await;
-    let callers: Vec<_> = (0..64)
-        .map(|_| {
-            let (world, table, code) = (world.clone(), table.clone(), code.clone());
-            tokio::spawn(async move {
-                let ports = Ports { ledgers: &table, clock: &SystemClock, entropy: &SystemEntropy };
-                let presented = PresentedCode::parse(&code).expect("a code");
-                verify::verify(ports, &world.keyring, verify::Target::Held(id), &presented).await
-            })
-        })
-        .collect();
-    let mut successes = 0;
-    for caller in callers {
-        let outcome = caller.await.expect("no panic");
-        successes += usize::from(
-            matches!(&outcome, Ok(verification) if matches!(verification.outcome, Outcome::Verified(_))),
-        );
-    }
-    assert_eq!(successes, 1);
+    let world = stored(&stack.dynamodb);
+    let (id, code) = sent(&world).await;
+    let outcomes = present(&world, id, vec![code; 64]).await;
+    let is_success = |outcome: &&Result<_, _>| matches!(outcome, Ok(Outcome::Verified(_)));
+    assert_eq!(outcomes.iter().filter(is_success).count(), 1);
 }
 
 async fn check_changes(url: &str) {
@@ -314,15 +322,16 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL");
     make_tables(&url, "").await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
-    conformance::throttle(&counted(&url), &SystemEntropy).await;
+    conformance::counters(&counter_table(&url), &SystemEntropy).await;
     crate::guard::check(&url).await;
+    crate::capacity::check(&url).await;
     conformance::apps(&AppTable::new(&aws_at(&url), "AppTable".to_owned())).await;
     conformance::users(&user_table(&url)).await;
     check_changes(&url).await;
     check_name_rush(&url, "given-up").await;
     let lossy = losing_the_first_answer(url.clone()).await;
-    let ledger = passcode_domain::Ledger::new(World::default().app.id.clone());
-    let key = SubjectKey::from_bytes([9; 16]);
+    let ledger = Ledger::new(TestWorld::default().app.id.clone());
+    let key = ItemKey::from_bytes([9; 16]);
     assert_eq!(challenge_table(&lossy).store(&key, &ledger, 0).await.expect("stored"), 1);
     for _ in 0..4 {
         check_storm(&storm(&url, 64).await);

@@ -2,9 +2,11 @@
 //! local sink, and, where `.ci/run` starts them, against AWS's DynamoDB Local and moto. And what
 //! adapters do when the other side is slow, silent or refuses.
 
+mod capacity;
 mod couriers;
 mod guard;
 mod keyring;
 mod ledgers;
 mod moto;
+mod outputs;
 mod peer;

@@ -4,7 +4,7 @@ use crate::couriers::{an_email, an_sms};
 use passcode_domain::ports::{EmailCourier as _, SmsCourier as _};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
-use passcode_testkit::World;
+use passcode_testkit::TestWorld;
 use passcode_tests::aws::aws_at;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -45,9 +45,9 @@ async fn what_is_sent_is_what_moto_records() {
 
     let aws = aws_at(&url);
     let (sms, email) = (an_sms(), an_email());
-    SnsCourier::new(&aws).send(&World::phone(), &sms).await.expect("SNS takes it");
+    SnsCourier::new(&aws).send(&TestWorld::phone(), &sms).await.expect("SNS takes it");
     let courier = SesCourier::new(&aws, "no-reply@example.com".into());
-    courier.send(&World::email(), &email).await.expect("SES takes it");
+    courier.send(&TestWorld::email(), &email).await.expect("SES takes it");
 
     let data: Value =
         serde_json::from_str(&get(&format!("{url}/moto-api/data.json")).await).expect("JSON");

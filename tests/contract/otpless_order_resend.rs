@@ -2,14 +2,16 @@
 
 use crate::{
     otpless_order_send as order_send,
-    shared::{check_shape, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers, row},
+    shared::{
+        check_shape, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers,
+        retry_after, row,
+    },
 };
 use otpless_order_resend::{Deps, handle};
 use passcode_domain::{App, ports::StoreApps as _};
 use passcode_testkit::{Verdict, World, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
-use std::time::Duration;
 
 fn call(world: &World, event: &Event) -> Reply {
     let deps = Deps {
@@ -67,8 +69,11 @@ fn a_resend_waits_has_a_count_and_keeps_length_and_channel() {
     let body = json!({ "phoneNumber": "+14155550100", "orderId": "order-42", "otpLength": 4 });
     order_send::call(&world, &order_send::recorded().json(&body));
     let early = call(&world, &recorded());
-    assert_eq!((row(&early), early.retry_after.as_deref()), ((429, "7022"), Some("30")));
-    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(
+        (row(&early), early.retry_after.clone()),
+        ((429, "7022"), Some(retry_after(&world, 1)))
+    );
+    world.clock.advance(world.cool_down(1));
     let reply = call(&world, &recorded());
     assert_eq!((reply.status, reply.outcome), (200, "sent"));
     assert_eq!(reply.json, json!({ "orderId": "order-42" }));
@@ -80,7 +85,7 @@ fn a_resend_waits_has_a_count_and_keeps_length_and_channel() {
 fn a_courier_that_refuses_is_a_503_that_costs_nothing() {
     let world = World::default();
     order_send::call(&world, &order_send::recorded());
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     world.sms.answer([Verdict::Refuse]);
     assert_eq!(call(&world, &recorded()).status, 503);
     assert_eq!(call(&world, &recorded()).status, 200);
@@ -91,7 +96,7 @@ fn the_same_request_under_a_key_is_done_once() {
     let sent = || {
         let world = World::default();
         order_send::call(&world, &order_send::recorded());
-        world.clock.advance(Duration::from_secs(30));
+        world.clock.advance(world.cool_down(1));
         (world, recorded())
     };
     minds_keys(sent, call);

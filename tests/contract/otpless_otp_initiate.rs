@@ -2,15 +2,15 @@
 
 use crate::shared::{
     check_shape, lets_pages_read, messages, minds_keys, refuses_bodies, refuses_client_ips,
-    refuses_strangers, row, with,
+    refuses_strangers, retry_after, row, with,
 };
 use otpless_otp_initiate::{Deps, handle};
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
 
 use otpless_contract::{parse_request_id, request_id};
 use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    Fault, Verdict, World, demo_app, schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, Fault, Verdict,
+    World, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ fn channels_that_do_not_exist_here_are_skipped_and_written_in_any_case() {
         let reply = call(&world, &recorded("phone").json(&with(body, "channels", &channels)));
         assert_eq!((reply.status, messages(&world)), (200, sent + 1), "{channels}: {reply:?}");
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let id = world.open();
     let held = json!({ "requestId": request_id(id), "channels": ["WHATSAPP", "SMS"] });
     let held = recorded("request").json(&held);
@@ -174,7 +174,7 @@ fn the_apps_hash_is_where_androids_retriever_reads_it() {
         "phoneNumber": "+14155550100", "channels": ["SMS"], "otpHash": "FA+9qCX9VSu",
     });
     assert_eq!(call(&world, &recorded("phone").json(&phone)).status, 200);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let id = request_id(world.open());
     let held = json!({ "requestId": id, "channels": ["SMS"], "otpHash": "FA+9qCX9VSv" });
     assert_eq!(call(&world, &recorded("request").json(&held)).status, 200);
@@ -247,12 +247,13 @@ fn a_resend_is_held_back_by_cool_down_and_count() {
     world.clock.advance(Duration::from_millis(10_500));
     let early = call(&world, &for_request(id));
     assert_eq!(row(&early), (429, "7022"));
-    assert_eq!(early.retry_after.as_deref(), Some("20"), "19.5 seconds, rounded up");
-    for cool_down in COOL_DOWNS {
-        world.clock.advance(Duration::from_secs(cool_down));
+    let rounded_up = (world.cool_down(1).as_secs() - 10).to_string();
+    assert_eq!(early.retry_after.clone(), Some(rounded_up));
+    for sends in 1..usize::from(world.app.policy.max_sends) {
+        world.clock.advance(world.cool_down(sends));
         assert_eq!(call(&world, &for_request(id)).status, 200);
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let spent = call(&world, &for_request(id));
     assert_eq!((row(&spent), spent.retry_after.as_deref()), ((429, "7022"), None));
     assert_eq!(messages(&world), 5);
@@ -304,9 +305,9 @@ fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_do
     assert_eq!((refused.status, refused.retry_after.as_deref()), (503, Some("1")));
     world.sms.answer([Verdict::Lose]);
     let lost = call(&world, &for_request(id));
-    assert_eq!((lost.status, lost.retry_after.as_deref()), (503, Some("30")));
+    assert_eq!((lost.status, lost.retry_after.clone()), (503, Some(retry_after(&world, 1))));
     assert_eq!(row(&call(&world, &for_request(id))), (429, "7022"));
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     assert_eq!(call(&world, &for_request(id)).status, 200);
 }
 
@@ -356,7 +357,7 @@ fn the_code_goes_out_on_the_channel_in_the_length_and_the_language_that_was_aske
     assert_eq!((to.as_str(), email.subject.as_str()), ("ada@example.com", "Dein Code für Demo"));
 
     for (length, digits) in [(json!(4), 4), (json!(6.0), 6)] {
-        world.clock.advance(Duration::from_secs(30));
+        world.clock.advance(world.cool_down(1));
         let body =
             json!({ "phoneNumber": "+919876543210", "channels": ["SMS"], "otpLength": length });
         assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);
@@ -414,11 +415,12 @@ fn who_holds_no_more_than_an_id_learns_when_and_not_how_much() {
     let event = for_request(world.open());
     assert_eq!(call(&world, &event).status, 200);
     let reply = call(&world, &event);
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("30")));
+    assert_eq!((reply.status, reply.retry_after.clone()), (429, Some(retry_after(&world, 1))));
     assert_eq!((reply.header("ratelimit"), reply.header("ratelimit-policy")), (None, None));
     let event = event.header("clientid", "demo").header("clientsecret", "demo-secret");
     let reply = call(&world, &event);
-    assert_eq!(reply.header("ratelimit"), Some("\"cool_down\";r=0;t=30"));
+    let seconds = world.cool_down(1).as_secs();
+    assert_eq!(reply.header("ratelimit"), Some(&*format!("\"cool_down\";r=0;t={seconds}")));
     assert_eq!(reply.header("ratelimit-policy"), Some("\"cool_down\";q=1"));
 }
 

@@ -5,14 +5,14 @@ use crate::{
         bearer, check_nothing_leaks, check_unavailable, code, error, negotiates, presenting,
         refuses_strangers, verify,
     },
-    shared::{KEY, Manners, keyed, messages, minds_keys_with},
+    shared::{KEY, Manners, keyed, messages, minds_keys_with, retry_after},
 };
 use pace_user_otp_sendmail::{Deps, handle};
 use passcode_domain::{User, ports::StoreUsers as _};
 use passcode_http::Answer;
 use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens,
-    FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers,
+    Fault, USER_ID, Verdict, World, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use std::time::Duration;
@@ -100,7 +100,7 @@ fn who_has_no_mailbox_is_told_the_same_at_the_same_cost() {
         assert_eq!(world.ledgers.take_calls(), (1, 2), "read, claimed, marked: {outcome}");
         let again = call(&world, &event);
         assert_eq!(error(&again), (429, "too-many-requests"), "{outcome}");
-        assert_eq!(again.retry_after.as_deref(), Some("30"));
+        assert_eq!(again.retry_after.clone(), Some(retry_after(&world, 1)));
         assert_eq!(world.ledgers.take_calls(), (1, 0));
         assert_eq!(world.email.taken().len(), usize::from(outcome == "sent"));
     }
@@ -114,13 +114,14 @@ fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
     world.clock.advance(Duration::from_millis(10_500));
     let early = mail(&world);
     assert_eq!(error(&early), (429, "too-many-requests"));
-    assert_eq!(early.retry_after.as_deref(), Some("20"), "19.5 seconds, rounded up");
-    for cool_down in COOL_DOWNS {
-        world.clock.advance(Duration::from_secs(cool_down));
+    let rounded_up = (world.cool_down(1).as_secs() - 10).to_string();
+    assert_eq!(early.retry_after.clone(), Some(rounded_up));
+    for sends in 1..usize::from(world.app.policy.max_sends) {
+        world.clock.advance(world.cool_down(sends));
         assert_eq!(mail(&world).status, 204);
     }
     assert_eq!(verify(&world, &presenting(&first)).status, 404);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let spent = mail(&world);
     assert_eq!((error(&spent).0, spent.retry_after.as_deref()), (429, Some("900")));
     assert_eq!(world.email.taken().len(), 5);
@@ -149,7 +150,10 @@ fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_do
     check_unavailable(&mail(&world));
     world.email.answer([Verdict::Lose]);
     let lost = mail(&world);
-    assert_eq!((error(&lost), lost.retry_after.as_deref()), ((500, "internal"), Some("30")));
+    assert_eq!(
+        (error(&lost), lost.retry_after.clone()),
+        ((500, "internal"), Some(retry_after(&world, 1)))
+    );
     assert_eq!(verify(&world, &presenting(&mailed(&world))).status, 204, "its code works");
 }
 
@@ -207,7 +211,7 @@ fn a_mail_is_not_sent_again_by_its_key_when_it_could_be_without() {
     let world = World::default();
     let event = keyed(&recorded(), KEY);
     assert_eq!(call(&world, &event).status, 204);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     assert_eq!(call(&world, &event).outcome, "answered again");
     assert_eq!(messages(&world), 1);
     assert_eq!((mail(&world).status, messages(&world)), (204, 2));

@@ -3,9 +3,9 @@
 use crate::prelude::{
     asked, call_check, call_retry, error, minds_origins, needs_an_app, unknown, verification_token,
 };
-use crate::shared::minds_keys;
+use crate::shared::{minds_keys, retry_after};
 use passcode_domain::{App, verification_token::Flow};
-use passcode_testkit::{COOL_DOWNS, FakeKeyring, Fault, Verdict, World, demo_app};
+use passcode_testkit::{FakeKeyring, Fault, Verdict, World, demo_app};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn tokens_that_lead_nowhere_are_refused() {
         assert_eq!(error(&reply), (400, "invalid_verification_token"), "{odd}");
     }
     assert_eq!(check(&world, &token, &code), 200);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     assert_eq!(error(&retry(&world, &token)), (400, "invalid_verification_token"), "used");
     let (token, _) = asked(&world);
     world.clock.advance(Duration::from_mins(15));
@@ -55,11 +55,14 @@ fn a_retry_makes_the_next_code_and_forgives_nothing() {
     let world = World::default();
     let (token, old) = asked(&world);
     let early = retry(&world, &token);
-    assert_eq!((error(&early), early.retry_after.as_deref()), ((429, "rate_limited"), Some("30")));
+    assert_eq!(
+        (error(&early), early.retry_after.clone()),
+        ((429, "rate_limited"), Some(retry_after(&world, 1)))
+    );
     for _ in 0..3 {
         assert_eq!(check(&world, &token, &World::wrong(&old)), 400);
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let reply = retry(&world, &token);
     assert_eq!((reply.status, reply.text.as_str(), reply.outcome), (204, "", "sent"));
     assert_eq!(reply.header("x-verification-token"), Some(token.as_str()), "the same token");
@@ -71,23 +74,23 @@ fn a_retry_makes_the_next_code_and_forgives_nothing() {
 fn the_retries_have_an_end() {
     let world = World::without_waits();
     let (token, code) = asked(&world);
-    for cool_down in COOL_DOWNS {
-        world.clock.advance(Duration::from_secs(cool_down));
+    for sends in 1..usize::from(world.app.policy.max_sends) {
+        world.clock.advance(world.cool_down(sends));
         assert_eq!(retry(&world, &token).status, 204);
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     assert_eq!(error(&retry(&world, &token)), (429, "rate_limited"), "five messages");
     let (token, _) = asked(&world);
     for _ in 0..5 {
         check(&world, &token, &World::wrong(&code));
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     assert_eq!(error(&retry(&world, &token)), (429, "rate_limited"), "no attempt is left");
     let (token, _) = asked(&world);
     for _ in 0..5 {
         check(&world, &token, "0000000000");
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     assert_eq!(error(&retry(&world, &token)), (403, "auth_blocked"), "ten failures in a row");
 }
 
@@ -104,7 +107,7 @@ fn an_app_that_conceals_rests_here_too() {
 fn the_cookie_serves_where_there_is_no_header() {
     let world = World::default();
     let (token, _) = asked(&world);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let mut event = recorded("cookie");
     event.0["cookies"] = json!([format!("__verification-login_demo={token}")]);
     assert_eq!(call_retry(&world, &event).status, 204);
@@ -117,7 +120,7 @@ fn the_cookie_serves_where_there_is_no_header() {
 fn failures_outside_are_internal_and_the_caller_can_go_on() {
     let world = World::default();
     let (token, _) = asked(&world);
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert_eq!(error(&retry(&world, &token)), (500, "internal"));
     world.sms.answer([Verdict::Refuse]);
@@ -132,7 +135,7 @@ fn the_same_request_under_a_key_is_done_once() {
     let asked = || {
         let world = World::default();
         let (token, _) = asked(&world);
-        world.clock.advance(Duration::from_secs(30));
+        world.clock.advance(world.cool_down(1));
         (world, recorded("header").header("x-verification-token", token.as_str()))
     };
     minds_keys(asked, call_retry);
@@ -143,6 +146,6 @@ fn a_browser_learns_when_and_not_how_much() {
     let world = World::default();
     let (token, _) = asked(&world);
     let reply = retry(&world, &token);
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("30")));
+    assert_eq!((reply.status, reply.retry_after.clone()), (429, Some(retry_after(&world, 1))));
     assert_eq!((reply.header("ratelimit"), reply.header("ratelimit-policy")), (None, None));
 }

@@ -149,6 +149,11 @@ pub(crate) fn keyed(event: &Event, key: &str) -> Event {
     event.clone().header("idempotency-key", key)
 }
 
+/// `Retry-After` for the cool-down after this number of messages, by the policy of the app.
+pub(crate) fn retry_after(world: &World, sends: usize) -> String {
+    world.cool_down(sends).as_secs().to_string()
+}
+
 /// How many messages went out.
 pub(crate) fn messages(world: &World) -> usize {
     world.sms.taken().len() + world.email.taken().len()

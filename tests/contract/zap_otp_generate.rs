@@ -1,7 +1,7 @@
 //! `POST /v1/otp`, and `/v1/otp/`.
 
 use crate::{
-    shared::{minds_keys, with},
+    shared::{minds_keys, retry_after, with},
     zap_shared::{
         TOKEN, at_eve, bearing, check_names, check_shape, refuses_bodies, refuses_client_ips,
         refuses_strangers, said, world_with_eve,
@@ -16,8 +16,8 @@ use passcode_domain::{
 };
 use passcode_http::Answer;
 use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
+    FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
 };
 use passcode_tests::{
     document::admits,
@@ -155,9 +155,9 @@ fn generating_again_is_a_resend_that_forgives_nothing() {
     let id = ids(&answer(&world, &recorded("email")))[0];
     let early = call(&world, &recorded("phone"));
     check_shape(&early);
-    assert_eq!((early.status, early.retry_after.as_deref()), (429, Some("30")));
+    assert_eq!((early.status, early.retry_after.clone()), (429, Some(retry_after(&world, 1))));
     assert!(said(&early).1.contains("`phoneNumber`"));
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let again = answer(&world, &recorded("phone"));
     let [phone] = ids(&again)[..] else { panic!("one id: {again:?}") };
     assert_ne!(phone, id, "each address has a challenge of its own");
@@ -177,8 +177,8 @@ fn generating_again_is_a_resend_that_forgives_nothing() {
 fn sends_are_counted_and_a_challenge_makes_room_when_it_ends() {
     let world = World::default();
     generated(&world, "phone");
-    for cool_down in COOL_DOWNS {
-        world.clock.advance(Duration::from_secs(cool_down));
+    for sends in 1..usize::from(world.app.policy.max_sends) {
+        world.clock.advance(world.cool_down(sends));
         generated(&world, "phone");
     }
     let spent = call(&world, &recorded("phone"));
@@ -213,13 +213,14 @@ fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
     let world = World::default();
     world.sms.answer([Verdict::Refuse, Verdict::Lose]);
-    for (status, wait) in [(500, "1"), (500, "30"), (429, "30")] {
+    let cool_down = world.cool_down(1).as_secs();
+    for (status, wait) in [(500, 1), (500, cool_down), (429, cool_down)] {
         let reply = call(&world, &recorded("phone"));
         check_shape(&reply);
-        assert_eq!((reply.status, reply.retry_after.as_deref()), (status, Some(wait)));
+        assert_eq!((reply.status, reply.retry_after.clone()), (status, Some(wait.to_string())));
         assert!(said(&reply).1.contains("`phoneNumber`"));
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     generated(&world, "phone");
 }
 
@@ -257,7 +258,7 @@ fn of_two_messages_none_is_told_for_both() {
          `phoneNumber`; try again later"
     );
     let reply = call(&world, &both);
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("30")));
+    assert_eq!((reply.status, reply.retry_after.clone()), (429, Some(retry_after(&world, 1))));
     assert!(said(&reply).1.ends_with("the message for `phoneNumber` was sent"));
     assert_eq!(messages(&world), (1, 1));
 
@@ -279,7 +280,7 @@ fn the_code_goes_out_and_nothing_of_it_is_told() {
         assert_eq!(reply.text, r#"{"success":true,"data":"OTP Generated"}"#);
         assert_eq!(reply.media, "application/json");
         assert_eq!(messages(&world), to, "{case}");
-        world.clock.advance(Duration::from_secs(30));
+        world.clock.advance(world.cool_down(1));
     }
     assert_eq!(world.email.taken()[1].0, "ada@example.com");
     world.ledgers.take_calls();

@@ -1,7 +1,7 @@
 //! `POST /v1/otp/resend`.
 
 use crate::{
-    shared::minds_keys,
+    shared::{minds_keys, retry_after},
     zap_otp_generate::{generated, mailed_code, messages},
     zap_otp_verify::present,
     zap_shared::{
@@ -11,8 +11,8 @@ use crate::{
 };
 use passcode_domain::{ports::StoreUsers as _, user::User};
 use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, Verdict, World, ada, schedule::block_on,
+    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
+    FakeUsers, Fault, Verdict, World, ada, schedule::block_on,
 };
 use passcode_tests::{
     document::admits,
@@ -64,8 +64,8 @@ fn phone() -> Event {
     recorded("email").json(&json!({ "phoneNumber": PHONE }))
 }
 
-fn cool_down(world: &World) {
-    world.clock.advance(Duration::from_secs(30));
+fn pass_cool_down(world: &World) {
+    world.clock.advance(world.cool_down(1));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn strangers_and_bodies_that_are_no_json_object_get_nothing_sent() {
 fn what_is_missing_or_malformed_is_named_and_never_repeated() {
     let world = World::default();
     generated(&world, "email");
-    cool_down(&world);
+    pass_cool_down(&world);
     for (field, body) in [
         ("email", json!({})),
         ("phoneNumber", json!({})),
@@ -121,19 +121,19 @@ fn where_no_otp_is_open_nothing_is_sent() {
     refused(&world, &recorded("username"), "username");
     refused(&world, &recorded("username").json(&json!({ "username": "nobody" })), "username");
     world.open_and_send();
-    cool_down(&world);
+    pass_cool_down(&world);
     refused(&world, &phone(), "phoneNumber");
 
     let code = generated(&world, "phone");
     assert_eq!(present(&world, PHONE, &code).status, 200);
-    cool_down(&world);
+    pass_cool_down(&world);
     refused(&world, &phone(), "phoneNumber");
 
     let code = generated(&world, "phone");
     for _ in 0..5 {
         present(&world, PHONE, &World::wrong(&code));
     }
-    cool_down(&world);
+    pass_cool_down(&world);
     refused(&world, &phone(), "phoneNumber");
 
     generated(&world, "email");
@@ -145,7 +145,7 @@ fn where_no_otp_is_open_nothing_is_sent() {
 fn another_apps_otp_is_not_sent_again() {
     let world = world_with_eve();
     generated(&world, "phone");
-    cool_down(&world);
+    pass_cool_down(&world);
     for event in [phone(), recorded("username")] {
         assert_eq!(call(&world, &at_eve(&event)).status, 400);
     }
@@ -159,12 +159,13 @@ fn cool_down_and_count_and_locks_hold_it_back() {
     world.clock.advance(Duration::from_millis(10_500));
     let early = call(&world, &phone());
     check_shape(&early);
-    assert_eq!((early.status, early.retry_after.as_deref()), (429, Some("20")), "rounded up");
-    for cool_down in COOL_DOWNS {
-        world.clock.advance(Duration::from_secs(cool_down));
+    let rounded_up = (world.cool_down(1).as_secs() - 10).to_string();
+    assert_eq!((early.status, early.retry_after.clone()), (429, Some(rounded_up)));
+    for sends in 1..usize::from(world.app.policy.max_sends) {
+        world.clock.advance(world.cool_down(sends));
         assert_eq!(call(&world, &phone()).status, 200);
     }
-    cool_down(&world);
+    pass_cool_down(&world);
     let spent = call(&world, &phone());
     check_shape(&spent);
     assert_eq!((spent.status, spent.retry_after.as_deref()), (429, Some("3600")));
@@ -189,7 +190,7 @@ fn the_code_before_stops_working_and_spent_attempts_stay_spent() {
     for _ in 0..3 {
         present(&world, EMAIL, &World::wrong(&old));
     }
-    cool_down(&world);
+    pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("email")).status, 200);
     let new = mailed_code(&world);
     assert_eq!(present(&world, EMAIL, &old).outcome, "incorrect", "the fourth attempt");
@@ -201,7 +202,7 @@ fn the_code_before_stops_working_and_spent_attempts_stay_spent() {
 fn of_two_messages_none_is_told_for_both() {
     let world = World::default();
     generated(&world, "email");
-    cool_down(&world);
+    pass_cool_down(&world);
     let reply = call(&world, &recorded("both"));
     check_shape(&reply);
     assert_eq!(
@@ -217,15 +218,16 @@ fn of_two_messages_none_is_told_for_both() {
     generated(&world, "phone");
     world.clock.advance(Duration::from_secs(20));
     let reply = call(&world, &recorded("both"));
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("40")));
+    let seconds = world.cool_down(2).as_secs() - 20;
+    assert_eq!((reply.status, reply.retry_after.clone()), (429, Some(seconds.to_string())));
     assert_eq!(messages(&world), (2, 1), "both are cooling down, and the mail for longer");
-    assert_eq!(reply.header("ratelimit"), Some("\"cool_down\";r=0;t=40"));
+    assert_eq!(reply.header("ratelimit"), Some(&*format!("\"cool_down\";r=0;t={seconds}")));
 
-    world.clock.advance(Duration::from_secs(40));
+    world.clock.advance(Duration::from_secs(seconds));
     world.email.answer([Verdict::Lose]);
     let reply = call(&world, &recorded("both"));
     check_shape(&reply);
-    assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("120")));
+    assert_eq!((reply.status, reply.retry_after.clone()), (500, Some(retry_after(&world, 3))));
     assert!(said(&reply).1.contains("confirmed the message for `email`"));
     assert!(said(&reply).1.ends_with("the message for `phoneNumber` was sent"));
     assert_eq!(messages(&world), (3, 2));
@@ -242,7 +244,7 @@ fn of_two_messages_none_is_told_for_both() {
 fn failures_outside_are_a_500_that_says_when_to_come_back() {
     let world = World::default();
     generated(&world, "email");
-    cool_down(&world);
+    pass_cool_down(&world);
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = call(&world, &recorded("email"));
     world.email.answer([Verdict::Refuse]);
@@ -262,22 +264,22 @@ fn failures_outside_are_a_500_that_says_when_to_come_back() {
 fn a_name_leads_to_the_otp_that_is_open_email_first() {
     let world = World::default();
     generated(&world, "phone");
-    cool_down(&world);
+    pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("username")).status, 200);
     assert_eq!(messages(&world), (0, 2), "nothing is open at the e-mail address");
     generated(&world, "email");
     assert_eq!(call(&world, &recorded("username")).status, 429, "the e-mail's cools down");
-    cool_down(&world);
+    pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("username")).status, 200);
     assert_eq!(messages(&world), (2, 2));
     let code = mailed_code(&world);
     assert_eq!(present(&world, "ada", &code).status, 200);
-    cool_down(&world);
+    pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("username")).status, 200);
     assert_eq!(messages(&world), (2, 3), "the e-mail's has been used");
     let moved = User { email: None, phone: None, ..ada() };
     block_on(world.users.store_user(&moved)).unwrap();
-    cool_down(&world);
+    pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("username")).status, 400);
 }
 
@@ -306,7 +308,7 @@ fn the_same_request_under_a_key_is_done_once() {
     let generated = || {
         let world = World::default();
         generated(&world, "phone");
-        world.clock.advance(Duration::from_secs(30));
+        world.clock.advance(world.cool_down(1));
         (world, phone())
     };
     minds_keys(generated, call);

@@ -3,7 +3,6 @@
 use passcode_testkit::World;
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const PHONE: &str = "+14155550100";
 
@@ -54,7 +53,7 @@ async fn after_a_resend_the_old_code_fails_and_spent_attempts_stay_spent() {
     for _ in 0..3 {
         client.verify(&id, &World::wrong(&old)).await;
     }
-    client.stack.clock.advance(Duration::from_secs(30));
+    client.pass_cool_down();
     assert_eq!(client.initiate(&id, "SMS").await.0, 200);
     let new = client.last_code(PHONE).await;
     assert_eq!(client.verify(&id, &old).await.0, 400, "the fourth attempt");
@@ -125,7 +124,7 @@ async fn an_order_goes_the_same_way() {
         assert_eq!(client.post("/auth/otp/v1/send", order.clone()).await.0, 200);
     }
     assert_eq!(client.messages(PHONE).await.len(), 1, "the same order is the same message");
-    client.stack.clock.advance(Duration::from_secs(30));
+    client.pass_cool_down();
     let resent = client.post("/auth/otp/v1/resend", json!({ "orderId": "order-42" })).await;
     assert_eq!(resent.0, 200);
     let code = client.last_code(PHONE).await;

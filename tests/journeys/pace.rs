@@ -191,7 +191,7 @@ async fn a_mailed_code_works_once_and_the_next_mail_waits_for_the_cool_down() {
     assert_eq!(user.mail().await, 204);
     assert_eq!(user.mail().await, 429);
     let old = user.client.last_code(MAILBOX).await;
-    user.client.stack.clock.advance(Duration::from_secs(30));
+    user.client.pass_cool_down();
     assert_eq!(user.mail().await, 204);
     assert_eq!(user.client.messages(MAILBOX).await.len(), 2);
     let new = user.client.last_code(MAILBOX).await;

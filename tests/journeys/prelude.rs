@@ -88,7 +88,7 @@ async fn wrong_codes_spend_the_attempts_and_then_one_starts_again() {
     let exhausted = browser.check(json!({ "code": code })).await;
     assert_eq!((exhausted.0, &exhausted.1["code"]), (429, &json!("rate_limited")));
     assert_eq!(browser.ask(phone()).await, 429, "after a challenge's attempts there is a pause");
-    client.stack.clock.advance(Duration::from_secs(30));
+    client.pass_cool_down();
     assert_eq!(browser.ask(phone()).await, 204);
     let code = client.last_code(PHONE).await;
     client.stack.clock.advance(Duration::from_secs(601));
@@ -121,7 +121,7 @@ async fn a_retry_kills_the_code_before() {
     assert_eq!(browser.ask(phone()).await, 204);
     let old = client.last_code(PHONE).await;
     assert_eq!(browser.retry().await.0, 429, "cool-down");
-    client.stack.clock.advance(Duration::from_secs(30));
+    client.pass_cool_down();
     assert_eq!(browser.retry().await.0, 204);
     let new = client.last_code(PHONE).await;
     assert_eq!(browser.check(json!({ "code": old })).await.1["code"], "bad_check_code");

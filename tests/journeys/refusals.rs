@@ -105,7 +105,7 @@ async fn otpless_says_what_a_request_has_come_to() {
     }
     assert_eq!(verify(&id, &code).await, "7021");
 
-    client.stack.clock.advance(Duration::from_secs(30));
+    client.pass_cool_down();
     let id = client.create(create).await;
     client.initiate(&id, "SMS").await;
     let code = client.last_code(PHONE).await;

@@ -1,15 +1,16 @@
 //! Guessing: somebody wants to be verified as another, opens as many challenges for that address as
 //! they can, through every door there is, and tries codes whenever they are let, for two days.
 
-use crate::stage::{DAY, Store, on_dynamodb_local, sent};
+use crate::stage::{Counts, DAY, Ledgers, on_dynamodb_local, sent};
 use passcode_domain::{
-    Address, Addresses, ChallengeId, PresentedCode, SubjectKey, Timestamp,
-    challenge::Lookup,
+    Address, Addresses, ChallengeId, Lookup, PresentedCode, SubjectKey, Timestamp,
+    action::{
+        send::{self, SendTarget},
+        verify::{self, Outcome, VerifyTarget},
+    },
     ports::Clock as _,
-    send::{self, Couriers, Target},
-    verify::{self, Outcome},
 };
-use passcode_testkit::{World, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The ways to a challenge that have counters of their own: whose id a server knows; which a browser
@@ -59,36 +60,41 @@ const fn name(door: Lookup) -> &'static str {
     }
 }
 
-async fn open_and_send<L: Store>(world: &World<L>, door: Lookup) -> Option<ChallengeId> {
-    let addresses = Addresses::new(Address::Phone(World::phone()), None);
+async fn open_and_send<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    door: Lookup,
+) -> Option<ChallengeId> {
+    let addresses = Addresses::new(Address::Phone(TestWorld::phone()), None);
     let open = world.opening(addresses, Duration::from_mins(15)).found_by(door);
     let target = match door {
-        Lookup::Id | Lookup::Anonymous | Lookup::User => Target::Ordered(&open, &world.app),
-        Lookup::Identity => Target::Identity(&open, &world.app),
+        Lookup::Id | Lookup::Anonymous | Lookup::User => SendTarget::Ordered(&open, &world.app),
+        Lookup::Identity => SendTarget::Identity(&open, &world.app),
     };
-    let couriers = Couriers { sms: &world.sms, email: &world.email };
-    let wish = World::wish(passcode_domain::Channel::Sms);
-    let delivery =
-        send::send(world.ports(), world.keys(), &world.apps, couriers, target, &wish).await;
+    let options = TestWorld::options(passcode_domain::Channel::Sms);
+    let delivery = send::send(world, world.keys(), target, &options).await;
     sent(&delivery.expect("a decision")).ok()
 }
 
-async fn guess<L: Store>(world: &World<L>, door: Lookup, id: ChallengeId) -> Outcome {
+async fn guess<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    door: Lookup,
+    id: ChallengeId,
+) -> Outcome {
     // Ten digits: never right, and counted as any other.
     let presented = PresentedCode::parse("0000000000").expect("a code");
     let target = match door {
-        Lookup::Id | Lookup::Anonymous | Lookup::User => verify::Target::Held(id),
+        Lookup::Id | Lookup::Anonymous | Lookup::User => VerifyTarget::Held(id),
         Lookup::Identity => {
-            let victim = Address::Phone(World::phone());
+            let victim = Address::Phone(TestWorld::phone());
             let subject = SubjectKey::of_address(world.keys(), &world.app.id, &victim);
-            verify::Target::Named(subject, &world.app.id)
+            VerifyTarget::Named(subject, &world.app.id)
         }
     };
-    let verified = verify::verify(world.ports(), &world.keyring, target, &presented).await;
+    let verified = verify::verify(world, target, &presented).await;
     verified.expect("a decision").outcome
 }
 
-async fn attack<L: Store>(world: &World<L>, pause: Duration) -> Damage {
+async fn attack<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, pause: Duration) -> Damage {
     let (mut answered, mut messages) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
     let (mut tried, end) = (0, world.clock.now() + SPAN);
     let mut ids: BTreeMap<&str, ChallengeId> = BTreeMap::new();
@@ -114,7 +120,7 @@ async fn attack<L: Store>(world: &World<L>, pause: Duration) -> Damage {
 
 #[test]
 fn one_subject_is_guessed_at_ten_times_a_day_by_each_door() {
-    let damage = block_on(attack(&World::of(demo_app()), Duration::from_secs(30)));
+    let damage = block_on(attack(&TestWorld::of(demo_app()), Duration::from_secs(30)));
     damage.print("twice a minute, in memory");
     damage.check(10);
 }

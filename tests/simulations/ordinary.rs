@@ -4,13 +4,14 @@
 
 use crate::{
     dice::Dice,
-    stage::{DAY, HOUR, Store, on_dynamodb_local, sent, wait_until},
+    stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, sent, wait_until},
 };
 use passcode_domain::{
-    Address, ChallengeId, EmailAddress, PhoneNumber, Timestamp, ports::Clock as _, send::Refusal,
-    verify::Outcome,
+    Address, ChallengeId, EmailAddress, PhoneNumber, Timestamp,
+    action::{send::Refusal, verify::Outcome},
+    ports::Clock as _,
 };
-use passcode_testkit::{World, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -159,8 +160,8 @@ impl Week {
 }
 
 /// A week that is played.
-struct Play<'a, L> {
-    world: &'a World<L>,
+struct Play<'a, L, N> {
+    world: &'a TestWorld<L, N>,
     dice: Dice,
     people: Vec<Person>,
     sessions: Vec<Session>,
@@ -169,8 +170,8 @@ struct Play<'a, L> {
     week: Week,
 }
 
-impl<'a, L: Store> Play<'a, L> {
-    fn new(world: &'a World<L>, sessions: usize, seed: u64) -> Self {
+impl<'a, L: Ledgers, N: Counts> Play<'a, L, N> {
+    fn new(world: &'a TestWorld<L, N>, sessions: usize, seed: u64) -> Self {
         let (dice, start) = (Dice::seeded(seed), world.clock.now());
         let count = u64::try_from(sessions).expect("a count");
         let people: Vec<_> = (0..count * 7 / 10).map(|n| Person::drawn(&dice, n)).collect();
@@ -186,7 +187,7 @@ impl<'a, L: Store> Play<'a, L> {
         Self { world, dice, people, sessions: all, agenda, week }
     }
 
-    async fn play(mut self, mut hourly: impl FnMut(&World<L>)) -> Week {
+    async fn play(mut self, mut hourly: impl FnMut(&TestWorld<L, N>)) -> Week {
         let mut next_hour = self.world.clock.now();
         while let Some(Reverse((at, n, step))) = self.agenda.pop() {
             wait_until(self.world, at);
@@ -214,9 +215,9 @@ impl<'a, L: Store> Play<'a, L> {
         let delivery = match &session.challenge {
             None => self.world.send_to(address.clone(), Some(*ip)).await,
             Some((id, _)) => {
-                let mut wish = World::wish(address.channel());
-                wish.ip = Some(*ip);
-                self.world.send(*id, &wish).await
+                let mut options = TestWorld::options(address.channel());
+                options.ip = Some(*ip);
+                self.world.send(*id, &options).await
             }
         };
         let is_again = session.challenge.is_some();
@@ -246,7 +247,7 @@ impl<'a, L: Store> Play<'a, L> {
 
     async fn mistype(&mut self, n: usize) {
         let Some((id, code)) = self.sessions[n].challenge.clone() else { return };
-        let outcome = self.world.verify(id, &World::wrong(&code)).await.expect("a decision");
+        let outcome = self.world.verify(id, &TestWorld::wrong(&code)).await.expect("a decision");
         self.week.mistyped += 1;
         if outcome == Outcome::Incorrect {
             let step = if self.dice.per_mille(MISTYPE) { Step::Mistype } else { Step::Type };
@@ -266,7 +267,7 @@ impl<'a, L: Store> Play<'a, L> {
 }
 
 /// The code of the only message that is at hand, and forgets the message.
-fn take_code<L>(world: &World<L>) -> String {
+fn take_code<L, N>(world: &TestWorld<L, N>) -> String {
     let texts = world.sms.taken().into_iter().map(|(_, sms)| sms.text);
     let mails = world.email.taken().into_iter().map(|(_, email)| email.text);
     let text: String = texts.chain(mails).collect();
@@ -285,9 +286,12 @@ fn check(week: &Week) {
 
 #[test]
 fn hardly_anybody_is_refused_in_a_week_of_a_hundred_thousand() {
-    let world = World::of(demo_app());
+    let world = TestWorld::of(demo_app());
     let play = Play::new(&world, 100_000, 1);
-    let week = block_on(play.play(|world| world.ledgers.forget(world.clock.now())));
+    let week = block_on(play.play(|world| {
+        world.ledgers.forget(world.clock.now());
+        world.counters.forget(world.clock.now());
+    }));
     week.print("in memory");
     check(&week);
 }

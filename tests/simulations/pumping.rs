@@ -3,10 +3,10 @@
 
 use crate::{
     dice::Dice,
-    stage::{HOUR, Store, on_dynamodb_local, phone, sent},
+    stage::{Counts, HOUR, Ledgers, on_dynamodb_local, phone, sent},
 };
-use passcode_domain::{Address, PhoneNumber, guard::Rule, send::Refusal};
-use passcode_testkit::{World, demo_app, schedule::block_on};
+use passcode_domain::{Address, PhoneNumber, action::send::Refusal, app::guard::Rule};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -50,7 +50,11 @@ impl Damage {
     }
 }
 
-async fn attack<L: Store>(world: &World<L>, attack: &Attack, seed: u64) -> Damage {
+async fn attack<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    attack: &Attack,
+    seed: u64,
+) -> Damage {
     let dice = Dice::seeded(seed);
     let mut damage = Damage { asked: 0, sent: 0, by_rule: BTreeMap::new() };
     for _ in 0..attack.rounds {
@@ -74,7 +78,7 @@ async fn attack<L: Store>(world: &World<L>, attack: &Attack, seed: u64) -> Damag
 
 #[test]
 fn neighbours_get_twenty_messages_in_a_day() {
-    let damage = block_on(attack(&World::of(demo_app()), &Attack::on_one_prefix(), 1));
+    let damage = block_on(attack(&TestWorld::of(demo_app()), &Attack::on_one_prefix(), 1));
     damage.print("1,000 numbers of one prefix from 200 IP addresses, hourly", "in memory");
     assert!(damage.sent <= 20, "{}", damage.sent);
 }
@@ -83,7 +87,7 @@ fn neighbours_get_twenty_messages_in_a_day() {
 /// have ended, and no more.
 #[test]
 fn numbers_all_over_a_country_get_five_hundred() {
-    let damage = block_on(attack(&World::of(demo_app()), &Attack::on_many_prefixes(), 1));
+    let damage = block_on(attack(&TestWorld::of(demo_app()), &Attack::on_many_prefixes(), 1));
     damage.print("1,000 numbers of 100 prefixes from 200 IP addresses, hourly", "in memory");
     assert!(damage.sent <= 500, "{}", damage.sent);
 }

@@ -2,30 +2,39 @@
 
 use passcode_domain::{
     App, ChallengeId, PhoneNumber, Timestamp,
-    ports::{Clock as _, CountGauges, LoadGauges, LoadLedgers, StoreLedgers},
-    send::{Delivery, Refusal, Sent},
+    action::send::{Delivery, Refusal, Sent},
+    ports::{Clock as _, CountVerified, LoadCounters, LoadLedgers, ReserveCounters, StoreLedgers},
 };
-use passcode_dynamodb::CountedLedgers;
-use passcode_testkit::World;
+use passcode_dynamodb::{ChallengeTable, CounterTable};
+use passcode_testkit::TestWorld;
 use passcode_tests::aws::{aws_at, make_tables};
 use std::time::Duration;
 
-/// Ledgers and gauges, wherever they are.
-pub(crate) trait Store: LoadLedgers + StoreLedgers + LoadGauges + CountGauges {}
+/// Ledgers, wherever they are.
+pub(crate) trait Ledgers: LoadLedgers + StoreLedgers {}
 
-impl<T: LoadLedgers + StoreLedgers + LoadGauges + CountGauges> Store for T {}
+impl<T: LoadLedgers + StoreLedgers> Ledgers for T {}
+
+/// Counters, wherever they are.
+pub(crate) trait Counts: LoadCounters + ReserveCounters + CountVerified {}
+
+impl<T: LoadCounters + ReserveCounters + CountVerified> Counts for T {}
 
 /// The world on AWS's DynamoDB Local, with tables of its own.
-pub(crate) async fn on_dynamodb_local(app: App, name: &str) -> World<CountedLedgers> {
+pub(crate) async fn on_dynamodb_local(
+    app: App,
+    name: &str,
+) -> TestWorld<ChallengeTable, CounterTable> {
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL is not set");
     make_tables(&url, name).await;
     let table = |table| format!("{name}{table}");
-    let (ledgers, gauges) = (table("ChallengeTable"), table("ThrottleTable"));
-    World::on(app, CountedLedgers::new(&aws_at(&url), ledgers, gauges))
+    let (aws, ledgers, counters) = (aws_at(&url), table("ChallengeTable"), table("CounterTable"));
+    let counters = CounterTable::new(&aws, counters);
+    TestWorld::on(app, ChallengeTable::new(&aws, ledgers), counters)
 }
 
 /// Lets the world's time pass until then.
-pub(crate) fn wait_until<L>(world: &World<L>, then: Timestamp) {
+pub(crate) fn wait_until<L, N>(world: &TestWorld<L, N>, then: Timestamp) {
     world.clock.advance(world.clock.now().until(then));
 }
 

@@ -1,7 +1,8 @@
 //! Places that speak the services' protocols.
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
 };
 use passcode::template::{self, Table};
 use passcode_runtime::{Settings, aws};
@@ -29,22 +30,29 @@ pub fn aws_at(url: &str) -> aws_types::SdkConfig {
 ///
 /// Where they are not made.
 pub async fn make_tables(url: &str, before: &str) {
-    let client = aws_sdk_dynamodb::Client::new(&aws_at(url));
+    let client = Client::new(&aws_at(url));
     let template = template::read(&crate::event::root().join("template.yaml"));
     for Table { name, key, .. } in template.expect("template.yaml is good").tables {
-        let name = format!("{before}{name}");
-        let schema = KeySchemaElement::builder().attribute_name(&key).key_type(KeyType::Hash);
-        let attribute = AttributeDefinition::builder()
-            .attribute_name(&key)
-            .attribute_type(ScalarAttributeType::S);
-        let _ = client.delete_table().table_name(&name).send().await;
-        let made = client
-            .create_table()
-            .table_name(&name)
-            .billing_mode(BillingMode::PayPerRequest)
-            .key_schema(schema.build().expect("a schema"))
-            .attribute_definitions(attribute.build().expect("an attribute"))
-            .send();
-        made.await.expect("the table is made");
+        make_table(&client, &format!("{before}{name}"), &key).await;
     }
+}
+
+/// Makes a table anew, with a partition key of strings.
+///
+/// # Panics
+///
+/// Where it is not made.
+pub async fn make_table(client: &Client, name: &str, key: &str) {
+    let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
+    let attribute =
+        AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
+    let _ = client.delete_table().table_name(name).send().await;
+    let made = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(schema.build().expect("a schema"))
+        .attribute_definitions(attribute.build().expect("an attribute"))
+        .send();
+    made.await.expect("the table is made");
 }

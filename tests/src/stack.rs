@@ -5,6 +5,7 @@ use passcode::{
     local::{Message, Stack},
     template,
 };
+use passcode_domain::Policy;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,6 +44,11 @@ impl Client {
             heard: Mutex::default(),
             logged,
         }
+    }
+
+    /// Moves the clock past the cool-down after a first message. The demo app has the default policy.
+    pub fn pass_cool_down(&self) {
+        self.stack.clock.advance(Policy::default().cool_down(1));
     }
 
     /// A request to the API, as the demo app's server where `is_server`.

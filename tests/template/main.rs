@@ -5,45 +5,72 @@ mod documentation;
 
 use passcode::template;
 use passcode_tests::event::{self, root};
-use serde_yaml_ng::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use yaml_serde::Value;
 
-/// The actions that each port is.
-const PORTS: [(&str, &[&str]); 11] = [
-    ("ChangeUsers", &["dynamodb:PutItem"]),
-    ("LoadUsers", &["dynamodb:GetItem"]),
-    ("LoadApps", &["dynamodb:GetItem"]),
-    ("LoadKeyring", &["secretsmanager:GetSecretValue"]),
-    ("LoadSigningKeys", &["secretsmanager:GetSecretValue"]),
-    ("LoadLedgers", &["dynamodb:GetItem"]),
-    ("StoreLedgers", &["dynamodb:PutItem"]),
-    ("LoadGauges", &["dynamodb:BatchGetItem"]),
-    ("CountGauges", &["dynamodb:UpdateItem"]),
-    ("SmsCourier", &["sns:Publish"]),
-    ("EmailCourier", &["ses:SendEmail"]),
+/// The action that each port is, and what it is allowed on.
+const PORTS: [(&str, &str, &[&str]); 12] = [
+    ("LoadApps", "dynamodb:GetItem", &["AppTable"]),
+    ("LoadUsers", "dynamodb:GetItem", &["UserTable"]),
+    ("ChangeUsers", "dynamodb:PutItem", &["ChallengeTable", "UserTable"]),
+    ("LoadLedgers", "dynamodb:GetItem", &["ChallengeTable"]),
+    ("StoreLedgers", "dynamodb:PutItem", &["ChallengeTable"]),
+    ("LoadCounters", "dynamodb:BatchGetItem", &["CounterTable"]),
+    ("ReserveCounters", "dynamodb:UpdateItem", &["CounterTable"]),
+    ("CountVerified", "dynamodb:UpdateItem", &["CounterTable"]),
+    ("LoadKeyring", "secretsmanager:GetSecretValue", &["KeyringSecret"]),
+    ("LoadSigningKeys", "secretsmanager:GetSecretValue", &["SigningSecret"]),
+    ("SmsCourier", "sns:Publish", &["everything but arn:${AWS::Partition}:sns:*:*:*"]),
+    (
+        "EmailCourier",
+        "ses:SendEmail",
+        &[
+            "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*",
+            "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/*",
+        ],
+    ),
 ];
 
 fn yaml() -> Value {
     let text = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
-    serde_yaml_ng::from_str(&text).expect("YAML")
-}
-
-/// The actions that a statement grants: one, or a list.
-fn actions_of(statement: &Value) -> Vec<&str> {
-    match &statement["Action"] {
-        Value::Sequence(actions) => actions.iter().filter_map(Value::as_str).collect(),
-        action => action.as_str().into_iter().collect(),
-    }
+    yaml_serde::from_str(&text).expect("YAML")
 }
 
 /// What `!Ref` names.
-fn tagged(value: &Value) -> Option<&str> {
+fn reference(value: &Value) -> Option<&str> {
     match value {
         Value::Tagged(tagged) if tagged.tag == "Ref" => tagged.value.as_str(),
         _ => None,
+    }
+}
+
+/// What a statement is about: logical ids of resources, and ARNs.
+fn resources_of(statement: &Value) -> Vec<String> {
+    let name = |value: &Value| {
+        let Value::Tagged(tagged) = value else { panic!("{value:?} names no resource") };
+        let name = tagged.value.as_str().expect("a name");
+        name.trim_end_matches(".Arn").to_owned()
+    };
+    match (&statement["Resource"], &statement["NotResource"]) {
+        (Value::Sequence(several), Value::Null) => several.iter().map(name).collect(),
+        (one, Value::Null) => vec![name(one)],
+        (Value::Null, one) => vec![format!("everything but {}", name(one))],
+        (some, others) => panic!("both {some:?} and all but {others:?}"),
+    }
+}
+
+/// The names in a function's code of ports that the template names otherwise.
+fn is_used(code: &str, port: &str) -> bool {
+    let names =
+        |port: &str| code.contains(&format!(": {port}")) || code.contains(&format!("+ {port}"));
+    match port {
+        "LoadCounters" => names("LoadGauges"),
+        "ReserveCounters" => names("CountGauges") && names("LoadGauges"),
+        "CountVerified" => names("CountGauges") && !names("LoadGauges"),
+        _ => names(port),
     }
 }
 
@@ -66,14 +93,8 @@ fn functions() -> BTreeMap<String, Value> {
     crates.keys().map(|name| (name.clone(), of(name))).collect()
 }
 
-/// `cargo lambda watch` compares methods to the letter and knows no path that takes the rest: it
-/// answers what no route takes by itself.
-fn is_watched(route: &template::Route) -> bool {
-    route.method != "ANY"
-}
-
 #[test]
-fn crates_events_resources_and_the_router_have_the_same_names() {
+fn crates_events_and_resources_have_the_same_names() {
     let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
     let deployed: BTreeSet<_> = template.functions.iter().map(|f| f.name.clone()).collect();
     assert_eq!(deployed, event::functions().into_keys().collect());
@@ -81,49 +102,44 @@ fn crates_events_resources_and_the_router_have_the_same_names() {
     for (name, properties) in functions() {
         assert_eq!(properties["CodeUri"], format!("target/lambda/{name}/"), "{name}");
     }
-    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
-    for function in &template.functions {
-        for route in function.routes.iter().filter(|route| is_watched(route)) {
-            let entry = format!(
-                "[[workspace.metadata.lambda.watch.router.\"{}\"]]\nmethod = \"{}\"\nfunction = \"{}\"\n",
-                route.path, route.method, function.name
-            );
-            assert!(manifest.contains(&entry), "Cargo.toml lacks {entry}");
-        }
+}
+
+#[test]
+fn a_permission_is_one_action_of_a_port_on_what_the_port_is_about() {
+    let yaml = yaml();
+    let permissions = &yaml["Resources"]["Logs"]["Metadata"]["Permissions"];
+    let permissions = permissions.as_sequence().expect("permissions");
+    assert_eq!(permissions.len(), PORTS.len());
+    for (port, action, resources) in PORTS {
+        let permission = permissions.iter().find(|permission| permission["Sid"] == port);
+        let permission = permission.unwrap_or_else(|| panic!("{port} has no permission"));
+        assert_eq!(
+            (&permission["Effect"], &permission["Action"]),
+            (&"Allow".into(), &action.into())
+        );
+        assert_eq!(resources_of(permission), resources, "{port}");
     }
-    let routes = template.functions.iter().flat_map(|f| &f.routes);
-    let routes = routes.filter(|route| is_watched(route)).count();
-    assert_eq!(manifest.matches("[[workspace.metadata.lambda.watch.router.").count(), routes);
 }
 
 #[test]
 fn a_policy_is_the_functions_ports_and_nothing_else() {
-    let crates = event::functions();
+    let (yaml, crates) = (yaml(), event::functions());
+    let permissions = &yaml["Resources"]["Logs"]["Metadata"]["Permissions"];
+    let permissions = permissions.as_sequence().expect("permissions");
     for (name, properties) in functions() {
         let source =
             |file| std::fs::read_to_string(crates[&name].join("src").join(file)).expect(file);
         let (boot, code) = (source("boot.rs"), source("lib.rs"));
         let mut granted = BTreeSet::new();
-        for statement in properties["Policies"][0]["Statement"].as_sequence().expect("statements") {
-            let sid = statement["Sid"].as_str().expect("a Sid");
-            let port = PORTS.iter().find(|(port, _)| *port == sid);
-            let (_, actions) = port.unwrap_or_else(|| panic!("{name}: {sid} is no port"));
-            assert_eq!(actions_of(statement), *actions, "{name}: {sid}");
-            let is_everything = statement["Resource"] == "*";
-            assert_eq!(is_everything, sid == "SmsCourier", "{name}: {sid}");
-            let secret = tagged(&statement["Resource"]);
-            let expected = match sid {
-                "LoadKeyring" => Some("KeyringSecret"),
-                "LoadSigningKeys" => Some("SigningSecret"),
-                _ => secret,
-            };
-            assert_eq!(secret, expected, "{name}: {sid}");
-            assert!(granted.insert(sid.to_owned()), "{name}: {sid} twice");
+        let policy = &properties["Policies"];
+        assert_eq!(policy["Version"], "2012-10-17", "{name}");
+        for statement in policy["Statement"].as_sequence().expect("statements") {
+            assert!(permissions.contains(statement), "{name}: {statement:?}");
+            let port = statement["Sid"].as_str().expect("a port");
+            assert!(granted.insert(port.to_owned()), "{name}: {port} twice");
         }
-        for (port, _) in PORTS {
-            let is_used =
-                code.contains(&format!(": {port}")) || code.contains(&format!("+ {port}"));
-            assert_eq!(granted.contains(port), is_used, "{name}: {port}");
+        for (port, _, _) in PORTS {
+            assert_eq!(granted.contains(port), is_used(&code, port), "{name}: {port}");
         }
         for (sdk, port) in [("passcode_sns", "SmsCourier"), ("passcode_ses", "EmailCourier")] {
             assert_eq!(boot.contains(sdk), granted.contains(port), "{name}: {sdk}");
@@ -149,33 +165,60 @@ fn the_endpoints_of_services_are_variables_of_every_function_and_parameters_that
 }
 
 #[test]
-fn every_function_keeps_its_logs_for_a_time_that_is_set() {
+fn functions_log_to_one_group_for_a_time_that_is_set_and_are_traced_on_demand() {
     let yaml = yaml();
-    assert_eq!(yaml["Globals"]["Function"]["LoggingConfig"]["LogFormat"], "JSON");
-    assert_eq!(yaml["Globals"]["Function"]["Tracing"], "Active");
-    for (name, _) in functions() {
-        let logs = &yaml["Resources"][format!("{}Logs", pascal(&name))];
-        assert_eq!(logs["Type"], "AWS::Logs::LogGroup", "{name}");
-        assert!(!logs["Properties"]["RetentionInDays"].is_null(), "{name}");
+    let logging = &yaml["Globals"]["Function"]["LoggingConfig"];
+    assert_eq!(logging["LogFormat"], "JSON");
+    assert_eq!(reference(&logging["LogGroup"]), Some("Logs"));
+    assert!(!yaml["Resources"]["Logs"]["Properties"]["RetentionInDays"].is_null());
+    assert_eq!(reference(&yaml["Globals"]["Function"]["Tracing"]), Some("Tracing"));
+    assert_eq!(yaml["Parameters"]["Tracing"]["Default"], "Disabled");
+    for (name, properties) in functions() {
+        for global in ["LoggingConfig", "Tracing", "Environment"] {
+            assert!(properties[global].is_null(), "{name}: {global} is the same for all");
+        }
     }
 }
 
 #[test]
-fn tables_are_encrypted_on_demand_and_forget_or_recover() {
+fn tables_are_on_demand_free_of_charges_for_keys_and_forget_or_recover() {
     let yaml = yaml();
+    assert_eq!(yaml["Parameters"]["TableKey"]["Default"], "");
     for (name, has_ttl) in [
         ("ChallengeTable", true),
-        ("ThrottleTable", true),
+        ("CounterTable", true),
         ("AppTable", false),
         ("UserTable", false),
     ] {
-        let table = &yaml["Resources"][name]["Properties"];
+        let resource = &yaml["Resources"][name];
+        let table = &resource["Properties"];
         assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
-        assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
+        let Value::Tagged(encryption) = &table["SSESpecification"] else { panic!("{name}") };
+        assert_eq!((&encryption.value[0], encryption.tag == "If"), (&"HasTableKey".into(), true));
+        assert_eq!(reference(&encryption.value[1]["KMSMasterKeyId"]), Some("TableKey"), "{name}");
+        assert_eq!(reference(&encryption.value[2]), Some("AWS::NoValue"), "{name}");
         assert_eq!(table["TimeToLiveSpecification"]["Enabled"] == true, has_ttl, "{name}");
         let recovery = &table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
         assert_eq!(*recovery == true, !has_ttl, "{name}");
+        assert_eq!(table["DeletionProtectionEnabled"] == true, !has_ttl, "{name}");
+        assert_eq!(resource["DeletionPolicy"] == "Retain", !has_ttl, "{name}");
     }
+}
+
+#[test]
+fn every_table_and_secret_is_found_by_an_output_of_its_name() {
+    let yaml = yaml();
+    let mut found = 0;
+    for (id, resource) in yaml["Resources"].as_mapping().expect("resources") {
+        if resource["Type"] == "AWS::DynamoDB::Table"
+            || resource["Type"] == "AWS::SecretsManager::Secret"
+        {
+            let id = id.as_str().expect("a name");
+            assert_eq!(reference(&yaml["Outputs"][id]["Value"]), Some(id));
+            found += 1;
+        }
+    }
+    assert_eq!(found, 6);
 }
 
 #[test]

@@ -1,19 +1,18 @@
-//! Client secrets and admin keys: made here, shown once, and stored as hashes.
+//! Client secrets and admin keys. They are generated here, shown once, and stored as hashes.
 
-use crate::told::Told;
+use crate::output::Output;
 use data_encoding::BASE64URL_NOPAD;
 use passcode_domain::{AppId, app::SecretHash, ports::Entropy as _};
 use passcode_runtime::SystemEntropy;
 use serde_json::json;
 
-/// What a secret is called where it is presented.
+/// The name of the header that has a client secret.
 pub(super) const CLIENT_SECRET: &str = "clientSecret";
 
-/// The same for a key.
+/// The name of an admin key in the output.
 pub(super) const ADMIN_KEY: &str = "adminKey";
 
-/// Puts a new secret in front of those that work. The one before works along with it, unless it
-/// shall end at once.
+/// Inserts the hash of a new secret. The previous secret stays valid, unless it is revoked at once.
 pub(super) fn rotate(hashes: &mut Vec<SecretHash>, at_once: bool) -> String {
     let secret = BASE64URL_NOPAD.encode(&SystemEntropy.bytes::<32>());
     hashes.insert(0, SecretHash::of(&secret));
@@ -21,15 +20,15 @@ pub(super) fn rotate(hashes: &mut Vec<SecretHash>, at_once: bool) -> String {
     secret
 }
 
-/// A new secret, and what becomes of the one before, where there was one.
-pub(super) fn told(id: &AppId, name: &str, secret: &str, before: Option<bool>) -> Told {
+/// The output for a new secret. `before` tells whether the previous one, if any, is revoked.
+pub(super) fn output(id: &AppId, name: &str, secret: &str, before: Option<bool>) -> Output {
     let id = id.as_str();
     let note = match before {
         None => "",
         Some(false) => " The one before works until the next rotation.",
         Some(true) => " The one before stops working within a minute.",
     };
-    Told::new(
+    Output::new(
         format!("clientId      {id}\n{name:<13} {secret}\n\nIt will not be shown again.{note}"),
         json!({ "clientId": id, name: secret }),
     )
@@ -56,10 +55,10 @@ mod tests {
         for (before, end) in
             [(None, "shown again."), (Some(false), "next rotation."), (Some(true), "a minute.")]
         {
-            let told = told(&id, ADMIN_KEY, "s3cret", before);
-            assert!(told.text.ends_with(end), "{}", told.text);
-            assert!(told.text.contains("\nadminKey      s3cret\n"), "{}", told.text);
-            assert_eq!(told.json, json!({ "clientId": "shop", "adminKey": "s3cret" }));
+            let output = output(&id, ADMIN_KEY, "s3cret", before);
+            assert!(output.text.ends_with(end), "{}", output.text);
+            assert!(output.text.contains("\nadminKey      s3cret\n"), "{}", output.text);
+            assert_eq!(output.json, json!({ "clientId": "shop", "adminKey": "s3cret" }));
         }
     }
 }

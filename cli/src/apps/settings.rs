@@ -1,19 +1,20 @@
-//! `FIELD=VALUE`: an app's settings as people write them.
+//! Changes of an app's settings in the form `FIELD=VALUE`.
 
 use passcode_domain::App;
 use serde_json::{Map, Value};
 
-/// What is never set by hand, and what is done instead.
+/// The settings that cannot be set, and the commands to use instead.
 const FIXED: [(&str, &str); 3] = [
     ("id", "an app's id stays"),
     ("secrets", "`passcode app rotate-secret` makes one"),
     ("admin_keys", "`passcode app rotate-admin-key` makes one"),
 ];
 
-/// Settings that hold names of the app's own, and how many parts a path below them has.
+/// The settings that are maps with keys of the app's own, and the largest number of parts in a path
+/// that begins with them.
 const NAMED: [(&str, usize); 2] = [("step_up", 3), ("templates", 2)];
 
-/// An app with settings changed, checked as a whole.
+/// The app with changed settings, after validation.
 pub(crate) fn changed(app: &App, settings: &[String]) -> Result<App, String> {
     let default = document(&App::new(app.id.clone(), ""))?;
     let mut changed = document(app)?;
@@ -29,7 +30,7 @@ pub(crate) fn changed(app: &App, settings: &[String]) -> Result<App, String> {
     }
     let app = read(&changed)?;
     app.validate().map_err(|error| error.to_string())?;
-    // A name that means nothing is gone after the round trip.
+    // An unknown name is gone after the round trip.
     match lost("", &changed, Some(&document(&app)?)) {
         Some(unknown) => Err(format!("`{unknown}`: no such setting")),
         None => Ok(app),
@@ -52,7 +53,7 @@ fn read(document: &Value) -> Result<App, String> {
     })
 }
 
-/// Whether a path can lead to a setting.
+/// Checks that a path can be that of a setting.
 fn check(path: &str, default: &Value) -> Result<(), String> {
     let first = path.split('.').next().unwrap_or_default();
     if let Some((_, instead)) = FIXED.iter().find(|(name, _)| *name == first) {
@@ -73,7 +74,7 @@ fn find<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(document, |at, name| at.get(name))
 }
 
-/// What a path leads to, with the parents that are not there yet.
+/// The parent and the last name of a path. Missing parents are created.
 fn reach<'a>(
     at: &'a mut Value,
     path: &str,
@@ -98,7 +99,7 @@ fn put(document: &mut Value, path: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What is taken away is as in a new app.
+/// A removed setting has the value that it has in a new app.
 fn take_away(document: &mut Value, path: &str, default: Option<&Value>) -> Result<(), String> {
     find(document, path).ok_or("nothing is set there")?;
     let (fields, name) = reach(document, path)?;
@@ -109,8 +110,8 @@ fn take_away(document: &mut Value, path: &str, default: Option<&Value>) -> Resul
     Ok(())
 }
 
-/// A value in the type of the one before: numbers and switches are read, texts are taken as they
-/// are, lists may be given with commas. Where no text was, JSON can come.
+/// Parses a value as the type of the current value. A text is taken as it is, and the items of a
+/// list are separated by commas. Where the current value is no text, JSON is accepted.
 fn parsed(text: &str, before: Option<&Value>) -> Result<Value, String> {
     let is_json = text.starts_with(['{', '[']);
     match before {
@@ -128,7 +129,7 @@ fn listed(text: &str) -> Value {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// The first setting of a document that is not kept.
+/// The path of the first setting of a document that the other document does not have.
 fn lost(path: &str, given: &Value, kept: Option<&Value>) -> Option<String> {
     match (given, kept) {
         (Value::Null, _) => None,
@@ -148,8 +149,9 @@ mod tests {
     use passcode_domain::{
         Channel,
         app::Issuer,
-        guard::{Country, Mode},
-        proof::GrantMode,
+        app::guard::Mode,
+        value::country::Country,
+        secret::proof::GrantMode,
     };
 
     fn app() -> App {

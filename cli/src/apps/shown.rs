@@ -1,12 +1,12 @@
-//! An app's settings, to be read.
+//! The output of `passcode app show`.
 
 use super::{settings::below, test_address};
-use crate::told::Told;
-use passcode_domain::{App, Timestamp, guard::Rule};
+use crate::output::Output;
+use passcode_domain::{App, Timestamp, app::guard::Rule};
 use serde_json::{Map, Value};
 
-/// An app, of whose secrets only the number is shown.
-pub(super) fn shown(app: &App, now: Timestamp) -> Told {
+/// The settings of an app, with the numbers of its secrets and keys in place of their hashes.
+pub(super) fn shown(app: &App, now: Timestamp) -> Output {
     let mut settings = serde_json::to_value(app).unwrap_or_default();
     for hashes in ["secrets", "admin_keys"] {
         settings[hashes] = settings[hashes].as_array().map_or(0, Vec::len).into();
@@ -19,10 +19,10 @@ pub(super) fn shown(app: &App, now: Timestamp) -> Told {
         settings["dropped_parts"] = app.dropped_parts.clone().into();
         text = format!("{text}\n\n{}", dropped(app));
     }
-    Told::new(text, settings)
+    Output::new(text, settings)
 }
 
-/// What is stored of an app and cannot be read, and what to do about it.
+/// The parts of a stored app that cannot be read, and what to do about them.
 fn dropped(app: &App) -> String {
     let (parts, id) = (app.dropped_parts.join("\n  "), app.id.as_str());
     format!(
@@ -33,14 +33,15 @@ fn dropped(app: &App) -> String {
     )
 }
 
-/// What was told of a change, with the parts that could not be read and are no longer stored.
-pub(super) fn without_dropped(before: &App, told: Told) -> Told {
+/// The output of a change, with the unreadable parts that the change has removed.
+pub(super) fn without_dropped(before: &App, output: Output) -> Output {
     let parts = before.dropped_parts.join("\n  ");
-    let text = format!("{}\n\nNo longer stored, since it could not be read:\n  {parts}", told.text);
-    Told { text, ..told }
+    let text =
+        format!("{}\n\nNo longer stored, since it could not be read:\n  {parts}", output.text);
+    Output { text, ..output }
 }
 
-/// One line a setting that is there, with the path that `set` takes; of a list one line an item.
+/// One line per setting, with the path that `set` takes. A list has one line per item.
 fn lines(path: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) if path == "guard" => guard(fields),
@@ -53,7 +54,7 @@ fn lines(path: &str, value: &Value) -> Vec<String> {
     }
 }
 
-/// One line a rule of the guard, in the order in which they are asked; then what all of them share.
+/// One line per rule of the guard, in the order of judgement, and then the settings of all rules.
 fn guard(fields: &Map<String, Value>) -> Vec<String> {
     let rules = Rule::ALL.into_iter().map(Rule::as_str);
     let is_rule = |name: &str| Rule::ALL.into_iter().any(|rule| rule.as_str() == name);
@@ -64,8 +65,8 @@ fn guard(fields: &Map<String, Value>) -> Vec<String> {
         .collect()
 }
 
-/// A rule's mode and its numbers, as `set` takes them below its path. Prices are many, and have
-/// lines of their own.
+/// The mode and the numbers of a rule, as `set` takes them below its path. Each price has its own
+/// line.
 fn rule(path: &str, settings: &Value) -> Vec<String> {
     let fields = settings.as_object().into_iter().flatten().filter(|(name, _)| *name != "mode");
     let (tables, values): (Vec<_>, Vec<_>) = fields.partition(|(_, value)| value.is_object());
@@ -106,33 +107,33 @@ mod tests {
 
     #[test]
     fn no_hash_is_shown() {
-        let told = shown(&app(), Timestamp::from_millis(0));
-        assert!(told.text.contains("secrets                           1"), "{}", told.text);
-        assert_eq!((&told.json["secrets"], &told.json["admin_keys"]), (&1.into(), &2.into()));
+        let output = shown(&app(), Timestamp::from_millis(0));
+        assert!(output.text.contains("secrets                           1"), "{}", output.text);
+        assert_eq!((&output.json["secrets"], &output.json["admin_keys"]), (&1.into(), &2.into()));
     }
 
     #[test]
     fn lists_have_a_line_an_item_and_test_addresses_their_last_day() {
-        let told = shown(&app(), Timestamp::from_millis(0));
+        let output = shown(&app(), Timestamp::from_millis(0));
         for line in [
             "browser.origins                   https://a.example",
             "browser.origins                   https://b.example",
             "test_addresses                    +14155550199             482915     until 2026-12-31",
         ] {
-            assert!(told.text.lines().any(|found| found == line), "{line}: {}", told.text);
+            assert!(output.text.lines().any(|found| found == line), "{line}: {}", output.text);
         }
-        assert!(!told.text.contains("[]") && !told.text.contains("null"), "{}", told.text);
-        assert_eq!(told.json["test_addresses"][0]["until"], 1_798_761_600_000_u64);
+        assert!(!output.text.contains("[]") && !output.text.contains("null"), "{}", output.text);
+        assert_eq!(output.json["test_addresses"][0]["until"], 1_798_761_600_000_u64);
     }
 
     #[test]
     fn parts_that_cannot_be_read_are_listed_with_what_to_do() {
         let stored = r#"{"id":"shop","name":"Shop","secrets":[],"policy":{"max_sends":0}}"#;
         let app = App::from_stored(&app().id, stored);
-        let told = shown(&app, Timestamp::from_millis(0));
-        assert!(told.text.contains("\n  policy.max_sends\n"), "{}", told.text);
-        assert!(told.text.contains("`passcode app set shop …`"), "{}", told.text);
-        assert_eq!(told.json["dropped_parts"], serde_json::json!(["policy.max_sends"]));
+        let output = shown(&app, Timestamp::from_millis(0));
+        assert!(output.text.contains("\n  policy.max_sends\n"), "{}", output.text);
+        assert!(output.text.contains("`passcode app set shop …`"), "{}", output.text);
+        assert_eq!(output.json["dropped_parts"], serde_json::json!(["policy.max_sends"]));
         assert!(
             shown(&super::tests::app(), Timestamp::from_millis(0)).json["dropped_parts"].is_null()
         );
@@ -148,9 +149,9 @@ mod tests {
             .spend_cap
             .prices
             .insert("IN".parse().expect("one"), "0.002".parse().expect("one"));
-        let told = shown(&app, Timestamp::from_millis(0));
-        let guard: Vec<_> = told.text.lines().filter(|line| line.starts_with("guard")).collect();
-        assert_eq!(guard.len(), 16, "13 rules, a price, and what they share: {}", told.text);
+        let output = shown(&app, Timestamp::from_millis(0));
+        let guard: Vec<_> = output.text.lines().filter(|line| line.starts_with("guard")).collect();
+        assert_eq!(guard.len(), 16, "13 rules, a price, and what they share: {}", output.text);
         for line in [
             "guard.allowed_countries           enforce countries=CA,US",
             "guard.sends_per_ip                enforce per_day=300 per_hour=60",
@@ -159,7 +160,7 @@ mod tests {
             "guard.unverified_per_country_hour shadow  floor=50 percent=100",
             "guard.burst                       5",
         ] {
-            assert!(guard.contains(&line), "{line}: {}", told.text);
+            assert!(guard.contains(&line), "{line}: {}", output.text);
         }
         let first = guard[0].split(' ').next();
         assert_eq!(first, Some("guard.allowed_countries"), "in the order of the rules");

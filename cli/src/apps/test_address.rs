@@ -1,7 +1,7 @@
 //! `passcode app test-address`: addresses for reviewers and automated tests, to which nothing is
 //! sent and whose code is fixed.
 
-use crate::told::Told;
+use crate::output::Output;
 use clap::Subcommand;
 use jiff::{civil::Date, tz::TimeZone};
 use passcode_domain::{
@@ -11,22 +11,22 @@ use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// Add a test address. One that is there already gets the new code and end.
+    /// Add a test address. If it exists already, its code and its last day are changed.
     Add {
         /// The app's `clientId`.
         id: AppId,
         /// An e-mail address, or a phone number with `+` and country code.
         #[arg(value_parser = address)]
         address: Address,
-        /// The code that verifies: 6 to 10 digits, neither one digit repeated nor a series.
+        /// The code of the address: 6 to 10 digits, not one digit repeated and not a series.
         #[arg(long, value_name = "DIGITS", value_parser = code)]
         code: Code,
-        /// The last day (UTC) on which it is a test address. The day after, it gets messages like
-        /// any other.
+        /// The last day (UTC) on which it is a test address. From the next day on, messages are
+        /// sent to it as to any other address.
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         until: Date,
     },
-    /// Remove a test address: it gets messages like any other.
+    /// Remove a test address. Messages are sent to it again as to any other address.
     Remove {
         /// The app's `clientId`.
         id: AppId,
@@ -42,14 +42,14 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// Whose test addresses.
+    /// The `clientId` of the app.
     pub(super) const fn app(&self) -> &AppId {
         match self {
             Self::Add { id, .. } | Self::Remove { id, .. } | Self::List { id } => id,
         }
     }
 
-    /// Changes an app as it asks; whether there is anything to store.
+    /// Changes the app. Returns whether the app has to be stored.
     pub(super) fn change(&self, app: &mut App, now: Timestamp) -> Result<bool, String> {
         match self {
             Self::Add { address, code, until, .. } => {
@@ -105,7 +105,7 @@ fn remove(app: &mut App, address: &Address) -> Result<(), String> {
     Ok(())
 }
 
-/// An e-mail address is one mailbox in any case; a number has none.
+/// Compares e-mail addresses without regard to case.
 fn is_same(test: &TestAddress, canonical: &str) -> bool {
     test.address.eq_ignore_ascii_case(canonical)
 }
@@ -117,7 +117,7 @@ fn end_of(day: Date) -> Option<Timestamp> {
     Some(Timestamp::from_millis(u64::try_from(end.as_millisecond()).unwrap_or_default()))
 }
 
-/// The day that ends at a moment; where none does, the moment.
+/// The day that ends at a time; the time itself, if no day ends then.
 fn last_day(until: Timestamp) -> String {
     let millis = i64::try_from(until.as_millis()).unwrap_or(i64::MAX);
     let Ok(moment) = jiff::Timestamp::from_millisecond(millis) else {
@@ -130,7 +130,7 @@ fn last_day(until: Timestamp) -> String {
     }
 }
 
-/// A test address, as a line.
+/// A test address as a line of text.
 pub(super) fn line(test: &TestAddress, now: Timestamp) -> String {
     let verb = if test.until <= now { "ended" } else { "until" };
     let (address, code) = (&test.address, test.code.reveal());
@@ -138,14 +138,14 @@ pub(super) fn line(test: &TestAddress, now: Timestamp) -> String {
 }
 
 /// The test addresses of an app.
-pub(super) fn listed(app: &App, now: Timestamp) -> Told {
+pub(super) fn listed(app: &App, now: Timestamp) -> Output {
     let lines: Vec<_> = app.test_addresses.iter().map(|test| line(test, now)).collect();
     let text = if lines.is_empty() {
         format!("{} has no test addresses", app.id.as_str())
     } else {
         lines.join("\n")
     };
-    Told::new(text, json!({ "test_addresses": app.test_addresses }))
+    Output::new(text, json!({ "test_addresses": app.test_addresses }))
 }
 
 #[cfg(test)]

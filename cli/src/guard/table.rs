@@ -1,23 +1,25 @@
-//! What each rule would have refused, as a table and as JSON.
+//! What each rule refuses, as a table and as JSON.
 
 use super::{
+    replay::Tally,
     simulation::Simulation,
     timeline::{RFC3339, utc},
 };
-use crate::told::count;
+use crate::output::count;
 use anstyle::Style;
 use passcode_domain::{
-    AppId, Timestamp,
-    guard::{Amount, Rule, replay::Tally},
+    AppId,
+    app::guard::Rule,
+    value::money::Amount,
 };
 use serde_json::{Value, json};
 
 const BOLD: Style = Style::new().bold();
 
-/// How the row and the lane of all rules are called.
+/// The name of the row and of the lane of all rules together.
 pub(super) const ALL_RULES: &str = "all rules, as they are set";
 
-/// The table, with what it is of above and what it comes to below.
+/// The table, between a heading and a summary.
 pub(super) fn text(simulation: &Simulation, app: Option<&AppId>) -> String {
     let guard = &simulation.app.guard;
     let header = format!(
@@ -35,20 +37,19 @@ pub(super) fn text(simulation: &Simulation, app: Option<&AppId>) -> String {
         });
     }
     lines.push(row(ALL_RULES, "", &simulation.together, simulation.messages()));
-    lines.extend([String::new(), outcome(simulation)]);
-    if simulation.log.strays() > 0 {
-        let strays = simulation.log.strays();
-        lines
-            .push(format!("Verifies without a message before them, which tell nothing: {strays}."));
+    lines.extend([String::new(), summary(simulation)]);
+    if simulation.log.unmatched > 0 {
+        let unmatched = simulation.log.unmatched;
+        lines.push(format!("Verifies without an earlier message, which are ignored: {unmatched}."));
     }
     lines.join("\n")
 }
 
 fn heading(simulation: &Simulation, app: Option<&AppId>) -> String {
-    let (from, to) = simulation.log.span();
+    let (from, to) = simulation.log.period();
     let [from, to] = [from, to].map(|at| utc(at, "%Y-%m-%d %H:%M"));
     let whose = app.map_or("a new app".to_owned(), |app| format!("the app {}", app.as_str()));
-    let (messages, verified) = (simulation.messages(), simulation.log.verified());
+    let (messages, verified) = (simulation.messages(), simulation.log.verified.len());
     format!(
         "{} from {from} to {to} (UTC)\n\
          {} verified\n\n\
@@ -68,28 +69,28 @@ fn row(name: &str, mode: &str, tally: &Tally, messages: usize) -> String {
     format!("{name:<27} {mode:<7} {refused:>7} {share:>5} {verified:>8}  {first:<11} {saved:>8}")
 }
 
-/// What all rules together come to.
-fn outcome(simulation: &Simulation) -> String {
+/// What all rules refuse and save together.
+fn summary(simulation: &Simulation) -> String {
     let Simulation { app, log, together, .. } = simulation;
     let (saved, cost) = (rounded(together.saved), rounded(log.cost(&app.guard)));
     let line =
         |does: &str, part: String, whole: String| format!("  {does:<7} {part:>9} of {whole}");
     let refused = together.refused.len().to_string();
-    let (messages, verified) = (simulation.messages(), log.verified());
+    let (messages, verified) = (simulation.messages(), log.verified.len());
     [
         "As they are set, the rules".to_owned(),
         line("refuse", refused, count(messages, "message")),
         line("save", saved, format!("{cost} {}", app.guard.spend_cap.currency)),
         line(
             "leave",
-            together.in_vain.to_string(),
+            together.lost.to_string(),
             format!("{verified} verified challenges without a message"),
         ),
     ]
     .join("\n")
 }
 
-/// A share, in as many digits as tell something.
+/// A share in percent, with one decimal place.
 fn percent(part: usize, whole: usize) -> String {
     let tenths = (part * 1000 + whole / 2) / whole.max(1);
     match tenths {
@@ -99,21 +100,21 @@ fn percent(part: usize, whole: usize) -> String {
     }
 }
 
-/// An amount of millionths, in hundredths.
+/// An amount of millionths, rounded to hundredths.
 fn rounded(millionths: u64) -> String {
     let hundredths = (millionths + 5_000) / 10_000;
     Amount::from_millionths(hundredths * 10_000).to_string()
 }
 
-/// The same for programs.
+/// The same in the JSON output.
 pub(super) fn json(simulation: &Simulation, app: Option<&AppId>) -> Value {
     let Simulation { app: with, log, alone, together } = simulation;
-    let (from, to) = log.span();
+    let (from, to) = log.period();
     let rule = |(rule, tally): &(Rule, Tally)| {
-        let mut told = tallied(tally);
-        told["rule"] = rule.as_str().into();
-        told["mode"] = with.guard.mode(*rule).as_str().into();
-        told
+        let mut row = tallied(tally);
+        row["rule"] = rule.as_str().into();
+        row["mode"] = with.guard.mode(*rule).as_str().into();
+        row
     };
     json!({
         "app": app,
@@ -121,8 +122,8 @@ pub(super) fn json(simulation: &Simulation, app: Option<&AppId>) -> Value {
         "from": utc(from, RFC3339),
         "to": utc(to, RFC3339),
         "messages": simulation.messages(),
-        "verified": log.verified(),
-        "strays": log.strays(),
+        "verified": log.verified.len(),
+        "unmatched": log.unmatched,
         "cost": Amount::from_millionths(log.cost(&with.guard)),
         "rules": alone.iter().map(rule).collect::<Vec<_>>(),
         "together": tallied(together),
@@ -130,12 +131,11 @@ pub(super) fn json(simulation: &Simulation, app: Option<&AppId>) -> Value {
 }
 
 fn tallied(tally: &Tally) -> Value {
-    let moment = |at: Timestamp| utc(at, RFC3339);
     json!({
         "refused": tally.refused.len(),
         "verified": tally.verified(),
-        "in_vain": tally.in_vain,
-        "first": tally.refused.first().map(|refused| moment(refused.at)),
+        "lost": tally.lost,
+        "first": tally.refused.first().map(|refused| utc(refused.at, RFC3339)),
         "saved": Amount::from_millionths(tally.saved),
     })
 }

@@ -1,9 +1,10 @@
-//! When messages went out, and when rules would have refused them: the same lanes in the terminal
-//! and in the picture.
+//! When messages were sent, and when rules refuse them: the lanes of the chart in the terminal, of
+//! the picture and of the JSON output.
 
-use super::{simulation::Simulation, table::ALL_RULES};
-use jiff::Timestamp as Moment;
-use passcode_domain::{Timestamp, guard::replay::Tally};
+use super::{replay::Tally, simulation::Simulation, table::ALL_RULES};
+use crate::output::count;
+use passcode_domain::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -11,236 +12,182 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Spans that people count time in, in seconds.
-const SPANS: [u64; 24] = [
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    MINUTE,
-    2 * MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    15 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    3 * HOUR,
-    4 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-    DAY,
-    2 * DAY,
-    4 * DAY,
-    7 * DAY,
-    14 * DAY,
-    28 * DAY,
+/// The lengths of a bar and of the time between two labels, in seconds: from a second to four
+/// weeks.
+const STEPS: [u64; 24] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200,
+    86_400, 172_800, 345_600, 604_800, 1_209_600, 2_419_200,
 ];
 
-/// Messages in one bar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bar {
-    pub(super) messages: u64,
-    /// Those of them whose challenge was verified.
-    pub(super) verified: u64,
-}
-
-/// One row of bars.
+/// A row of bars: the numbers of messages in each, and of those whose challenge was verified.
+#[derive(Serialize)]
 pub(super) struct Lane {
     pub(super) name: &'static str,
-    pub(super) bars: Vec<Bar>,
+    pub(super) messages: Vec<u64>,
+    pub(super) verified: Vec<u64>,
 }
 
 impl Lane {
     pub(super) fn sum(&self) -> u64 {
-        self.bars.iter().map(|bar| bar.messages).sum()
+        self.messages.iter().sum()
     }
 }
 
-/// The messages, and what was refused of them, in bars of the same length.
+/// The messages, and which of them are refused, in bars of the same length of time.
 pub(super) struct Timeline {
     /// When the first bar begins, in seconds since 1970.
     start: u64,
-    /// How long a bar is, in seconds.
-    pub(super) span: u64,
+    /// The length of a bar in seconds.
+    step: u64,
     pub(super) bars: usize,
-    /// The first has all messages; the others what a rule refuses, if it refuses anything; the last
-    /// what all of them do.
+    /// The first lane has all messages. The next have what each rule refuses, without the rules
+    /// that refuse nothing. The last has what all rules refuse together, if they do.
     pub(super) lanes: Vec<Lane>,
 }
 
 impl Timeline {
-    /// The timeline of a simulation, in at most that many bars.
-    pub(super) fn of(simulation: &Simulation, most: usize) -> Self {
+    /// The timeline of a simulation, with at most this number of bars.
+    pub(super) fn of(simulation: &Simulation, max_bars: usize) -> Self {
         let log = &simulation.log;
-        let messages = || log.messages().map(|(at, message)| (at, log.is_verified(message)));
-        let (first, last) = log.span();
+        let (first, last) = log.period();
         let [first, last] = [first, last].map(|at| at.as_millis() / 1000);
         let bars =
-            |span: u64| usize::try_from(last / span - first / span + 1).unwrap_or(usize::MAX);
-        let rarer = (2..).map(|n| n * 28 * DAY);
-        let span = SPANS.into_iter().chain(rarer).find(|span| bars(*span) <= most.max(1));
-        let span = span.unwrap_or(DAY);
+            |step: u64| usize::try_from(last / step - first / step + 1).unwrap_or(usize::MAX);
+        let longer = (2..).map(|n| n * 28 * DAY);
+        let step = STEPS.into_iter().chain(longer).find(|step| bars(*step) <= max_bars.max(1));
+        let step = step.unwrap_or(DAY);
         let mut timeline =
-            Self { start: first / span * span, span, bars: bars(span), lanes: Vec::new() };
-        timeline.add("all messages", messages());
+            Self { start: first / step * step, step, bars: bars(step), lanes: Vec::new() };
+        timeline.add(
+            "all messages",
+            log.messages().map(|(at, message)| (at, log.is_verified(message))),
+        );
         let alone = simulation.alone.iter().map(|(rule, tally)| (rule.as_str(), tally));
-        for (name, tally) in alone.chain([(ALL_RULES, &simulation.together)]) {
-            timeline.add_refused(name, tally);
+        for (name, Tally { refused, .. }) in alone.chain([(ALL_RULES, &simulation.together)]) {
+            if !refused.is_empty() {
+                timeline.add(name, refused.iter().map(|refused| (refused.at, refused.is_verified)));
+            }
         }
         timeline
     }
 
-    fn add_refused(&mut self, name: &'static str, tally: &Tally) {
-        if !tally.refused.is_empty() {
-            self.add(name, tally.refused.iter().map(|refused| (refused.at, refused.is_verified)));
-        }
-    }
-
     fn add(&mut self, name: &'static str, messages: impl Iterator<Item = (Timestamp, bool)>) {
-        let mut bars = vec![Bar::default(); self.bars];
+        let mut lane = Lane { name, messages: vec![0; self.bars], verified: vec![0; self.bars] };
         for (at, is_verified) in messages {
-            let n = (at.as_millis() / 1000).saturating_sub(self.start) / self.span;
-            if let Some(bar) = usize::try_from(n).ok().and_then(|n| bars.get_mut(n)) {
-                bar.messages += 1;
-                bar.verified += u64::from(is_verified);
-            }
+            let bar = (at.as_millis() / 1000).saturating_sub(self.start) / self.step;
+            let bar = usize::try_from(bar).unwrap_or(usize::MAX).min(self.bars - 1);
+            lane.messages[bar] += 1;
+            lane.verified[bar] += u64::from(is_verified);
         }
-        self.lanes.push(Lane { name, bars });
+        self.lanes.push(lane);
     }
 
-    /// The most messages in a bar.
+    /// The largest number of messages in a bar.
     pub(super) fn highest(&self) -> u64 {
-        let bars = self.lanes.iter().flat_map(|lane| &lane.bars);
-        bars.map(|bar| bar.messages).max().unwrap_or_default()
+        let bars = self.lanes.iter().flat_map(|lane| &lane.messages);
+        bars.copied().max().unwrap_or_default()
     }
 
-    /// The bars that a label stands at, at least that many bars apart.
-    pub(super) fn ticks(&self, apart: usize) -> Vec<(usize, String)> {
-        let least = self.span * apart as u64;
-        let fits = |span: &u64| *span >= least && span.is_multiple_of(self.span);
-        let step = SPANS.into_iter().find(fits).unwrap_or(least);
-        let moments = (0..self.bars).map(|n| (n, self.start + n as u64 * self.span));
-        let ticks = moments.filter(|(_, second)| second.is_multiple_of(step));
-        let ticks: Vec<_> = ticks.map(|(n, second)| (n, label(second, step))).collect();
-        if ticks.is_empty() { vec![(0, label(self.start, self.span))] } else { ticks }
+    /// The bars with a label, and the labels. Between two of them are at least `apart` bars.
+    pub(super) fn labels(&self, apart: usize) -> Vec<(usize, String)> {
+        let least = self.step * apart as u64;
+        let fits = |step: &u64| *step >= least && step.is_multiple_of(self.step);
+        let step = STEPS.into_iter().find(fits).unwrap_or(least);
+        let begins = (0..self.bars).map(|bar| (bar, self.start + bar as u64 * self.step));
+        let labelled = begins.filter(|(_, second)| second.is_multiple_of(step));
+        let labels: Vec<_> = labelled.map(|(bar, second)| (bar, label(second, step))).collect();
+        if labels.is_empty() { vec![(0, label(self.start, self.step))] } else { labels }
     }
 
-    /// How long a bar is, in words.
-    pub(super) fn span_in_words(&self) -> String {
-        let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")];
-        let unit = units.into_iter().find(|(unit, _)| self.span.is_multiple_of(*unit));
+    /// The length of a bar, such as `15 minutes`.
+    pub(super) fn bar_length(&self) -> String {
+        let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
+        let unit = units.into_iter().find(|(unit, _)| self.step.is_multiple_of(*unit));
         let (unit, name) = unit.unwrap_or((1, "second"));
-        match self.span / unit {
-            1 => format!("1 {name}"),
-            n => format!("{n} {name}s"),
-        }
+        count(self.step / unit, name)
     }
 
-    /// For programs.
+    /// The timeline in the JSON output.
     pub(super) fn json(&self) -> Value {
-        let lane = |lane: &Lane| {
-            let of = |count: fn(&Bar) -> u64| lane.bars.iter().map(count).collect::<Vec<_>>();
-            json!({
-                "name": lane.name,
-                "messages": of(|bar| bar.messages),
-                "verified": of(|bar| bar.verified),
-            })
-        };
-        json!({
-            "from": utc(second(self.start), RFC3339),
-            "bar_seconds": self.span,
-            "lanes": self.lanes.iter().map(lane).collect::<Vec<_>>(),
-        })
+        let from = utc(Timestamp::from_millis(self.start * 1000), RFC3339);
+        json!({ "from": from, "bar_seconds": self.step, "lanes": self.lanes })
     }
 }
 
-/// A moment as text, in UTC.
+/// A time as text, in UTC.
 pub(super) fn utc(at: Timestamp, format: &str) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or_default();
-    Moment::from_millisecond(millis).unwrap_or_default().strftime(format).to_string()
+    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().strftime(format).to_string()
 }
 
-/// RFC 3339.
+/// The format of RFC 3339 for [`utc`].
 pub(super) const RFC3339: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
 
-fn second(second: u64) -> Timestamp {
-    Timestamp::from_millis(second * 1000)
-}
-
-/// A time of day, or a day where it begins.
-fn label(moment: u64, step: u64) -> String {
-    let format = match moment {
-        moment if moment.is_multiple_of(DAY) => "%m-%d",
+/// A time of day, or the date at midnight.
+fn label(second: u64, step: u64) -> String {
+    let format = match second {
+        second if second.is_multiple_of(DAY) => "%m-%d",
         _ if step < MINUTE => "%H:%M:%S",
         _ => "%H:%M",
     };
-    utc(second(moment), format)
+    utc(Timestamp::from_millis(second * 1000), format)
 }
 
-/// Columns before the bars: the name and the number of a lane.
+/// The columns before the bars, for the name and the sum of a lane.
 const GUTTER: usize = 36;
 
-/// Wider charts are no clearer.
+/// The largest width of a chart in columns.
 const MAX_WIDTH: usize = 160;
 
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The timeline in the terminal.
+/// The timeline in a terminal with this number of columns.
 pub(super) fn chart(simulation: &Simulation, width: usize) -> String {
     let room = width.min(MAX_WIDTH).saturating_sub(GUTTER).max(20);
     let timeline = Timeline::of(simulation, room);
-    let columns = room / timeline.bars;
-    let highest = timeline.highest();
+    let (columns, highest) = (room / timeline.bars, timeline.highest());
     let mut chart = String::new();
     for lane in &timeline.lanes {
-        let bars = lane.bars.iter().map(|bar| BLOCKS[eighths(bar.messages, highest)]);
-        let bars: String = bars.flat_map(|block| std::iter::repeat_n(block, columns)).collect();
+        let blocks = lane.messages.iter().map(|messages| BLOCKS[eighths(*messages, highest)]);
+        let bars: String = blocks.flat_map(|block| std::iter::repeat_n(block, columns)).collect();
         let _ = writeln!(chart, "{:<27} {:>7} {}", lane.name, lane.sum(), bars.trim_end());
     }
-    let (marks, labels) = axis(&timeline, columns);
-    let _ = writeln!(chart, "{:GUTTER$}{marks}\n{:GUTTER$}{labels}", "", "");
-    let span = timeline.span_in_words();
-    let _ = write!(chart, "A bar is {span} (UTC); the highest is {highest} messages.");
-    chart
-}
-
-/// How high a bar is. One message is seen beside however many.
-fn eighths(messages: u64, highest: u64) -> usize {
-    usize::try_from((messages * 8).div_ceil(highest.max(1))).unwrap_or(8).min(8)
-}
-
-/// The line below the bars with its marks, and the labels of the marks.
-fn axis(timeline: &Timeline, columns: usize) -> (String, String) {
-    let width = timeline.bars * columns;
-    let (mut marks, mut labels) = (vec!['─'; width], String::new());
-    for (bar, label) in timeline.ticks(9_usize.div_ceil(columns)) {
+    let (mut axis, mut labels) = (vec!['─'; timeline.bars * columns], String::new());
+    for (bar, label) in timeline.labels(9_usize.div_ceil(columns)) {
         let column = bar * columns;
-        marks[column] = '┬';
-        if column + label.len() <= width {
+        axis[column] = '┬';
+        if column + label.len() <= axis.len() {
             labels = format!("{labels:<column$}{label}");
         }
     }
-    (marks.into_iter().collect(), labels)
+    let (axis, length) = (axis.into_iter().collect::<String>(), timeline.bar_length());
+    let _ = writeln!(chart, "{:GUTTER$}{axis}\n{:GUTTER$}{labels}", "", "");
+    let _ =
+        write!(chart, "A bar is {length} (UTC). The highest bar is {}.", count(highest, "message"));
+    chart
+}
+
+/// The height of a bar in eighths of a line. A single message is visible beside any number of
+/// others.
+fn eighths(messages: u64, highest: u64) -> usize {
+    usize::try_from((messages * 8).div_ceil(highest.max(1))).unwrap_or(8).min(8)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn timeline(start: u64, span: u64, bars: usize) -> Timeline {
-        Timeline { start, span, bars, lanes: Vec::new() }
+    fn timeline(start: u64, step: u64, bars: usize) -> Timeline {
+        Timeline { start, step, bars, lanes: Vec::new() }
     }
 
     #[test]
-    fn labels_stand_at_moments_that_people_name_and_never_in_each_other() {
+    fn labels_stand_at_round_times_and_do_not_overlap() {
         // 2026-11-20T21:00:00Z
         let start = 1_795_208_400;
-        let labels = |span, bars, apart| {
-            let ticks = timeline(start / span * span, span, bars).ticks(apart);
-            ticks.into_iter().map(|(bar, label)| format!("{bar} {label}")).collect::<Vec<_>>()
+        let labels = |step, bars, apart| {
+            let labels = timeline(start / step * step, step, bars).labels(apart);
+            labels.into_iter().map(|(bar, label)| format!("{bar} {label}")).collect::<Vec<_>>()
         };
         assert_eq!(
             labels(30 * MINUTE, 12, 3),
@@ -249,25 +196,25 @@ mod tests {
         assert_eq!(labels(HOUR, 30, 9), ["3 11-21", "15 12:00", "27 11-22"].map(String::from));
         assert_eq!(labels(15, 10, 4), ["0 21:00", "4 21:01", "8 21:02"].map(String::from));
         assert!(labels(DAY, 30, 7).len() >= 4);
-        let short = timeline(start + 15, 15, 1).ticks(9);
-        assert_eq!(short, [(0, "21:00:15".to_owned())], "a short time has a label too");
-        for span in SPANS {
-            let ticks = timeline(start / span * span, span, 80).ticks(9);
-            let ordered = ticks.windows(2).all(|two| two[1].0 - two[0].0 >= 9);
-            assert!(ordered && !ticks.is_empty(), "{span}: {ticks:?}");
+        let short = timeline(start + 15, 15, 1).labels(9);
+        assert_eq!(short, [(0, "21:00:15".to_owned())], "a short period has a label too");
+        for step in STEPS {
+            let labels = timeline(start / step * step, step, 80).labels(9);
+            let ordered = labels.windows(2).all(|two| two[1].0 - two[0].0 >= 9);
+            assert!(ordered && !labels.is_empty(), "{step}: {labels:?}");
         }
     }
 
     #[test]
-    fn one_message_is_seen_beside_however_many() {
+    fn one_message_is_visible_beside_any_number_of_others() {
         assert_eq!([0, 1, 500, 501, 1000].map(|n| eighths(n, 1000)), [0, 1, 4, 5, 8]);
         assert_eq!(eighths(0, 0), 0);
     }
 
     #[test]
-    fn spans_are_told_in_words() {
+    fn the_length_of_a_bar_has_a_unit() {
         let words = [1, 30, MINUTE, 15 * MINUTE, 6 * HOUR, 28 * DAY]
-            .map(|span| timeline(0, span, 1).span_in_words());
+            .map(|step| timeline(0, step, 1).bar_length());
         assert_eq!(
             words,
             ["1 second", "30 seconds", "1 minute", "15 minutes", "6 hours", "28 days"]

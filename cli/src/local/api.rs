@@ -1,5 +1,5 @@
-//! The API: every route of the template, each request turned into an event for its function; and,
-//! under `/_local/`, what exists only on this machine.
+//! The API: for every route of the template, each request becomes an event for the function. The
+//! paths under `/_local/` exist only on the local stack.
 
 use super::{
     Observer, ServeBy, Stack, docs,
@@ -39,7 +39,7 @@ use std::{
     time::Duration,
 };
 
-/// The largest body that API Gateway lets through to a function.
+/// The largest body that API Gateway passes to a function.
 const MAX_BODY: usize = 6 * 1024 * 1024;
 
 pub(super) fn routes(
@@ -100,19 +100,19 @@ fn add(router: Router, route: &Route, serve: Arc<Serve>) -> Result<Router, Box<d
     Ok(router.route(&path, on(filter, handler)))
 }
 
-/// A route that takes what no other does.
+/// A route for the requests that no other route matches.
 struct Greedy {
     route: Route,
     serve: Arc<Serve>,
 }
 
 impl Greedy {
-    /// Whether the route takes requests with this method to this path.
+    /// Whether the route matches this method and this path.
     fn takes(&self, method: &Method, path: &str) -> bool {
         ["ANY", method.as_str()].contains(&&*self.route.method) && self.rest(path).is_some()
     }
 
-    /// The name of the last segment, and what it takes of a path.
+    /// The name of the last segment, and the part of a path that it matches.
     fn rest<'a>(&'a self, path: &'a str) -> Option<(&'a str, &'a str)> {
         let (before, name) = self.route.greedy()?;
         let rest = path.strip_prefix(before)?.strip_prefix('/')?;
@@ -135,8 +135,8 @@ impl Greedy {
     }
 }
 
-/// Pages of other sites must not read the inbox: a name that leads here must be one of this
-/// machine's own, so that a site cannot make its own name lead here.
+/// Refuses requests whose host is not a name of this machine. Otherwise a web site could let its
+/// own name resolve to this machine (DNS rebinding) and read the inbox.
 async fn guard(address: Option<IpAddr>, request: Request, next: Next) -> Response {
     let is_local = request.uri().path().starts_with("/_local");
     if is_local && !names_this_machine(request.headers(), address) {
@@ -145,7 +145,7 @@ async fn guard(address: Option<IpAddr>, request: Request, next: Next) -> Respons
     next.run(request).await
 }
 
-/// An answer of API Gateway's own.
+/// An answer of API Gateway itself.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
 }
@@ -175,7 +175,7 @@ impl Serve {
         headers: HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Response {
-        // A GET route of axum answers HEAD as well; a route of API Gateway does not.
+        // A GET route of axum also answers HEAD; a route of API Gateway does not.
         if method == Method::HEAD {
             return message(StatusCode::NOT_FOUND, "Not Found");
         }
@@ -205,8 +205,7 @@ impl Serve {
     }
 }
 
-/// The product's time, by which clients correct their own (RFC 9110 §6.6.1): the server's `Date` would
-/// be this machine's.
+/// Sets `Date` (RFC 9110 §6.6.1) by the clock of the stack instead of the clock of the machine.
 fn date(now: Timestamp) -> Option<HeaderValue> {
     let now = i64::try_from(now.as_millis()).ok()?;
     let now = jiff::Timestamp::from_millisecond(now).ok()?;
@@ -214,7 +213,7 @@ fn date(now: Timestamp) -> Option<HeaderValue> {
     text.try_into().ok()
 }
 
-/// What API Gateway answers to what it cannot make an event of.
+/// The answer of API Gateway to a request that cannot become an event.
 fn bad_event() -> Answer {
     Answer::json(
         StatusCode::BAD_REQUEST,
@@ -229,7 +228,7 @@ struct Advance {
 }
 
 fn advance(clock: &super::LocalClock, Json(body): &Json<Advance>) -> Json<serde_json::Value> {
-    // Ten years at a time: enough for every rule, and no date runs out.
+    // At most ten years at a time: enough for every rule, and no date overflows.
     clock.advance(Duration::from_secs(body.advance_seconds.min(315_360_000)));
     Json(json!({ "now": inbox::time(clock.now()) }))
 }

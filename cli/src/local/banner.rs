@@ -1,15 +1,16 @@
-//! What a person sees in the terminal: where things are, what to try, and a line a request.
+//! What `passcode local` prints: the URLs, the demo data, examples, and one line per request.
 
-use super::{Observer, Stack, demo, listen::in_url};
+use super::{Observer, Stack, listen::in_url};
 use crate::template::{Function, Route};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
+use passcode_demo as demo;
 use std::{io::Write as _, path::Path, sync::Arc};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// A code, and its verification, by each contract: what it does, and what to type.
+/// Examples that send and verify a code, each with its description.
 const TRIES: [(&str, &str); 4] = [
     (
         "OTPless sends a code, Rollout verifies it",
@@ -65,7 +66,7 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
         ("clientSecret", demo::CLIENT_SECRET),
         ("admin key", demo::ADMIN_KEY),
         ("user", demo::USER_ID),
-        ("", &format!("{}, ada@example.com, +14155550100", demo::USERNAME)),
+        ("", &format!("{}, {}, {}", demo::USERNAME, demo::EMAIL, demo::PHONE)),
         ("PIN, password", &format!("{}, {}", demo::PIN, demo::PASSWORD)),
     ] {
         println!("  {what:<14} {value}");
@@ -83,7 +84,7 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
     println!("\nCtrl-C stops it.\n");
 }
 
-/// How the built functions run in containers against a stack that listens where containers reach it.
+/// The commands that run the built functions in containers against this stack.
 fn in_containers(stack: &Stack) -> Vec<String> {
     let Some(address) = stack.address else { return Vec::new() };
     let reached = |url: &str| url.replace("127.0.0.1", &in_url(address));
@@ -106,8 +107,7 @@ struct Row<'a> {
     function: &'a str,
 }
 
-/// The paths of a function, with its name at the first. That browsers ask before they call
-/// (`OPTIONS`) goes without saying.
+/// The paths of a function, with its name in the first row, without the method `OPTIONS`.
 fn rows(function: &Function) -> Vec<Row<'_>> {
     let mut rows = Vec::<Row<'_>>::new();
     for Route { method, path } in function.routes.iter().filter(|route| route.method != "OPTIONS") {
@@ -121,7 +121,7 @@ fn rows(function: &Function) -> Vec<Row<'_>> {
     rows
 }
 
-/// One short line a request.
+/// Prints one short line per request.
 pub(super) fn short_line() -> Observer {
     Arc::new(|route, observed| {
         let answer = &observed.answer;
@@ -142,7 +142,7 @@ pub(super) fn short_line() -> Observer {
     })
 }
 
-/// The log line that the function would print.
+/// Prints the log line of the function.
 pub(super) fn json_line() -> Observer {
     Arc::new(|_, observed| {
         let _ = std::io::stdout().lock().write_all(&observed.line);

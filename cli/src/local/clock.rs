@@ -1,4 +1,4 @@
-//! The product's clock on this machine: the real one, moved forward as often as wished.
+//! The clock of the local stack: that of the machine, which can be moved forward.
 
 use passcode_domain::{Timestamp, ports::Clock};
 use passcode_runtime::SystemClock;
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// A clock that every function of the stack shares.
+/// A clock that all functions of the stack share.
 #[derive(Clone, Debug, Default)]
 pub struct LocalClock(Arc<AtomicU64>);
 

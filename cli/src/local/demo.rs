@@ -1,47 +1,25 @@
-//! Demo data: made at the start of a local stack, and nowhere else.
+//! Writes the demo app and its user into a new local stack.
 
 use super::{Stack, issuer};
 use aws_types::SdkConfig;
+use passcode_demo::{CLIENT_ID, USER_ID};
 use passcode_domain::{
-    App, Channel, EmailAddress, PhoneNumber,
-    app::{Browser, EmailSender, Issuer, SecretHash, StepUp},
-    guard::{Country, Guard, Mode, Rule},
+    App,
+    app::{Browser, EmailSender, Issuer},
+    guard::{Guard, Mode, Rule},
     ports::{Entropy as _, LoadApps as _, LoadUsers as _, StoreApps as _, StoreUsers as _},
-    proof::GrantMode,
-    user::{HashedSecret, User},
 };
 use passcode_dynamodb::{AppTable, UserTable};
 use passcode_runtime::{SystemEntropy, aws};
-use std::{collections::BTreeMap, error::Error};
+use std::error::Error;
 
-/// The demo app's `clientId`.
-pub(super) const CLIENT_ID: &str = "demo";
+/// The origin of a page that somebody develops on this machine; it may call, as the demo app's own.
+const DEVELOPMENT_ORIGIN: &str = "http://localhost:3000";
 
-/// The demo app's `clientSecret`.
-pub(super) const CLIENT_SECRET: &str = "demo-secret";
-
-/// The demo app's admin key.
-pub(super) const ADMIN_KEY: &str = "demo-admin";
-
-/// The demo user's id.
-pub(super) const USER_ID: &str = "63fcedad5ab92b52bfbf5125";
-
-/// The demo user's name.
-pub(super) const USERNAME: &str = "ada";
-
-/// The demo user's PIN.
-pub(super) const PIN: &str = "1793";
-
-/// The demo user's password.
-pub(super) const PASSWORD: &str = "correct horse battery staple";
-
-/// The origins of demo pages that may call: that of the recorded events, and one to try things on.
-const PAGES: [&str; 2] = ["https://shop.example", "http://localhost:3000"];
-
-/// The templates that the contracts' own examples name.
+/// The ids of message templates in the examples of the contracts.
 const TEMPLATES: [&str; 2] = ["your-template-id", "lcfg_01jqebhswje1ka1z7ahr9rfsgt"];
 
-/// Makes what is not there yet.
+/// Creates the app and the user, if they do not exist.
 pub(super) async fn create(stack: &Stack) -> Result<(), Box<dyn Error>> {
     let config = aws::config(&stack.settings(""))?;
     create_app(stack, &config).await?;
@@ -50,24 +28,21 @@ pub(super) async fn create(stack: &Stack) -> Result<(), Box<dyn Error>> {
 
 async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
     let apps = AppTable::new(config, stack.table("AppTable")?);
+    let demo = passcode_demo::app();
     let app = App {
-        secrets: vec![SecretHash::of(CLIENT_SECRET)],
-        admin_keys: vec![SecretHash::of(ADMIN_KEY)],
-        host: Some("example.com".to_owned()),
         email: EmailSender {
             from: Some("Demo <codes@example.com>".to_owned()),
             ..EmailSender::default()
         },
-        issuer: Some(issuer(stack)),
-        browser: browser(stack),
+        issuer: demo.issuer.map(|issuer| Issuer { url: issuer::url(&stack.api), ..issuer }),
+        browser: browser(stack, demo.browser),
         templates: TEMPLATES
             .map(|id| (id.to_owned(), "sms = { $brand }: { $code }".to_owned()))
             .into(),
-        step_up: step_up(),
-        guard: guard(),
-        ..App::new(CLIENT_ID.parse()?, "Demo")
+        guard: guard(demo.guard),
+        ..demo
     };
-    // On another port the issuer has another name, and so has the documentation's page.
+    // On another port the issuer and the page of the documentation have other URLs.
     let app = match apps.load_app(&app.id).await? {
         Some(known) if known.issuer == app.issuer => return Ok(()),
         Some(known) => App { issuer: app.issuer, browser: app.browser, ..(*known).clone() },
@@ -76,10 +51,9 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
     Ok(apps.store_app(&app.validated()?).await?)
 }
 
-/// Whoever tries things out rarely types a code, and sends to the same number all day: here what
-/// looks like an attack is only recorded.
-fn guard() -> Guard {
-    let mut guard = Guard::default().with_countries(Country::OF_EXAMPLES);
+/// Relaxes the guard for somebody who tries things out, who sends to the same number all day and
+/// rarely verifies a code: detectors only record.
+fn guard(mut guard: Guard) -> Guard {
     (guard.sends_per_address.per_hour, guard.sends_per_address.per_day) = (100, 100);
     for detector in Rule::DETECTORS {
         *guard.mode_mut(detector) = Mode::Shadow;
@@ -87,42 +61,19 @@ fn guard() -> Guard {
     guard
 }
 
-fn issuer(stack: &Stack) -> Issuer {
-    Issuer {
-        url: issuer::url(&stack.api),
-        audience: issuer::AUDIENCE.to_owned(),
-        jwks_url: None,
-        linked_identity_claim: None,
-    }
-}
-
-/// Pages of the stack's own, under either of its names, may call as well.
-fn browser(stack: &Stack) -> Browser {
+/// Adds the origins of the stack's own pages, under both names of loopback.
+fn browser(stack: &Stack, demo: Browser) -> Browser {
     let own = [stack.api.clone(), stack.api.replace("127.0.0.1", "localhost")];
-    let origins = PAGES.into_iter().map(str::to_owned).chain(own).collect();
-    Browser { origins, ..Browser::default() }
-}
-
-fn step_up() -> BTreeMap<String, StepUp> {
-    let scope =
-        |name: &str, channel, grant_mode| (name.to_owned(), StepUp::new(channel, grant_mode));
-    BTreeMap::from([
-        scope("transfer", Channel::Sms, GrantMode::SingleUse),
-        scope("email:change", Channel::Email, GrantMode::SessionBound),
-    ])
+    let others = [DEVELOPMENT_ORIGIN.to_owned()].into_iter().chain(own);
+    Browser { origins: demo.origins.into_iter().chain(others).collect(), ..demo }
 }
 
 async fn create_user(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
     let users = UserTable::new(config, stack.table("UserTable")?);
-    let hash = |secret| Some(HashedSecret::of(secret, SystemEntropy.bytes()));
-    let ada = User {
-        username: Some(USERNAME.parse()?),
-        email: Some(EmailAddress::parse("ada@example.com")?),
-        phone: Some(PhoneNumber::parse("+14155550100")?),
-        ..User::new(CLIENT_ID.parse()?, USER_ID.parse()?)
-    };
-    if users.load_user(&ada.app, &ada.id).await?.is_none() {
-        users.store_user(&User { pin: hash(PIN), password: hash(PASSWORD), ..ada }).await?;
+    let (app, id) = (CLIENT_ID.parse()?, USER_ID.parse()?);
+    if users.load_user(&app, &id).await?.is_none() {
+        let ada = passcode_demo::ada([SystemEntropy.bytes(), SystemEntropy.bytes()]);
+        users.store_user(&ada).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! HTTP requests as API Gateway hands them to functions: events of payload format 2.0.
+//! Converts HTTP requests to the events that API Gateway passes to functions: payload format 2.0.
 
 use axum::{
     body::Bytes,
@@ -7,7 +7,7 @@ use axum::{
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-/// What API Gateway knows of a request beside its own bytes.
+/// What API Gateway adds to a request.
 pub(super) struct Context<'a> {
     /// The id it gives the request.
     pub(super) request_id: &'a str,
@@ -62,7 +62,7 @@ pub(super) fn event(
     })
 }
 
-/// Cookies travel in a list of their own.
+/// The cookies, which are a separate list in the event.
 fn cookies(headers: &HeaderMap) -> Vec<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     lines
@@ -71,7 +71,8 @@ fn cookies(headers: &HeaderMap) -> Vec<&str> {
         .collect()
 }
 
-/// Header values of one name are joined by commas; what is not text is left out.
+/// The headers. Values of the same name are joined by commas, and values that are no text are left
+/// out.
 fn joined(headers: &HeaderMap) -> Map<String, Value> {
     let mut joined = Map::new();
     for name in headers.keys().filter(|name| **name != header::COOKIE) {
@@ -96,7 +97,7 @@ fn query(uri: &Uri) -> Map<String, Value> {
     query
 }
 
-/// Text travels as it is, everything else in base64.
+/// The body, and whether it is in base64. A text is not.
 fn encode(body: &Bytes, content_type: Option<&str>) -> (Option<String>, bool) {
     if body.is_empty() {
         return (None, false);

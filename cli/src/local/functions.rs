@@ -1,4 +1,4 @@
-//! Every function, with its own adapters. Only the clock is this machine's.
+//! Every function with its own adapters. Only the clock is that of the local stack.
 
 use super::{LocalClock, Stack};
 use passcode_http::{Answer, Request};
@@ -6,7 +6,7 @@ use passcode_runtime::{BadSetting, Settings};
 use serde_json::Value;
 use std::{future::Future, pin::Pin, sync::Arc};
 
-/// What serves a function's events. An event that is no request is an error.
+/// Serves the events of a function. An event that is no request is an error.
 pub type Handler = Arc<
     dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Answer, serde_json::Error>> + Send>>
         + Send

@@ -1,5 +1,4 @@
-//! The inbox: every message the couriers handed over, as a page that keeps itself up to date and
-//! as JSON.
+//! The inbox: the messages that were sent, as JSON and as a page that updates itself.
 
 use super::LocalClock;
 use axum::{
@@ -22,19 +21,19 @@ use std::{
 use tokio::sync::broadcast;
 use tokio_stream::{Stream, StreamExt as _, wrappers::BroadcastStream};
 
-/// How many messages are kept.
+/// The largest number of messages that are kept.
 const MAX_MESSAGES: usize = 500;
 
-/// A message, as it was handed over.
+/// A message that was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its id, as the sender got it.
+    /// The id that the sender received.
     pub id: String,
     /// `sms` or `email`.
     pub channel: String,
-    /// Whom it is for.
+    /// The recipient.
     pub to: String,
-    /// Whom it is from.
+    /// The sender.
     pub from: String,
     /// Its subject, if it is an e-mail.
     pub subject: String,
@@ -42,7 +41,7 @@ pub struct Message {
     pub text: String,
     /// Its HTML, if it is an e-mail.
     pub html: String,
-    /// When it came, by the product's clock (RFC 3339).
+    /// When it was sent, by the clock of the stack (RFC 3339).
     pub at: String,
 }
 
@@ -76,14 +75,14 @@ impl Inbox {
         messages.iter().rev().filter(wanted).cloned().collect()
     }
 
-    /// One event now, and one for every change: the page then asks for the messages.
+    /// One event now, and one for every change. At each, the page loads the messages.
     fn live(&self) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
         let changes = BroadcastStream::new(self.news.subscribe()).map(|_| ());
         tokio_stream::once(()).chain(changes).map(|()| Ok(Event::default().data("changed")))
     }
 }
 
-/// A moment in RFC 3339.
+/// A time in RFC 3339.
 pub(super) fn time(at: Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).map(|at| at.to_string()).unwrap_or_default()

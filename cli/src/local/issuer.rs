@@ -1,5 +1,5 @@
-//! A development OIDC issuer: signs access tokens for whoever asks. Its key lives as long as the
-//! process.
+//! An OIDC issuer for development, which signs any access token that is requested. Its key lives as
+//! long as the process.
 
 use super::LocalClock;
 use axum::{
@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use passcode_demo::AUDIENCE;
 use passcode_domain::ports::{Clock as _, Entropy as _};
 use passcode_jwt::Signer;
 use passcode_runtime::SystemEntropy;
@@ -14,13 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The audience of its tokens.
-pub(super) const AUDIENCE: &str = "passcode";
-
-/// Seconds that a token lives, where the request does not say.
+/// The default lifetime of a token in seconds.
 const LIFE: u64 = 3600;
 
-/// The name of its key.
+/// The id of its key.
 const KID: &str = "local";
 
 struct Issuer {
@@ -37,7 +35,7 @@ struct TokenRequest {
     expires_in: Option<u64>,
 }
 
-/// The issuer's URL, on the stack whose API is at `api`.
+/// The URL of the issuer, given that of the API.
 pub(super) fn url(api: &str) -> String {
     format!("{api}/_local")
 }

@@ -1,5 +1,4 @@
-//! Where the stack listens: on loopback, and on an address that was asked for; and by which names it
-//! may be called there.
+//! The addresses where the stack listens, and the host names of requests that it accepts.
 
 use axum::http::HeaderMap;
 use std::{
@@ -9,18 +8,18 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// The listeners of each port, that on loopback first.
+/// The listeners of each port; the first of each is on loopback.
 #[derive(Debug)]
 pub(super) struct Listeners {
     pub(super) api: Vec<TcpListener>,
     pub(super) dynamodb: Vec<TcpListener>,
     pub(super) sink: Vec<TcpListener>,
-    /// The address beside loopback.
+    /// The address in addition to loopback.
     pub(super) address: Option<IpAddr>,
 }
 
 impl Listeners {
-    /// Takes the three ports on loopback and on the address, all or none.
+    /// Binds three ports on loopback and on the address.
     pub(super) async fn bind(first: u16, address: Option<IpAddr>) -> Result<Self, Box<dyn Error>> {
         let address = address.filter(|address| *address != Ipv4Addr::LOCALHOST);
         if address.is_some_and(|address| address.is_unspecified()) {
@@ -69,8 +68,8 @@ async fn take(address: IpAddr, port: u16, first: u16) -> Result<TcpListener, Str
     })
 }
 
-/// Whether a request was made to this machine under a name of its own: a site that makes its own name
-/// lead here (DNS rebinding) sends that name.
+/// Whether the host of a request is a name of this machine. A web site that lets its own name
+/// resolve to this machine (DNS rebinding) sends that name.
 pub(super) fn names_this_machine(headers: &HeaderMap, address: Option<IpAddr>) -> bool {
     let host = headers.get("host").and_then(|host| host.to_str().ok());
     let Some(host) = host else { return false };
@@ -78,7 +77,7 @@ pub(super) fn names_this_machine(headers: &HeaderMap, address: Option<IpAddr>) -
     matches!(name, "localhost" | "127.0.0.1") || address.is_some_and(|own| name == in_url(own))
 }
 
-/// An address as it stands in a URL.
+/// An address as it is written in a URL.
 pub(super) fn in_url(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),

@@ -1,6 +1,6 @@
-//! `passcode local`: the whole stack in one process, on loopback and where `--listen` says. The API on
-//! the first port, the DynamoDB protocol on the second, the wire protocols of SNS, SES and Secrets
-//! Manager on the third.
+//! `passcode local`: the whole stack in one process, on loopback and where `--listen` says. The API
+//! on the first port, the DynamoDB protocol on the second, the wire protocols of SNS, SES and
+//! Secrets Manager on the third.
 
 mod api;
 mod banner;
@@ -23,6 +23,7 @@ pub use inbox::Message;
 use crate::template::{self, Template};
 use inbox::Inbox;
 use listen::Listeners;
+use passcode_demo::CLIENT_ID;
 use passcode_runtime::{Observed, Settings};
 use secret::LocalSecrets;
 use std::{
@@ -34,28 +35,28 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// What can be chosen.
+/// The options of `passcode local`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The port of the API; DynamoDB and the sink take the next two.
+    /// The port of the API. DynamoDB and the sink use the next two ports.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub port: u16,
-    /// Listen on this address as well, beside loopback. Containers reach the stack at that of Docker's
-    /// bridge (172.17.0.1). Whoever reaches it reads codes and the keyring.
+    /// Listen on this address in addition to loopback. Containers reach the stack at the address of
+    /// Docker's bridge (172.17.0.1). Whoever can connect can read codes and the keyring.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<IpAddr>,
-    /// Forget everything on exit, instead of keeping it under `.local/`.
+    /// Keep all data in memory instead of the folder `.local/`, and lose it on exit.
     #[arg(long)]
     pub memory: bool,
-    /// Print each request's log line as functions do, in JSON.
+    /// Print the log line of each request in JSON, as the deployed functions do.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Where a request's observation goes.
+/// Receives the route and the observation of each request.
 pub type Observer = Arc<dyn Fn(&str, &Observed) + Send + Sync>;
 
-/// What serves a function's events: on a running stack, by the function's name.
+/// Makes the handler of a function, given the running stack and the name of the function.
 pub type ServeBy = dyn Fn(&Stack, &str) -> Result<Handler, String>;
 
 /// Runs the stack until it is interrupted.
@@ -152,8 +153,8 @@ impl Stack {
         }
         stack.serve(listeners.sink, &sink_routes);
         demo::create(&stack).await?;
-        // Last: until now, whoever calls the API waits in its listener's queue, and is answered with
-        // everything in place.
+        // Last: until now, whoever calls the API waits in its listener's queue, and is answered
+        // with everything in place.
         stack.serve(listeners.api, &routes);
         Ok(stack)
     }
@@ -184,7 +185,7 @@ impl Stack {
         let own = functions.iter().find(|candidate| candidate.name == function);
         let mut variables = own.map(|own| own.environment.clone()).unwrap_or_default();
         if let Some(app) = variables.get_mut("DEFAULT_APP") {
-            demo::CLIENT_ID.clone_into(app);
+            CLIENT_ID.clone_into(app);
         }
         let aws = [
             ("AWS_REGION", "eu-west-1"),
@@ -230,8 +231,8 @@ mod tests {
         let request = format!(
             "POST /auth/v1/create HTTP/1.1\r\nhost: {api}\r\nconnection: close\r\nclientId: {}\r\n\
              clientSecret: {}\r\ncontent-length: 27\r\n\r\n{{\"email\":\"ada@example.com\"}}",
-            demo::CLIENT_ID,
-            demo::CLIENT_SECRET,
+            CLIENT_ID,
+            passcode_demo::CLIENT_SECRET,
         );
         client.write_all(request.as_bytes()).await.expect("sent");
         let stack = start(listeners).await;

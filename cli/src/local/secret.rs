@@ -1,5 +1,5 @@
-//! The secrets of this machine. Kept beside the tables, since nothing in them can be found without
-//! the keyring.
+//! The secrets of the local stack. They are stored beside the tables, because no item of these can
+//! be found without the keyring.
 
 use super::in_home;
 use data_encoding::HEXLOWER;
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The secrets that the template makes.
+/// The secrets of the template.
 #[derive(Clone)]
 pub(super) struct LocalSecrets {
     keyring: LocalSecret,
@@ -21,7 +21,7 @@ pub(super) struct LocalSecrets {
 }
 
 impl LocalSecrets {
-    /// Those that were made before, or new ones.
+    /// Loads the stored secrets, or generates new ones.
     pub(super) fn load(home: Option<&Path>) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
             keyring: LocalSecret::load(home, "keyring.json")?,
@@ -29,7 +29,7 @@ impl LocalSecrets {
         })
     }
 
-    /// The one with a logical id.
+    /// The secret with a logical id.
     pub(super) fn find(&self, id: &str) -> Option<&LocalSecret> {
         match id {
             "KeyringSecret" => Some(&self.keyring),
@@ -39,7 +39,7 @@ impl LocalSecrets {
     }
 }
 
-/// The secret in force, and where it is kept. A clone is the same secret.
+/// A secret, and the file where it is stored. A clone shares both.
 #[derive(Clone)]
 pub(super) struct LocalSecret {
     value: Arc<Mutex<String>>,
@@ -47,7 +47,7 @@ pub(super) struct LocalSecret {
 }
 
 impl LocalSecret {
-    /// The secret that was made before and kept in a file of that name, or a new one.
+    /// Loads the secret from a file of this name, or generates a new one.
     pub(super) fn load(home: Option<&Path>, name: &str) -> Result<Self, Box<dyn Error>> {
         let path = in_home(home, name)?;
         let value = match &path {
@@ -65,7 +65,8 @@ impl LocalSecret {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps another secret from now on. What is no keyring is refused: the next start would fail.
+    /// Replaces the secret. A value that is no keyring is refused, because the next start would
+    /// fail.
     pub(super) fn put(&self, secret: &str) -> Result<(), Box<dyn Error>> {
         Keyring::from_secret(secret)?;
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,8 +83,7 @@ fn read(path: &Path) -> Result<String, Box<dyn Error>> {
     Ok(secret)
 }
 
-/// Writes beside the file, then puts it in its place: a crash leaves the old secret or the new one,
-/// never half of one.
+/// Writes a temporary file and renames it, so that a crash leaves the old or the new secret whole.
 fn write(path: &Path, secret: &str) -> Result<(), Box<dyn Error>> {
     let beside = path.with_extension("json.new");
     let mut file = File::create(&beside)?;

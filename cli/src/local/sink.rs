@@ -1,5 +1,5 @@
-//! The sink: takes what is meant for SNS and SES and puts it into the inbox, and answers for
-//! Secrets Manager. It speaks the services' wire protocols, so the real SDK adapters are what runs.
+//! The sink: it stands for SNS, SES and Secrets Manager, and puts messages into the inbox. It
+//! speaks the wire protocols of these services, so the functions use their real SDK adapters.
 
 use super::{
     inbox::{Inbox, Message},
@@ -33,8 +33,8 @@ pub(super) fn routes(inbox: Inbox, secrets: LocalSecrets, address: Option<IpAddr
         .layer(middleware::from_fn(move |request, next| no_pages(address, request, next)))
 }
 
-/// Pages, of whatever site, have no business here: what is asked for with an origin, or under a name
-/// that is not this machine's, comes from one.
+/// Refuses requests of web pages: those with an origin, or with a host that is no name of this
+/// machine.
 async fn no_pages(address: Option<IpAddr>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.contains_key(header::ORIGIN) || !names_this_machine(headers, address) {

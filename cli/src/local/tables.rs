@@ -6,7 +6,7 @@ use dynoxide::Database;
 use serde_json::{Value, json};
 use std::{error::Error, path::Path};
 
-/// Opens the database, in a file or in memory, and makes the tables that are not there yet.
+/// Opens the database in a file or in memory, and creates the missing tables.
 pub(super) fn open(home: Option<&Path>, template: &Template) -> Result<Database, Box<dyn Error>> {
     let database = match in_home(home, "dynamodb.sqlite")? {
         Some(path) => Database::new(&path.to_string_lossy())

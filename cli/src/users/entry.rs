@@ -1,14 +1,15 @@
-//! What a line of a file means: whose user it is, and what is to be changed of the user.
+//! The values of a line: the user, and what the line changes.
 
 use super::file::Line;
 use crate::lines::Fault;
 use passcode_domain::{
     EmailAddress, PhoneNumber, password, pin,
-    user::{HashedSecret, User, UserId, Username},
+    User, UserId, Username,
+    secret::password::HashedSecret,
 };
 use std::{collections::HashMap, fmt::Display, hash::Hash};
 
-/// A line that can be stored.
+/// A valid line.
 pub(super) struct Entry {
     pub(super) line: u64,
     pub(super) id: UserId,
@@ -19,7 +20,7 @@ pub(super) struct Entry {
     password: Option<Secret>,
 }
 
-/// A PIN or a password, as a line gives it.
+/// A PIN or a password in a line.
 enum Secret {
     Clear(String),
     Hashed(HashedSecret),
@@ -35,7 +36,7 @@ impl Secret {
 }
 
 impl Entry {
-    /// Understands a line, or tells everything that is wrong with it.
+    /// Parses a line, or returns all its faults.
     pub(super) fn of(line: &Line) -> Result<Self, Vec<Fault>> {
         let mut reader = Reader { line, faults: Vec::new() };
         let id = reader.read("id", str::parse);
@@ -53,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// The user as the line wants it. Takes its time: this is where secrets are hashed.
+    /// The changed user. Secrets are hashed here, which takes some tens of milliseconds each.
     pub(super) fn applied_to(self, user: User, salts: [[u8; 16]; 2]) -> User {
         let [for_pin, for_password] = salts;
         User {
@@ -67,7 +68,7 @@ impl Entry {
     }
 }
 
-/// Keeps the first line of each user and each name, and tells the others.
+/// Separates the first line of each user and of each name from the lines that repeat one.
 pub(super) fn without_repeats(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Fault>) {
     let (mut ids, mut names) = (HashMap::new(), HashMap::new());
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
@@ -86,7 +87,7 @@ pub(super) fn without_repeats(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Fault>) {
     (kept, faults)
 }
 
-/// The earlier line with this value, or none; later lines will find this one.
+/// The earlier line with this value, if any. Remembers the line for later calls.
 fn earlier<T: Clone + Eq + Hash>(
     seen: &mut HashMap<T, u64>,
     value: Option<&T>,
@@ -111,7 +112,7 @@ impl Reader<'_> {
         self.faults.push(Fault::new(self.line.number, field, reason));
     }
 
-    /// A value, if it is there and good. Spaces around it are forgiven.
+    /// A value, if there is a valid one. Spaces around it are ignored.
     fn read<T, E: Display>(
         &mut self,
         field: &'static str,
@@ -126,7 +127,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A secret in clear or as a hash. Spaces are part of a secret.
+    /// A secret in clear text or as a hash. Spaces are part of a secret.
     fn secret<E: Display>(
         &mut self,
         clear: &'static str,
@@ -171,9 +172,9 @@ mod tests {
         ]);
         let fields: Vec<_> = found.iter().map(|(field, _)| *field).collect();
         assert_eq!(fields, ["id", "username", "email", "phone", "pin", "password_hash"]);
-        let told = format!("{found:?}");
-        assert!(told.contains("no series") && told.contains("PHC"), "{told}");
-        assert!(!told.contains("hunter2") && !told.contains("4155550100"), "{told}");
+        let text = format!("{found:?}");
+        assert!(text.contains("no series") && text.contains("PHC"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("4155550100"), "{text}");
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! What a file says about users, line by line: CSV with a header row, or one JSON object a line. It
-//! is read as texts; what they mean is the next step's.
+//! Reads the lines of a file with users: CSV with a header row, or one JSON object per line. All
+//! values are texts here; [`entry`](super::entry) parses them.
 
 use crate::lines::{self, Fault};
 use csv::StringRecord;
 use serde_json::Value;
 use std::{error::Error, fmt::Display, fs, path::Path};
 
-/// The fields of a user, as a file names them.
+/// The names of the fields in a file.
 pub(super) const FIELDS: [&str; 8] =
     ["id", "email", "phone", "username", "pin", "password", "pin_hash", "password_hash"];
 
-/// What a line says of one user: names from [`FIELDS`], and values that are not empty.
+/// A line: the names from [`FIELDS`] with their values, without those that are empty.
 #[cfg_attr(test, derive(Debug))]
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) values: Vec<(&'static str, String)>,
 }
 
-/// The lines that can be read, each or why not.
+/// The lines, or their faults.
 type Lines = Vec<Result<Line, Fault>>;
 
-/// Reads a file. An error is about the file as a whole.
+/// Reads a file. An error concerns the file as a whole.
 pub(super) fn read(path: &Path) -> Result<Lines, Box<dyn Error>> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let parse = match extension.to_ascii_lowercase().as_str() {
@@ -51,8 +51,8 @@ fn from_csv(text: &[u8]) -> Result<Lines, String> {
     }
 }
 
-/// Counts lines as an editor does. The reader's own count is of where it stopped reading, before
-/// the rest of a line's end and empty lines.
+/// Counts lines as an editor does. The count of the reader is the line where it stopped reading,
+/// which may be before the end of that line and before empty lines.
 struct Numbers<'a> {
     text: &'a [u8],
     byte: usize,
@@ -60,7 +60,7 @@ struct Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    /// The number of the line on which the record begins that is read next from a byte.
+    /// The number of the line with the next record, given the byte where the reader is.
     fn at(&mut self, byte: u64) -> u64 {
         let byte = usize::try_from(byte).unwrap_or(usize::MAX).min(self.text.len());
         let rest = &self.text[byte..];
@@ -72,7 +72,7 @@ impl Numbers<'_> {
     }
 }
 
-/// The fields that the columns stand for.
+/// The fields of the columns.
 fn columns(header: &StringRecord) -> Result<Vec<&'static str>, String> {
     let mut columns = Vec::new();
     for name in header.iter().map(str::trim) {
@@ -170,8 +170,8 @@ mod tests {
         let first = lines.next().expect("a line").expect("a good one");
         assert_eq!((first.number, first.values.len()), (1, 1));
         let faults: Vec<_> = lines.map(|line| line.expect_err("a bad one")).collect();
-        let told: Vec<_> = faults.iter().map(|fault| (fault.line, fault.field)).collect();
-        assert_eq!(told, [(3, ""), (4, ""), (5, "pin"), (6, "")]);
+        let found: Vec<_> = faults.iter().map(|fault| (fault.line, fault.field)).collect();
+        assert_eq!(found, [(3, ""), (4, ""), (5, "pin"), (6, "")]);
         assert!(!format!("{faults:?}").contains("1793"), "{faults:?}");
     }
 }

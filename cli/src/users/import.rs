@@ -1,4 +1,4 @@
-//! Stores the users of a file, a few at a time, and tells which lines it could not.
+//! Stores the users of a file, a few at a time, and reports the lines that were refused.
 
 use super::{
     entry::{Entry, without_repeats},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     lines::Fault,
-    told::{self, Told},
+    output::{self, Output},
 };
 use futures_util::{StreamExt as _, stream};
 use passcode_domain::{
@@ -19,18 +19,18 @@ use passcode_runtime::SystemEntropy;
 use serde_json::json;
 use std::{collections::BTreeSet, error::Error, path::Path};
 
-/// How many users are stored at the same time: hashing is the most of it, and takes 19 MiB each.
+/// The number of users that are stored at the same time. Hashing takes 19 MiB of memory for each.
 const AT_ONCE: usize = 8;
 
-/// Stores the users of a file. Lines that are refused do not keep the others from being stored.
+/// Stores the users of a file. The other lines are stored even if some are refused.
 pub(super) async fn import(
     users: &UserTable,
     app: &AppId,
     path: &Path,
     dry_run: bool,
-) -> Result<Told, Box<dyn Error>> {
-    let (entries, mut faults) = understood(path)?;
-    let bar = told::progress(entries.len());
+) -> Result<Output, Box<dyn Error>> {
+    let (entries, mut faults) = parsed(path)?;
+    let bar = output::progress(entries.len());
     let mut stored = 0;
     let tasks = entries.into_iter().map(|entry| store(users, app, entry, dry_run));
     let mut results = stream::iter(tasks).buffer_unordered(AT_ONCE);
@@ -43,11 +43,11 @@ pub(super) async fn import(
     }
     bar.finish_and_clear();
     faults.sort_by_key(|fault| fault.line);
-    Ok(told(path, stored, &faults, dry_run))
+    Ok(report(path, stored, &faults, dry_run))
 }
 
-/// The lines that can be stored, and what is wrong with the others.
-fn understood(path: &Path) -> Result<(Vec<Entry>, Vec<Fault>), Box<dyn Error>> {
+/// The valid lines, and the faults of the others.
+fn parsed(path: &Path) -> Result<(Vec<Entry>, Vec<Fault>), Box<dyn Error>> {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     for line in file::read(path)? {
         match line.map_err(|fault| vec![fault]).and_then(|line| Entry::of(&line)) {
@@ -84,7 +84,7 @@ async fn store(users: &UserTable, app: &AppId, entry: Entry, dry_run: bool) -> R
     })
 }
 
-/// Whether nobody else goes by the name that a line wants.
+/// Whether no other user has the username of a line.
 async fn is_free(users: &UserTable, app: &AppId, entry: &Entry) -> Result<bool, StoreError> {
     let Some(name) = &entry.username else { return Ok(true) };
     let holder = users.load_user_by_name(app, name).await?;
@@ -95,7 +95,7 @@ fn taken(line: u64) -> Fault {
     Fault::new(line, "username", &StoreUserError::NameTaken)
 }
 
-fn told(path: &Path, stored: usize, faults: &[Fault], dry_run: bool) -> Told {
+fn report(path: &Path, stored: usize, faults: &[Fault], dry_run: bool) -> Output {
     let refused = faults.iter().map(|fault| fault.line).collect::<BTreeSet<_>>().len();
     let text = if dry_run {
         format!("would store {stored}, would refuse {refused}; nothing is stored")
@@ -107,7 +107,10 @@ fn told(path: &Path, stored: usize, faults: &[Fault], dry_run: bool) -> Told {
         "refused": refused,
         "faults": faults.iter().map(Fault::json).collect::<Vec<_>>(),
     });
-    Told { faults: faults.iter().map(|fault| fault.told(path)).collect(), ..Told::new(text, json) }
+    Output {
+        faults: faults.iter().map(|fault| fault.text(path)).collect(),
+        ..Output::new(text, json)
+    }
 }
 
 #[cfg(test)]
@@ -121,14 +124,14 @@ mod tests {
             Fault::new(3, "pin", "a PIN is exactly 4 digits"),
             Fault::new(9, "", "not a JSON object"),
         ];
-        let told = told(Path::new("users.csv"), 998, &faults, false);
-        assert_eq!(told.text, "stored 998, refused 2");
-        assert_eq!(told.faults[0], "users.csv:3: phone: not a valid phone number");
-        assert_eq!(told.faults[2], "users.csv:9: not a JSON object");
+        let output = report(Path::new("users.csv"), 998, &faults, false);
+        assert_eq!(output.text, "stored 998, refused 2");
+        assert_eq!(output.faults[0], "users.csv:3: phone: not a valid phone number");
+        assert_eq!(output.faults[2], "users.csv:9: not a JSON object");
         assert_eq!(
-            (&told.json["refused"], &told.json["faults"][2]["line"]),
+            (&output.json["refused"], &output.json["faults"][2]["line"]),
             (&2.into(), &9.into())
         );
-        assert_eq!(told.json["faults"][2]["field"], serde_json::Value::Null);
+        assert_eq!(output.json["faults"][2]["field"], serde_json::Value::Null);
     }
 }

@@ -15,10 +15,7 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(4);
 /// Time-outs of a client that sends messages.
 #[must_use]
 pub fn send_timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(SEND_TIMEOUT / 4)
-        .operation_timeout(SEND_TIMEOUT)
-        .build()
+    TimeoutConfig::builder().operation_timeout(SEND_TIMEOUT).build()
 }
 
 /// No retries: neither SNS nor SES has an idempotency token, so a second try could be a second

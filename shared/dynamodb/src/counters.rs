@@ -120,11 +120,6 @@ impl Expression {
         let (name, value) = (self.name(field), self.value(most));
         self.conditions.push(format!("(attribute_not_exists({name}) OR {name} <= {value})"));
     }
-
-    fn require_absent(&mut self, field: Field) {
-        let name = self.name(field);
-        self.conditions.push(format!("attribute_not_exists({name})"));
-    }
 }
 
 impl LoadCounters for CounterTable {
@@ -158,7 +153,6 @@ impl ReserveCounters for CounterTable {
         for (field, most) in &reservation.at_most {
             expression.require_at_most(*field, *most);
         }
-        expression.require_absent(reservation.absent);
         match self.update(reservation.key, expression).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(refused(&error).unwrap_or_else(|| failed(&error).into())),

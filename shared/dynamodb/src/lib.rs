@@ -36,7 +36,6 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// was already made is recognised by its writer.
 fn client(aws: &SdkConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CALL_TIMEOUT / 3)
         .operation_attempt_timeout(CALL_TIMEOUT / 3)
         .operation_timeout(CALL_TIMEOUT)
         .build();

@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use passcode_domain::{
     AppId, Keyring,
     code::CodeId,
-    idempotency::{self, IdempotencyKey, KeptAnswer, Keyed, Stays, Turn},
+    idempotency::{self, IdempotencyKey, KeptAnswer, Keyed, MalformedKey, Stays, Turn},
     ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
     transact::{Failure, Ports},
 };
+use sfv::{Item, Parser};
 use std::{future::Future, pin::Pin, time::Duration};
 use utoipa::openapi::{
     Content, Header, ObjectBuilder, OpenApi, Ref, Response, ResponseBuilder, Type,
@@ -152,7 +153,7 @@ impl Idempotent<'_> {
         let malformed =
             |why: &dyn std::fmt::Display| Refused::Malformed(format!("`Idempotency-Key` {why}"));
         let key = header_text(self.request, HEADER).unwrap_or_default();
-        let key: IdempotencyKey = key.parse().map_err(|why| malformed(&why))?;
+        let key = parse_key(key).map_err(|why| malformed(&why))?;
         let keyed = Keyed {
             app: self.app,
             credential: self.credential,
@@ -175,6 +176,17 @@ impl Idempotent<'_> {
     fn record(&self) -> Record {
         self.app.map_or(Record::default(), |app| Record::default().app(app))
     }
+}
+
+/// Reads the value of the header. The draft makes it a string of RFC 9651 §3.3.3, which is in quotes;
+/// many clients send the key without quotes, and that is the same key. Parameters are refused.
+fn parse_key(value: &str) -> Result<IdempotencyKey, MalformedKey> {
+    if !value.contains('"') {
+        return value.parse();
+    }
+    let item: Item = Parser::new(value).parse().map_err(|_| MalformedKey)?;
+    let key = item.bare_item.as_string().filter(|_| item.params.is_empty());
+    key.ok_or(MalformedKey)?.as_str().parse()
 }
 
 fn stays(answer: &Answer) -> Stays {
@@ -263,4 +275,52 @@ fn parameter(least: usize) -> Parameter {
         ))
         .schema(Some(text))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_value_that_is_no_key_is_refused() {
+        let long = "k".repeat(256);
+        let quoted = format!("\"{long}\"");
+        for text in [
+            "",
+            "\"\"",
+            "\"",
+            "a b",
+            "\"a b\"",
+            "a\tb",
+            "é",
+            "\"a",
+            "a\"",
+            "a\"b",
+            "\"a\"b\"",
+            "\"a\\\"",
+            "\"a\\n\"",
+            "\"a\";b=1",
+            "\"a\", \"b\"",
+            "a;b=\"c\"",
+            &long,
+            &quoted,
+        ] {
+            assert!(parse_key(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quotes_change_nothing(key in "[!#-~]{1,255}") {
+            let escaped = key.replace('\\', "\\\\");
+            let quoted = parse_key(&format!("\"{escaped}\""));
+            prop_assert!(quoted.unwrap() == parse_key(&key).unwrap());
+        }
+
+        #[test]
+        fn any_text_is_a_key_or_refused(text in ".*") {
+            let _ = parse_key(&text);
+        }
+    }
 }

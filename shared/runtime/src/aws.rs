@@ -10,13 +10,24 @@
 use crate::{BadSetting, Settings};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_http_client::{
+    Connector,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    behavior_version::BehaviorVersion,
+    http::{HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn},
+};
 use aws_types::{
     SdkConfig,
     region::Region,
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
+use std::time::Duration;
+
+/// The longest that any client waits for a connection. A client that gives an attempt of a call less time
+/// gives up sooner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Endpoint overrides such as `AWS_ENDPOINT_URL_DYNAMODB`.
 #[derive(Debug)]
@@ -38,19 +49,30 @@ pub fn config(settings: &Settings) -> Result<SdkConfig, BadSetting> {
         None,
         "settings",
     );
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(trust(settings)?)
-        .build_https();
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.require("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http)
+        .http_client(http_client(settings)?)
         .sleep_impl(TokioSleep::new())
         .service_config(Endpoints(settings.clone()));
     config.set_endpoint_url(settings.get("AWS_ENDPOINT_URL"));
     Ok(config.build())
+}
+
+/// The one connector of all clients. The SDK's own HTTP client makes a connector, with a TLS configuration
+/// that parses the roots anew, for each client and once more for each time-out that they differ in.
+fn http_client(settings: &Settings) -> Result<SharedHttpClient, BadSetting> {
+    let connector = Connector::builder()
+        .connector_settings(
+            HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build(),
+        )
+        .sleep_impl(TokioSleep::new())
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(trust(settings)?)
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
 const AMAZON_ROOTS: &[u8] = include_bytes!("../roots/amazon.pem");

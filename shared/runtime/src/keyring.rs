@@ -62,7 +62,6 @@ impl<T> StoredKeys<T> {
         secret: String,
     ) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CALL_TIMEOUT / 3)
             .operation_attempt_timeout(CALL_TIMEOUT / 2)
             .operation_timeout(CALL_TIMEOUT)
             .build();

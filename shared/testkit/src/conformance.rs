@@ -134,9 +134,12 @@ fn a_reservation(key: CounterKey, slot: Slot, most: u64) -> Reservation {
         key,
         slot,
         add: vec![(Field::Sent(slot), 1), (Field::Spent(slot), 50_000)],
-        set: Vec::new(),
-        at_most: vec![(Field::Sent(slot), most), (Field::Sent(slot.before(1)), 0)],
-        absent: Field::Sent(slot.after(1)),
+        set: vec![(Field::Newest, slot.number())],
+        at_most: vec![
+            (Field::Sent(slot), most),
+            (Field::Sent(slot.before(1)), 0),
+            (Field::Newest, slot.number()),
+        ],
         stale: Vec::new(),
     }
 }
@@ -169,8 +172,8 @@ where
     assert_eq!(sent(&read(one).await), 1);
 
     let greece = "GR".parse().expect("a country");
-    let set = vec![(Field::SentTo(greece), slot.number())];
     let next = slot.after(1);
+    let set = vec![(Field::SentTo(greece), slot.number()), (Field::Newest, next.number())];
     let late = Reservation { set, ..a_reservation(one, next, 0) };
     let refused = store.reserve(&late).await;
     assert!(matches!(refused, Err(ReserveError::Refused(_))), "the half hour before has changed");
@@ -181,7 +184,7 @@ where
     assert_eq!(counter.get(Field::SentTo(greece)), slot.number());
     assert_eq!(counter.get(Field::Spent(slot)), 0, "what is stale is removed");
     let refused = store.reserve(&a_reservation(one, slot, 9)).await;
-    assert!(matches!(refused, Err(ReserveError::Refused(_))), "the next half hour has begun");
+    assert!(matches!(refused, Err(ReserveError::Refused(_))), "a later half hour has begun");
 
     let count = VerifiedCount { key: one, add: (slot, 2), country: Some(greece) };
     store.count_verified(&count).await.expect("it is counted");

@@ -9,12 +9,12 @@ mod tokens;
 mod world;
 
 pub use courier::{FakeEmail, FakeSms, Verdict};
+pub use passcode_demo::{
+    ADMIN_KEY, CLIENT_SECRET as DEMO_SECRET, PASSWORD, PIN, USER_ID, app as demo_app, countries as example_countries,
+};
 pub use ports::{
     FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
     FakeUsers, Fault,
 };
 pub use tokens::FakeTokens;
-pub use world::{
-    ADMIN_KEY, COOL_DOWNS, DEMO_SECRET, PASSWORD, PIN, TestWorld, USER_ID, ada, demo_app,
-    example_countries, unguarded, without_waits,
-};
+pub use world::{TestWorld, ada, unguarded, without_waits};

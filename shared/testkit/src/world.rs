@@ -2,7 +2,8 @@
 
 use crate::{
     FakeApps, FakeClock, FakeCounters, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers,
-    FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, schedule::block_on,
+    FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, demo_app, example_countries,
+    schedule::block_on,
 };
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, EmailAddress, Keyring, Lookup, PhoneNumber,
@@ -30,55 +31,6 @@ use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
-
-/// The demo app's client secret.
-pub const DEMO_SECRET: &str = "demo-secret";
-
-/// The demo app's admin key.
-pub const ADMIN_KEY: &str = "demo-admin";
-
-/// Ada's id.
-pub const USER_ID: &str = "63fcedad5ab92b52bfbf5125";
-
-/// Ada's PIN.
-pub const PIN: &str = "1793";
-
-/// Ada's password.
-pub const PASSWORD: &str = "correct horse battery staple";
-
-/// The seconds between the messages of a challenge: five of them, and no more.
-pub const COOL_DOWNS: [u64; 4] = [30, 60, 120, 240];
-
-/// The countries of the demo user, and of the numbers in the contracts' own examples.
-#[must_use]
-pub fn example_countries() -> [Country; 4] {
-    ["GR", "IN", "NG", "US"].map(|text| text.parse().unwrap_or(Country::NONE))
-}
-
-/// The demo app, as the local stack has it.
-#[must_use]
-pub fn demo_app() -> App {
-    let id = "demo".parse().unwrap_or_else(|_| unreachable!("`demo` is an app id"));
-    let step_up = StepUp::new;
-    App {
-        secrets: vec![SecretHash::of(DEMO_SECRET)],
-        admin_keys: vec![SecretHash::of(ADMIN_KEY)],
-        host: Some("example.com".into()),
-        issuer: Some(Issuer {
-            url: "https://issuer.example".into(),
-            audience: "passcode".into(),
-            jwks_url: None,
-            linked_identity_claim: None,
-        }),
-        browser: Browser { origins: vec!["https://shop.example".into()], ..Browser::default() },
-        step_up: BTreeMap::from([
-            ("transfer".into(), step_up(Channel::Sms, GrantMode::SingleUse)),
-            ("email:change".into(), step_up(Channel::Email, GrantMode::SessionBound)),
-        ]),
-        guard: Guard::default().with_countries(example_countries()),
-        ..App::new(id, "Demo")
-    }
-}
 
 /// The app, where nobody waits between two failures or two messages: for tests of what comes after.
 #[must_use]
@@ -110,17 +62,7 @@ fn validated(app: &App) -> ValidApp {
 /// Ada, with every address and secret. Hashing takes a moment, so it is done once.
 #[must_use]
 pub fn ada() -> User {
-    static ADA: LazyLock<User> = LazyLock::new(|| {
-        let id = USER_ID.parse().unwrap_or_else(|error| unreachable!("{error}"));
-        User {
-            username: "ada".parse().ok(),
-            email: Some(TestWorld::email()),
-            phone: Some(TestWorld::phone()),
-            pin: Some(HashedSecret::of(PIN, [1; 16])),
-            password: Some(HashedSecret::of(PASSWORD, [2; 16])),
-            ..User::new(demo_app().id, id)
-        }
-    });
+    static ADA: LazyLock<User> = LazyLock::new(|| passcode_demo::ada([[1; 16], [2; 16]]));
     ADA.clone()
 }
 

@@ -25,7 +25,7 @@ pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting>
         ledgers: CountedLedgers::new(
             &aws,
             settings.require("CHALLENGE_TABLE")?,
-            settings.require("THROTTLE_TABLE")?,
+            settings.require("COUNTER_TABLE")?,
         ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         clock,

@@ -41,33 +41,13 @@ pub struct IdempotencyKey(String);
 #[error("must be 1 to 255 visible characters, in quotes or without")]
 pub struct MalformedKey;
 
-/// In quotes it is the draft's string (RFC 9651 §3.3.3); without, as many clients send it, the same
-/// key.
 impl FromStr for IdempotencyKey {
     type Err = MalformedKey;
 
     fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let key = match text.strip_prefix('"') {
-            Some(rest) => unescape(rest.strip_suffix('"').ok_or(MalformedKey)?)?,
-            None if text.contains('"') => return Err(MalformedKey),
-            None => text.to_owned(),
-        };
-        let valid = (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-        valid.then_some(Self(key)).ok_or(MalformedKey)
+        let is_key = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        is_key.then(|| Self(text.to_owned())).ok_or(MalformedKey)
     }
-}
-
-fn unescape(quoted: &str) -> Result<String, MalformedKey> {
-    let mut key = String::with_capacity(quoted.len());
-    let mut rest = quoted.chars();
-    while let Some(next) = rest.next() {
-        key.push(match next {
-            '\\' => rest.next().filter(|c| matches!(c, '"' | '\\')).ok_or(MalformedKey)?,
-            '"' => return Err(MalformedKey),
-            plain => plain,
-        });
-    }
-    Ok(key)
 }
 
 /// A request that came with a key.

@@ -80,6 +80,8 @@ pub enum Field {
     SentTo(Country),
     /// The number of the newest half hour in which one was sent there whose challenge was verified.
     VerifiedIn(Country),
+    /// The number of the newest half hour in which messages are counted. Nobody adds to one before it.
+    Newest,
 }
 
 /// The attribute's name: short, since every byte of an item is paid for. A slot is written in base 36.
@@ -92,6 +94,7 @@ impl fmt::Display for Field {
             Self::Spent(slot) => write!(f, "c{}", Base36(slot.0)),
             Self::SentTo(country) => write!(f, "t{country}"),
             Self::VerifiedIn(country) => write!(f, "p{country}"),
+            Self::Newest => f.write_str("n"),
         }
     }
 }
@@ -120,6 +123,7 @@ impl FromStr for Field {
             "c" => slot().map(Self::Spent),
             "t" => country().map(Self::SentTo),
             "p" => country().map(Self::VerifiedIn),
+            "n" if rest.is_empty() => Ok(Self::Newest),
             _ => Err(MalformedField),
         }
     }
@@ -162,10 +166,6 @@ impl Counter {
         self.0.iter().map(|(field, value)| (*field, *value))
     }
 
-    pub(super) fn has(&self, field: Field) -> bool {
-        self.0.contains_key(&field)
-    }
-
     pub(super) fn entry(&mut self, field: Field) -> &mut u64 {
         self.0.entry(field).or_default()
     }
@@ -184,15 +184,7 @@ impl Counter {
     /// The newest half hour that a message is counted in.
     #[must_use]
     pub fn newest(&self) -> Option<Slot> {
-        let sent = self.0.keys().filter_map(|field| match field {
-            Field::Sent(slot) => Some(*slot),
-            Field::Exempt(_)
-            | Field::Verified(_)
-            | Field::Spent(_)
-            | Field::SentTo(_)
-            | Field::VerifiedIn(_) => None,
-        });
-        sent.max()
+        self.0.get(&Field::Newest).map(|number| Slot(*number))
     }
 
     /// The sum of one kind of attribute over a window.
@@ -234,6 +226,7 @@ impl Counter {
             | Field::Verified(slot)
             | Field::Spent(slot) => *slot < oldest,
             Field::SentTo(_) | Field::VerifiedIn(_) => *value < oldest.0,
+            Field::Newest => false,
         };
         self.fields().filter(is_stale).map(|(field, _)| field).collect()
     }
@@ -288,7 +281,9 @@ mod tests {
 
     #[test]
     fn what_names_no_field_is_refused() {
-        for text in ["", "s", "s-1", "s+1", "s01", "sLFLS", "x1", "t", "tus", "tUSA", "pU", "é1"] {
+        for text in
+            ["", "n1", "s", "s-1", "s+1", "s01", "sLFLS", "x1", "t", "tus", "tUSA", "pU", "é1"]
+        {
             assert_eq!(text.parse::<Field>(), Err(MalformedField), "{text:?}");
         }
     }
@@ -299,7 +294,7 @@ mod tests {
         let of_slot = [Field::Sent, Field::Exempt, Field::Verified, Field::Spent];
         let slots = [0, 35, 36, 999_999, 1_000_000].map(Slot);
         let all = of_slot.iter().flat_map(|of| slots.map(of));
-        for field in all.chain([Field::SentTo(greece), Field::VerifiedIn(greece)]) {
+        for field in all.chain([Field::SentTo(greece), Field::VerifiedIn(greece), Field::Newest]) {
             assert_eq!(field.to_string().parse(), Ok(field));
             assert!(field.to_string().len() <= 5, "{field}");
         }

@@ -5,8 +5,8 @@ use crate::value::{country::Country, id::CounterKey, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One message more in one counter, on conditions that hold every limit to the message: what was counted
-/// in the present half hour is bounded, the half hour before is as it was read, and nobody has begun the
-/// next. So it does not matter how old the reading was: a stale one costs another try.
+/// in the present half hour is bounded, the half hours before are as they were read, and nobody has begun
+/// a later one. So a reading of some moments ago does no harm: it costs another try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// Which counter.
@@ -19,8 +19,6 @@ pub struct Reservation {
     pub set: Vec<(Field, u64)>,
     /// What attributes may hold at most before; one that is not there is zero.
     pub at_most: Vec<(Field, u64)>,
-    /// An attribute that must not be there.
-    pub absent: Field,
     /// Attributes that no window looks back at any more.
     pub stale: Vec<Field>,
 }
@@ -55,7 +53,7 @@ impl Counter {
     #[must_use]
     pub fn allows(&self, reservation: &Reservation) -> bool {
         let within = |(field, most): &(Field, u64)| self.get(*field) <= *most;
-        reservation.at_most.iter().all(within) && !self.has(reservation.absent)
+        reservation.at_most.iter().all(within)
     }
 
     /// Makes a reservation, allowed or not.

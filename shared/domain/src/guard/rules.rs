@@ -334,16 +334,18 @@ impl Sending {
         add.extend(is_exempt.then_some((Field::Exempt(slot), 1)));
         add.extend((price > 0).then_some((Field::Spent(slot), price)));
         let to = text.filter(|_| self.ip == Some(key)).map(|text| text.to);
-        let set: Vec<_> = to.map(|to| (Field::SentTo(to), slot.number())).into_iter().collect();
+        let mut set = vec![(Field::Newest, slot.number())];
+        set.extend(to.map(|to| (Field::SentTo(to), slot.number())));
         let is_kept = |field: &Field| set.iter().all(|(kept, _)| kept != field);
         let stale: Vec<Field> = counter.stale_fields(slot).into_iter().filter(is_kept).collect();
         let at_most = bounds(rooms, slot, counter, &stale);
-        Reservation { key, slot, add, set, at_most, absent: Field::Sent(slot.after(1)), stale }
+        Reservation { key, slot, add, set, at_most, stale }
     }
 }
 
-/// The bounds of a reservation: the strictest of each attribute, and that nothing was added to the half
-/// hour before, or set in what is removed, since the counter was read.
+/// The bounds of a reservation: the strictest of each attribute; that nothing was added to the half hour
+/// before, or to the newest that was read, nor set in what is removed, since the counter was read; and that
+/// nobody has begun a later half hour.
 fn bounds(rooms: &[Room], slot: Slot, counter: &Counter, stale: &[Field]) -> Vec<(Field, u64)> {
     let mut bounds: Vec<(Field, u64)> = Vec::new();
     for (field, most) in rooms.iter().filter_map(Room::bound) {
@@ -352,14 +354,16 @@ fn bounds(rooms: &[Room], slot: Slot, counter: &Counter, stale: &[Field]) -> Vec
             None => bounds.push((field, most)),
         }
     }
-    let before = |(field, _): &(Field, u64)| match field {
-        Field::Spent(_) => Field::Spent(slot.before(1)),
-        _ => Field::Sent(slot.before(1)),
-    };
-    let previous: Vec<Field> = bounds.iter().map(before).collect();
-    let is_set = |field: &&Field| matches!(field, Field::SentTo(_) | Field::VerifiedIn(_));
-    let as_read = previous.iter().chain(stale.iter().filter(is_set));
-    bounds.extend(as_read.map(|field| (*field, counter.get(*field))));
+    let of_slot: [fn(Slot) -> Field; 2] = [Field::Sent, Field::Spent];
+    let is_bounded = |of: &fn(Slot) -> Field| bounds.iter().any(|(field, _)| *field == of(slot));
+    let kinds: Vec<_> = of_slot.into_iter().filter(is_bounded).collect();
+    let newest = counter.newest().filter(|newest| *newest < slot.before(1));
+    let before: Vec<Slot> = [slot.before(1)].into_iter().chain(newest).collect();
+    let previous = kinds.iter().flat_map(|of| before.iter().map(|slot| of(*slot)));
+    let is_set = |field: &Field| matches!(field, Field::SentTo(_) | Field::VerifiedIn(_));
+    let as_read = previous.chain(stale.iter().copied().filter(is_set));
+    bounds.extend(as_read.map(|field| (field, counter.get(field))));
+    bounds.push((Field::Newest, slot.number()));
     bounds
 }
 

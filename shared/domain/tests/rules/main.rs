@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod apps;
-// mod guard;
+mod guard;
 mod identity;
 mod interleavings;
 mod messages;
 mod properties;
 mod refusals;
+mod reservations;
 mod suppression;

@@ -1,23 +1,23 @@
-//! What a command has to tell, for people and for programs.
+//! The output of a command, as text and as JSON.
 
 use anstream::{eprintln, println};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, fmt::Display, process::ExitCode};
 
-/// What was done, or not.
+/// The result of a command.
 #[derive(Debug)]
-pub struct Told {
-    /// For people.
+pub struct Output {
+    /// The result as text, for standard output.
     pub text: String,
-    /// For programs.
+    /// The result as JSON, for standard output with `--json`.
     pub json: Value,
-    /// What went wrong on the way, a line each; the command has failed where there is one.
+    /// What went wrong, one line each, for standard error. If there is any, the exit status is 1.
     pub faults: Vec<String>,
 }
 
-impl Told {
-    /// A command that did what it was asked.
+impl Output {
+    /// The output of a command that succeeded.
     pub(crate) fn new(text: impl Into<String>, json: Value) -> Self {
         Self { text: text.into(), json, faults: Vec::new() }
     }
@@ -33,16 +33,16 @@ impl Told {
     }
 }
 
-/// Carries a command out, and tells what it has to tell.
+/// Runs a command and prints its output.
 pub(crate) fn run(
-    act: impl Future<Output = Result<Told, Box<dyn Error>>>,
+    act: impl Future<Output = Result<Output, Box<dyn Error>>>,
     as_json: bool,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(act)?.print(as_json))
 }
 
-/// A bar on a terminal; nothing where the output goes elsewhere.
+/// A progress bar on standard error. Nothing is drawn where that is no terminal.
 pub(crate) fn progress(length: usize) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len}, {eta} left");
@@ -52,7 +52,8 @@ pub(crate) fn progress(length: usize) -> ProgressBar {
     }
 }
 
-/// So many of something.
-pub(crate) fn count(number: usize, one: &str) -> String {
-    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+/// A number and a noun in the right form: `1 message`, `2 messages`.
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }

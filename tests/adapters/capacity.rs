@@ -1,0 +1,139 @@
+//! What each action is billed, in the store's own capacity units, and what a million of them cost.
+
+use crate::{
+    ledgers::{challenge_table, counter_table, embedded},
+    peer::{Units, metering},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use passcode_domain::{
+    Address, Addresses, App, ChallengeId, Channel,
+    action::{
+        open,
+        send::{SendOptions, Sent},
+        verify::Outcome,
+    },
+    app::guard::Guard,
+    ports::Entropy as _,
+};
+use passcode_dynamodb::{ChallengeTable, CounterTable};
+use passcode_runtime::SystemEntropy;
+use passcode_testkit::{TestWorld, demo_app, example_countries};
+use passcode_tests::aws::aws_at;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// Dollars for a million units of on-demand reads and writes (us-east-1, November 2026).
+const PRICES: (f64, f64) = (0.125, 0.625);
+
+struct Metered {
+    world: TestWorld<ChallengeTable, CounterTable>,
+    units: Arc<Mutex<Units>>,
+}
+
+impl Metered {
+    async fn on(dynamodb: &str) -> Self {
+        let (url, units) = metering(dynamodb.to_owned()).await;
+        let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
+        let mut guard = Guard::default().with_countries(example_countries());
+        guard.spend_cap.per_day = Some("25.00".parse().expect("an amount"));
+        let app = App { id: id.parse().expect("an app id"), guard, ..demo_app() };
+        Self { world: TestWorld::on(app, challenge_table(&url), counter_table(&url)), units }
+    }
+
+    /// What was billed since the last time it was asked.
+    fn take(&self) -> Units {
+        std::mem::take(&mut *self.units.lock().expect("no panic while it is held"))
+    }
+
+    async fn create(&self, to: Address) -> ChallengeId {
+        let addresses = Addresses::new(to, None);
+        let opening = self.world.opening(addresses, Duration::from_mins(15));
+        let opened = open::open(&self.world, self.world.keys(), &opening).await;
+        opened.expect("the store answers");
+        opening.id
+    }
+
+    async fn send(&self, id: ChallengeId, channel: Channel) {
+        let ip = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)));
+        let options = SendOptions { ip, ..TestWorld::options(channel) };
+        let delivery = self.world.send(id, &options).await.expect("the store answers");
+        assert!(matches!(delivery.sent, Sent::Sent(..)), "{delivery:?}");
+    }
+}
+
+fn dollars(units: Units) -> f64 {
+    units.read * PRICES.0 + units.write * PRICES.1
+}
+
+fn print(what: &str, units: Units) {
+    let Units { read, write, transactions } = units;
+    println!("  {what:<34} {read:>5.1} read {write:>5.1} written   ${:>5.3}", dollars(units));
+    assert_eq!(transactions, 0, "{what}");
+}
+
+/// Every action once, by text message and by e-mail.
+pub(crate) async fn check(dynamodb: &str) {
+    let metered = Metered::on(dynamodb).await;
+    println!("billed by DynamoDB, and dollars for a million:");
+    let phone = Address::Phone(TestWorld::phone());
+    let id = metered.create(phone.clone()).await;
+    let create = metered.take();
+    metered.send(id, Channel::Sms).await;
+    let text = metered.take();
+    let code = metered.world.last_code();
+    let wrong = metered.world.verify(id, &TestWorld::wrong(&code)).await;
+    assert_eq!(wrong.expect("an outcome"), Outcome::Incorrect);
+    let incorrect = metered.take();
+    let right = metered.world.verify(id, &code).await.expect("an outcome");
+    assert!(matches!(right, Outcome::Verified(_)));
+    let verify = metered.take();
+    let id = metered.create(Address::Email(TestWorld::email())).await;
+    metered.take();
+    metered.send(id, Channel::Email).await;
+    let email = metered.take();
+    for (what, units, read, write) in [
+        ("create", create, 0.0, 1.0),
+        ("send of a text message", text, 4.0, 5.0),
+        ("verify, a wrong code", incorrect, 1.0, 1.0),
+        ("verify, the first of a day", verify, 1.0, 4.0),
+        ("send of an e-mail", email, 3.0, 3.0),
+    ] {
+        print(what, units);
+        assert!(units.read <= read && units.write <= write, "{what}: {units:?}");
+    }
+    let by_text = dollars(create) + dollars(text) + dollars(verify);
+    // Nothing is counted of an e-mail that was verified.
+    let by_email = dollars(create) + dollars(email) + dollars(incorrect);
+    println!("  create, send and verify: ${by_text:.2} by text message, ${by_email:.2} by e-mail");
+    assert!(dollars(text) <= 4.5 && dollars(verify) <= 3.0 && by_text <= 7.0);
+}
+
+#[tokio::test]
+async fn every_action_is_billed_what_its_budget_allows() {
+    let stack = embedded().await;
+    check(&stack.dynamodb).await;
+}
+
+#[tokio::test]
+async fn a_ledger_with_one_open_sent_challenge_is_stored_in_a_kilobyte() {
+    let stack = embedded().await;
+    let metered = Metered::on(&stack.dynamodb).await;
+    let id = metered.create(Address::Phone(TestWorld::phone())).await;
+    metered.send(id, Channel::Sms).await;
+    let client = aws_sdk_dynamodb::Client::new(&aws_at(&stack.dynamodb));
+    let items = client.scan().table_name("ChallengeTable").send().await.expect("scans").items;
+    let size = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+        other => panic!("{other:?}"),
+    };
+    let of_item = |item: &std::collections::HashMap<String, AttributeValue>| {
+        item.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>()
+    };
+    let largest = items.unwrap_or_default().iter().map(of_item).max().expect("items");
+    println!("a ledger with one open, sent challenge takes {largest} bytes");
+    assert!((400..=1024).contains(&largest), "{largest}");
+}
