@@ -10,7 +10,8 @@ mod world;
 
 pub use courier::{FakeEmail, FakeSms, Verdict};
 pub use passcode_demo::{
-    ADMIN_KEY, CLIENT_SECRET as DEMO_SECRET, PASSWORD, PIN, USER_ID, app as demo_app, countries as example_countries,
+    ADMIN_KEY, CLIENT_SECRET as DEMO_SECRET, PASSWORD, PIN, USER_ID, app as demo_app,
+    countries as example_countries,
 };
 pub use ports::{
     FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,

@@ -14,19 +14,13 @@ use passcode_domain::{
         send::{self, Delivery, SendOptions, SendTarget},
         verify::{self, Outcome, VerifyTarget},
     },
-    app::{
-        Browser, Issuer, SecretHash, StepUp,
-        guard::{Guard, Mode, Rule},
-    },
+    app::guard::{Guard, Mode, Rule},
     ports::{
         CountVerified, LoadCounters, LoadLedgers, ReserveCounters, StoreApps as _, StoreLedgers,
         StoreUsers as _,
     },
-    secret::{password::HashedSecret, proof::GrantMode},
-    value::country::Country,
 };
 use std::{
-    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, LazyLock},
     time::Duration,
