@@ -10,7 +10,7 @@ use aws_types::SdkConfig;
 use clap::Subcommand;
 use data_encoding::HEXLOWER;
 use passcode_aws::CallFailed;
-use passcode_domain::{Keyring, SigningKeys, secret::keyring::KeyId, ports::Entropy as _};
+use passcode_domain::{Keyring, SigningKeys, ports::Entropy as _, secret::keyring::KeyId};
 use passcode_runtime::SystemEntropy;
 use serde_json::json;
 use std::{error::Error, process::ExitCode};

@@ -1,5 +1,6 @@
 //! The OpenAPI document of all endpoints, merged from the documents of the functions.
 
+use crate::local::FUNCTIONS;
 use std::{error::Error, io::Write as _};
 use utoipa::openapi::{
     Contact, Info, OpenApi, OpenApiBuilder,
@@ -28,30 +29,8 @@ pub fn document() -> OpenApi {
 }
 
 /// The documents of the functions.
-fn parts() -> Vec<OpenApi> {
-    vec![
-        otpless_auth_create::openapi(),
-        otpless_auth_status::openapi(),
-        otpless_order_resend::openapi(),
-        otpless_order_send::openapi(),
-        otpless_order_verify::openapi(),
-        otpless_otp_initiate::openapi(),
-        otpless_otp_verify::openapi(),
-        rollout_otp_verify::openapi(),
-        pace_user_otp_create::openapi(),
-        pace_user_otp_sendmail::openapi(),
-        pace_user_otp_verify::openapi(),
-        pace_user_pin_update::openapi(),
-        pace_user_secret_check::openapi(),
-        prelude_jwks::openapi(),
-        prelude_session_otp_check::openapi(),
-        prelude_session_otp_create::openapi(),
-        prelude_session_otp_retry::openapi(),
-        prelude_stepup_request::openapi(),
-        zap_otp_generate::openapi(),
-        zap_otp_resend::openapi(),
-        zap_otp_verify::openapi(),
-    ]
+fn parts() -> impl Iterator<Item = OpenApi> {
+    FUNCTIONS.iter().map(|function| (function.openapi)())
 }
 
 /// Prints the document as JSON.

@@ -8,14 +8,14 @@ use crate::{
     zap_otp_verify::present as present_by_identity,
 };
 use passcode_domain::ports::StoreUsers as _;
-use passcode_testkit::{FakeEntropy, World, ada, schedule::block_on};
+use passcode_testkit::{FakeEntropy, TestWorld, ada, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 use std::time::Duration;
 
 /// What a caller sees and what a clock could tell.
 fn seen(
-    world: &World,
+    world: &TestWorld,
     ask: impl FnOnce() -> Reply,
 ) -> (u16, String, Vec<(String, String)>, u64, u64) {
     world.ledgers.take_calls();
@@ -28,17 +28,17 @@ fn seen(
 
 #[test]
 fn an_id_that_leads_nowhere_is_refused_as_one_that_leads_somewhere() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (wrong, code) = world.open_and_send();
     let (used, right) = world.open_and_send();
     let (spent, _) = world.open_and_send();
     let (late, _) = world.open_and_send();
     present_by_id(&world, used, &right);
     for _ in 0..5 {
-        present_by_id(&world, spent, &World::wrong(&code));
+        present_by_id(&world, spent, &TestWorld::wrong(&code));
     }
-    let elsewhere = World { entropy: FakeEntropy::seeded(5), ..World::default() };
-    let code = World::wrong(&code);
+    let elsewhere = TestWorld { entropy: FakeEntropy::seeded(5), ..TestWorld::default() };
+    let code = TestWorld::wrong(&code);
     let ask = |id| seen(&world, || present_by_id(&world, id, &code));
     let unknown = ask(elsewhere.open());
     for (what, id) in [("wrong", wrong), ("used", used), ("spent", spent), ("unsent", world.open())]
@@ -51,7 +51,7 @@ fn an_id_that_leads_nowhere_is_refused_as_one_that_leads_somewhere() {
 
 #[test]
 fn a_name_or_an_address_that_nobody_has_is_refused_as_one_that_somebody_has() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let half = passcode_domain::User {
         username: "eve".parse().ok(),
         phone: None,
@@ -85,7 +85,7 @@ fn a_name_or_an_address_that_nobody_has_is_refused_as_one_that_somebody_has() {
 
 #[test]
 fn a_user_who_is_not_there_is_refused_as_one_who_is() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let create = |user: &str| {
         let event = Event::recorded("pace-user-otp-create", "pin");
         let event = bearer(event, &format!("{user}|user:otp:create"));

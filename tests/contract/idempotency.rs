@@ -17,7 +17,7 @@ use passcode_domain::{
 };
 use passcode_http::{Answer, Idempotent, Record, Refused, Request};
 use passcode_testkit::{
-    World, ada, demo_app,
+    TestWorld, ada, demo_app,
     schedule::{Task, block_on, interleave},
 };
 use passcode_tests::event::{Event, Reply};
@@ -53,7 +53,7 @@ fn refuse(refused: Refused, _: &Request, _: Record) -> Answer {
 }
 
 /// Serves a request of the demo app's with some work.
-async fn run(world: &World, event: &Event, work: impl Future<Output = Answer>) -> Answer {
+async fn run(world: &TestWorld, event: &Event, work: impl Future<Output = Answer>) -> Answer {
     let (request, app) = (event.request(), Some(&world.app.id));
     let (request, credential, has_secret) = (&request, Some("secret"), false);
     let idempotent = Idempotent { request, app, credential, has_secret, refuse };
@@ -67,7 +67,7 @@ fn created() -> Answer {
 #[test]
 fn of_a_hundred_equal_requests_one_is_served_and_all_are_answered_in_any_order() {
     for seed in 0..8u64 {
-        let [phone, ask, mail] = [World::default(), World::default(), World::default()];
+        let [phone, ask, mail] = [TestWorld::default(), TestWorld::default(), TestWorld::default()];
         let event = keyed(&otpless_otp_initiate::recorded("phone"), KEY);
         let browser = keyed(&Event::recorded("prelude-session-otp-create", "phone"), KEY);
         let mailing = keyed(&pace_user_otp_sendmail::recorded(), KEY);
@@ -106,13 +106,13 @@ fn of_a_hundred_equal_requests_one_is_served_and_all_are_answered_in_any_order()
 }
 
 /// How many challenges are stored.
-pub(crate) fn challenges(world: &World) -> usize {
+pub(crate) fn challenges(world: &TestWorld) -> usize {
     world.ledgers.dump().matches("\"nonce\":\"").count()
 }
 
 #[test]
 fn while_a_request_is_served_the_same_one_waits_and_is_refused_in_the_end() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = keyed(&otpless_otp_initiate::recorded("phone"), KEY);
     let deps = otpless_otp_initiate::deps(&world);
     let mut serving = pin!(::otpless_otp_initiate::handle(&deps, event.request()));
@@ -136,7 +136,7 @@ fn while_a_request_is_served_the_same_one_waits_and_is_refused_in_the_end() {
 
 #[test]
 fn another_apps_and_another_callers_key_is_another_key() {
-    let world = World::default();
+    let world = TestWorld::default();
     let secrets = ["demo-secret", "second-secret"].map(SecretHash::of).to_vec();
     let eve = App { id: "eve".parse().unwrap(), ..demo_app() };
     for app in [App { secrets, ..demo_app() }, eve] {
@@ -156,7 +156,7 @@ fn another_apps_and_another_callers_key_is_another_key() {
 
     let ask = keyed(&prelude_stepup_request::recorded(), KEY);
     let bob = User::new(ada().app, "bob".parse().unwrap());
-    block_on(world.users.store_user(&User { phone: Some(World::phone()), ..bob })).unwrap();
+    block_on(world.users.store_user(&User { phone: Some(TestWorld::phone()), ..bob })).unwrap();
     let first = prelude_stepup_request::call(&world, &ask);
     assert_eq!(prelude_stepup_request::call(&world, &ask).outcome, "answered again");
     let bob = prelude_stepup_request::call(&world, &ask.header("authorization", "Bearer bob|"));
@@ -171,7 +171,7 @@ fn another_apps_and_another_callers_key_is_another_key() {
 
 #[test]
 fn whoever_holds_another_challenge_is_another_caller() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let [first, second] = [world.open(), world.open()];
     for id in [first, second] {
         let event = keyed(&otpless_otp_initiate::for_request(id), "1");
@@ -182,7 +182,7 @@ fn whoever_holds_another_challenge_is_another_caller() {
 
 #[test]
 fn where_the_key_alone_tells_who_calls_it_must_be_long() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = Event::recorded("prelude-session-otp-create", "phone");
     let reply = prelude::call_create(&world, &keyed(&event, "fifteen-letters"));
     assert_eq!(prelude::error(&reply), (400, "bad_request"));
@@ -193,7 +193,7 @@ fn where_the_key_alone_tells_who_calls_it_must_be_long() {
 
 #[test]
 fn a_page_may_send_a_key_and_is_shown_its_own_origin() {
-    let world = World::default();
+    let world = TestWorld::default();
     let preflight = Event::recorded("prelude-session-otp-create", "preflight");
     let allowed = prelude::call_create(&world, &preflight);
     let allowed = allowed.header("access-control-allow-headers").unwrap().to_owned();
@@ -210,7 +210,7 @@ fn a_page_may_send_a_key_and_is_shown_its_own_origin() {
 
 #[test]
 fn an_order_and_a_key_are_each_done_once() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = otpless_order_send::recorded();
     for key in [KEY, KEY, "another-key"] {
         let reply = otpless_order_send::call(&world, &keyed(&event, key));
@@ -222,7 +222,7 @@ fn an_order_and_a_key_are_each_done_once() {
 
 #[test]
 fn an_answer_that_tells_a_code_is_not_kept() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = keyed(&otpless_auth_create::phone(), KEY);
     let code = CodeId { challenge: world.open(), generation: 1 };
     let first = block_on(run(&world, &event, async { created().telling(code) }));
@@ -243,7 +243,7 @@ fn refusals_are_kept_unless_time_changes_them() {
         (429, false),
         (503, false),
     ] {
-        let world = World::default();
+        let world = TestWorld::default();
         let status = StatusCode::from_u16(status).unwrap();
         block_on(run(&world, &event, async { Answer { status, ..created() } }));
         let again = block_on(run(&world, &event, async { created() }));
@@ -254,7 +254,7 @@ fn refusals_are_kept_unless_time_changes_them() {
 
 #[test]
 fn who_was_taken_over_leaves_the_answer_of_the_next() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = keyed(&otpless_auth_create::phone(), KEY);
     let slow = block_on(run(&world, &event, async {
         world.clock.advance(passcode_domain::idempotency::LONGEST_RUN);
@@ -269,7 +269,7 @@ fn who_was_taken_over_leaves_the_answer_of_the_next() {
 
 #[test]
 fn without_a_key_nothing_is_asked() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = otpless_auth_create::phone();
     for _ in 0..2 {
         block_on(run(&world, &event, async { created() }));

@@ -1,10 +1,10 @@
 //! `POST /auth/v1/create`.
 
 use crate::shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row, with};
-use otpless_auth_create::{Deps, handle};
+use otpless_auth_create::handle;
 use passcode_domain::{App, Channel, ports::StoreApps as _, status::Status};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
     schedule::block_on,
 };
 use passcode_tests::{
@@ -14,20 +14,8 @@ use passcode_tests::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-type Fakes = Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
-
-fn deps(world: &World) -> Fakes {
-    Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-    }
-}
-
-pub(crate) fn call(world: &World, event: &Event) -> Reply {
-    reply(event, handle(&deps(world), event.request()))
+pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 pub(crate) fn phone() -> Event {
@@ -40,7 +28,7 @@ fn with_body(body: &Value) -> Event {
 
 #[test]
 fn strangers_and_blocked_apps_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_strangers(&phone(), |event| call(&world, event));
     let blocked = App { blocked: true, ..demo_app() };
     block_on(world.apps.store_app(&blocked.validated().unwrap())).unwrap();
@@ -52,7 +40,7 @@ fn strangers_and_blocked_apps_are_refused() {
 
 #[test]
 fn what_is_no_json_object_is_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_bodies(&phone(), |event| call(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
 }
@@ -62,7 +50,7 @@ fn every_field_has_its_own_error() {
     let long_email = format!("{}@example.com", "a".repeat(320));
     let body = json!({ "phoneNumber": "4155550100", "countryCode": "1" });
     let email = json!({ "email": "ada@example.com" });
-    let world = World::default();
+    let world = TestWorld::default();
     for (body, field, value, code) in [
         (&body, "phoneNumber", json!("12"), "7102"),
         (&body, "phoneNumber", json!(""), "7106"),
@@ -101,7 +89,7 @@ fn every_field_has_its_own_error() {
 
 #[test]
 fn failures_outside_are_a_503_that_says_when_to_come_back() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = call(&world, &phone());
     world.ledgers.fail_stores([Fault::Conflict; 12]);
@@ -109,7 +97,7 @@ fn failures_outside_are_a_503_that_says_when_to_come_back() {
     world.apps.set_down(true);
     let no_app = call(&world, &phone());
     world.apps.set_down(false);
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     for reply in [lost, contended, no_app, call(&no_keys, &phone())] {
         check_shape(&reply);
         assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));
@@ -120,7 +108,7 @@ fn failures_outside_are_a_503_that_says_when_to_come_back() {
 
 #[test]
 fn too_many_open_requests_are_a_429() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..8 {
         world.open_and_send();
     }
@@ -139,7 +127,7 @@ fn the_document_asks_for_an_address() {
         json!({ "email": null, "phoneNumber": "", "countryCode": "1" }),
     ] {
         assert!(!admits(route, &body), "{body}");
-        assert_eq!(row(&call(&World::default(), &with_body(&body))), (400, "7106"), "{body}");
+        assert_eq!(row(&call(&TestWorld::default(), &with_body(&body))), (400, "7106"), "{body}");
     }
     for body in [
         json!({ "email": "ada@example.com", "phoneNumber": null }),
@@ -147,7 +135,7 @@ fn the_document_asks_for_an_address() {
         json!({ "email": "ada@example.com", "phoneNumber": "4155550100", "countryCode": "1" }),
     ] {
         assert!(admits(route, &body), "{body}");
-        assert_eq!(call(&World::default(), &with_body(&body)).status, 200, "{body}");
+        assert_eq!(call(&TestWorld::default(), &with_body(&body)).status, 200, "{body}");
     }
 }
 
@@ -162,7 +150,7 @@ fn a_request_lives_as_long_as_was_asked() {
         (json!("86400"), 86_400),
         (json!(""), 900),
     ] {
-        let world = World::default();
+        let world = TestWorld::default();
         let body = json!({ "phoneNumber": "4155550100", "countryCode": "1" });
         let reply = call(&world, &with_body(&with(body, "expiry", &expiry)));
         let id = id_of(&reply);
@@ -175,7 +163,7 @@ fn a_request_lives_as_long_as_was_asked() {
 
 #[test]
 fn a_request_id_is_new_every_time_and_nothing_is_sent() {
-    let world = World::default();
+    let world = TestWorld::default();
     let mut seen = std::collections::BTreeSet::new();
     for case in ["phone", "email"] {
         for _ in 0..3 {
@@ -192,7 +180,7 @@ fn a_request_id_is_new_every_time_and_nothing_is_sent() {
 
 #[test]
 fn unknown_fields_a_plus_and_no_media_type_are_tolerated() {
-    let world = World::default();
+    let world = TestWorld::default();
     let body = json!({ "phoneNumber": "98765 43210", "countryCode": "+91", "extra": [1] });
     let reply = call(&world, &with_body(&body).header("content-type", None));
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -202,26 +190,26 @@ fn unknown_fields_a_plus_and_no_media_type_are_tolerated() {
 fn a_template_is_pinned_for_the_messages() {
     let mut app = demo_app();
     app.templates.insert("short".into(), "sms = { $code }!".into());
-    let world = World { app: Arc::new(app.clone()), ..World::of(app) };
+    let world = TestWorld { app: Arc::new(app.clone()), ..TestWorld::of(app) };
     let body = json!({ "phoneNumber": "4155550100", "countryCode": "1", "tid": "short" });
     let id = id_of(&call(&world, &with_body(&body)));
-    block_on(world.send(id, &World::wish(Channel::Sms))).unwrap();
+    block_on(world.send(id, &TestWorld::wish(Channel::Sms))).unwrap();
     let text = &world.sms.taken()[0].1.text;
     assert!(text.starts_with(&format!("{}!\n", world.last_code())), "{text}");
 }
 
 fn id_of(reply: &Reply) -> passcode_domain::ChallengeId {
-    otpless_contract::parse_request_id(reply.json["requestId"].as_str().unwrap()).unwrap()
+    crate::shared::parse_request_id(reply.json["requestId"].as_str().unwrap()).unwrap()
 }
 
-fn status(world: &World, id: passcode_domain::ChallengeId) -> Status {
+fn status(world: &TestWorld, id: passcode_domain::ChallengeId) -> Status {
     use passcode_domain::{ports::Clock as _, status::status};
     block_on(status(&world.ledgers, &world.app.id, id, world.clock.now())).unwrap()
 }
 
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
-    minds_keys(|| (World::default(), phone()), call);
+    minds_keys(|| (TestWorld::default(), phone()), call);
 }
 
 #[test]
@@ -230,7 +218,7 @@ fn a_broken_setting_takes_down_no_call_that_does_not_need_it() {
     for setting in whole.as_object().unwrap().keys() {
         let mut broken = whole.clone();
         broken[setting] = json!({ "broken": true });
-        let world = World::default();
+        let world = TestWorld::default();
         world.apps.put_document(&demo_app().id, &broken.to_string());
         let reply = call(&world, &phone());
         let expected = match setting.as_str() {

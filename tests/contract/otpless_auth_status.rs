@@ -1,35 +1,30 @@
 //! `GET /auth/v2/status` and `POST /auth/v1/status`.
 
+use crate::shared::{request_id};
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
-use otpless_auth_status::{Deps, handle};
+use otpless_auth_status::handle;
 use passcode_domain::{App, ChallengeId, Channel, open, ports::StoreApps as _};
 
-use otpless_contract::request_id;
-use passcode_testkit::{FakeApps, FakeClock, FakeLedgers, World, demo_app, schedule::block_on};
+use passcode_testkit::{FakeApps, FakeClock, FakeLedgers, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 use std::time::Duration;
 
-fn call(world: &World, event: &Event) -> Reply {
-    let deps: Deps<FakeApps, FakeLedgers, FakeClock> = Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        clock: world.clock.clone(),
-    };
-    reply(event, handle(&deps, event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded(case: &str) -> Event {
     Event::recorded("otpless-auth-status", case)
 }
 
-pub(crate) fn both(world: &World, id: ChallengeId) -> [Reply; 2] {
+pub(crate) fn both(world: &TestWorld, id: ChallengeId) -> [Reply; 2] {
     ["current", "older"].map(|case| call(world, &recorded(case).challenge(&request_id(id))))
 }
 
 #[test]
 fn strangers_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     for case in ["current", "older"] {
         refuses_strangers(&recorded(case), |event| call(&world, event));
     }
@@ -38,7 +33,7 @@ fn strangers_are_refused() {
 
 #[test]
 fn ids_that_lead_nowhere_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, _) = world.open_and_send();
     let text = request_id(id);
     let changed = format!("{}{}", &text[..56], if text.ends_with('A') { 'Q' } else { 'A' });
@@ -59,7 +54,7 @@ fn ids_that_lead_nowhere_are_refused() {
 
 #[test]
 fn a_missing_or_mistyped_id_is_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_bodies(&recorded("older"), |event| call(&world, event));
     let number = recorded("older").json(&json!({ "requestId": 5 }));
     assert_eq!(row(&call(&world, &number)), (400, "7119"));
@@ -72,7 +67,7 @@ fn a_missing_or_mistyped_id_is_refused() {
 
 #[test]
 fn before_the_first_send_it_has_not_started_and_after_its_life_it_has_expired() {
-    let world = World::default();
+    let world = TestWorld::default();
     let unsent = world.open();
     let (sent, _) = world.open_and_send();
     for reply in both(&world, unsent) {
@@ -86,7 +81,7 @@ fn before_the_first_send_it_has_not_started_and_after_its_life_it_has_expired() 
 
 #[test]
 fn a_sent_code_is_pending() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, _) = world.open_and_send();
     let [current, older] = both(&world, id);
     let auth = json!({
@@ -100,10 +95,10 @@ fn a_sent_code_is_pending() {
 
 #[test]
 fn too_many_wrong_codes_are_a_failure() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     for _ in 0..5 {
-        block_on(world.verify(id, &World::wrong(&code))).unwrap();
+        block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
     }
     let [current, older] = both(&world, id);
     let auth = &current.json["auths"][0];
@@ -115,10 +110,10 @@ fn too_many_wrong_codes_are_a_failure() {
 
 #[test]
 fn the_right_code_is_a_success_until_the_end() {
-    let world = World::default();
-    let email = world.opening(World::email().into(), Duration::from_mins(15));
+    let world = TestWorld::default();
+    let email = world.opening(TestWorld::email().into(), Duration::from_mins(15));
     block_on(open::open(world.ports(), &world.app, &email)).unwrap();
-    block_on(world.send(email.id, &World::wish(Channel::Email))).unwrap();
+    block_on(world.send(email.id, &TestWorld::wish(Channel::Email))).unwrap();
     let text = &world.email.taken()[0].1.text;
     let code = text.split_whitespace().find(|word| word.parse::<u32>().is_ok()).unwrap();
     block_on(world.verify(email.id, code)).unwrap();
@@ -147,7 +142,7 @@ fn the_right_code_is_a_success_until_the_end() {
 
 #[test]
 fn a_status_changes_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     let before = world.ledgers.dump();
     world.ledgers.take_calls();
@@ -161,7 +156,7 @@ fn a_status_changes_nothing() {
 
 #[test]
 fn failures_outside_are_a_503_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, _) = world.open_and_send();
     world.apps.set_down(true);
     for reply in both(&world, id) {

@@ -7,23 +7,14 @@ use crate::{
         retry_after, row,
     },
 };
-use otpless_order_resend::{Deps, handle};
+use otpless_order_resend::handle;
 use passcode_domain::{App, ports::StoreApps as _};
-use passcode_testkit::{Verdict, World, demo_app, schedule::block_on};
+use passcode_testkit::{Verdict, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 
-fn call(world: &World, event: &Event) -> Reply {
-    let deps = Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-    };
-    reply(event, handle(&deps, event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded() -> Event {
@@ -32,14 +23,14 @@ fn recorded() -> Event {
 
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_strangers(&recorded(), |event| call(&world, event));
     refuses_bodies(&recorded(), |event| call(&world, event));
 }
 
 #[test]
 fn orders_that_lead_nowhere_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     order_send::call(&world, &order_send::recorded());
     block_on(
         world
@@ -65,7 +56,7 @@ fn orders_that_lead_nowhere_are_refused() {
 
 #[test]
 fn a_resend_waits_has_a_count_and_keeps_length_and_channel() {
-    let world = World::default();
+    let world = TestWorld::default();
     let body = json!({ "phoneNumber": "+14155550100", "orderId": "order-42", "otpLength": 4 });
     order_send::call(&world, &order_send::recorded().json(&body));
     let early = call(&world, &recorded());
@@ -83,7 +74,7 @@ fn a_resend_waits_has_a_count_and_keeps_length_and_channel() {
 
 #[test]
 fn a_courier_that_refuses_is_a_503_that_costs_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     order_send::call(&world, &order_send::recorded());
     world.clock.advance(world.cool_down(1));
     world.sms.answer([Verdict::Refuse]);
@@ -94,7 +85,7 @@ fn a_courier_that_refuses_is_a_503_that_costs_nothing() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     let sent = || {
-        let world = World::default();
+        let world = TestWorld::default();
         order_send::call(&world, &order_send::recorded());
         world.clock.advance(world.cool_down(1));
         (world, recorded())
@@ -104,5 +95,5 @@ fn the_same_request_under_a_key_is_done_once() {
 
 #[test]
 fn a_client_ip_that_is_none_is_refused() {
-    refuses_client_ips(&recorded(), |event| call(&World::default(), event));
+    refuses_client_ips(&recorded(), |event| call(&TestWorld::default(), event));
 }

@@ -3,24 +3,15 @@
 use crate::shared::{
     check_shape, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers, row, with,
 };
-use otpless_order_send::{Deps, handle};
+use otpless_order_send::handle;
 use passcode_domain::App;
-use passcode_testkit::{Fault, Verdict, World, demo_app, schedule::block_on};
+use passcode_testkit::{Fault, Verdict, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-pub(crate) fn call(world: &World, event: &Event) -> Reply {
-    let deps = Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-    };
-    reply(event, handle(&deps, event.request()))
+pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 pub(crate) fn recorded() -> Event {
@@ -29,7 +20,7 @@ pub(crate) fn recorded() -> Event {
 
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_strangers(&recorded(), |event| call(&world, event));
     refuses_bodies(&recorded(), |event| call(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
@@ -37,7 +28,7 @@ fn strangers_and_bodies_that_are_no_json_object_are_refused() {
 
 #[test]
 fn every_field_has_its_own_error() {
-    let world = World::default();
+    let world = TestWorld::default();
     let phone = json!({ "phoneNumber": "+14155550100" });
     let email = json!({ "email": "ada@example.com" });
     for (body, field, value, code) in [
@@ -72,7 +63,7 @@ fn every_field_has_its_own_error() {
 
 #[test]
 fn an_empty_text_is_an_absent_one() {
-    let world = World::default();
+    let world = TestWorld::default();
     let body = json!({
         "phoneNumber": "+14155550100",
         "email": "",
@@ -100,7 +91,7 @@ fn channels_are_a_list_in_any_case_tried_in_its_order() {
         ("all", true, (0, 1)),
         ("WhatsApp,all", false, (1, 0)),
     ] {
-        let world = World::default();
+        let world = TestWorld::default();
         if refused {
             world.sms.answer([Verdict::Refuse]);
         }
@@ -112,14 +103,14 @@ fn channels_are_a_list_in_any_case_tried_in_its_order() {
         assert_eq!(reply.status, 200, "{channel}: {reply:?}");
         assert_eq!((world.sms.taken().len(), world.email.taken().len()), expected, "{channel}");
     }
-    let world = World::of(App { strict_channels: true, ..demo_app() });
+    let world = TestWorld::of(App { strict_channels: true, ..demo_app() });
     let body = json!({ "phoneNumber": "14155550100", "channel": "WHATSAPP,SMS" });
     assert_eq!(row(&call(&world, &recorded().json(&body))), (400, "7103"));
 }
 
 #[test]
 fn the_hash_has_a_newer_name() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let body = json!({ "phoneNumber": "+14155550100", "otpHash": "FA+9qCX9VSu" });
     assert_eq!(call(&world, &recorded().json(&body)).status, 200);
     assert!(world.sms.taken()[0].1.text.ends_with("FA+9qCX9VSu"));
@@ -131,7 +122,7 @@ fn the_hash_has_a_newer_name() {
 
 #[test]
 fn a_forbidden_character_of_an_order_is_told_which_ones_are_allowed() {
-    let world = World::default();
+    let world = TestWorld::default();
     for order in ["a b", "caf\u{e9}", "a\tb"] {
         let body = json!({ "phoneNumber": "+14155550100", "orderId": order });
         let reply = call(&world, &recorded().json(&body));
@@ -143,7 +134,7 @@ fn a_forbidden_character_of_an_order_is_told_which_ones_are_allowed() {
 
 #[test]
 fn an_order_of_another_address_is_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     assert_eq!(call(&world, &recorded()).status, 200);
     let body = json!({ "email": "ada@example.com", "orderId": "order-42" });
     assert_eq!(row(&call(&world, &recorded().json(&body))), (400, "7101"));
@@ -152,7 +143,7 @@ fn an_order_of_another_address_is_refused() {
 
 #[test]
 fn the_same_order_sent_again_is_the_same_message() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.sms.answer([Verdict::Accept]);
     for outcome in ["sent", "already sent", "already sent"] {
         let reply = call(&world, &recorded());
@@ -164,7 +155,7 @@ fn the_same_order_sent_again_is_the_same_message() {
 
 #[test]
 fn an_order_that_was_not_sent_can_be_sent_again() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.sms.answer([Verdict::Refuse]);
     assert_eq!(call(&world, &recorded()).status, 503);
     world.ledgers.fail_stores([Fault::Unavailable]);
@@ -175,7 +166,7 @@ fn an_order_that_was_not_sent_can_be_sent_again() {
 
 #[test]
 fn without_an_order_every_send_is_its_own() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let body = json!({ "email": "ada@example.com" });
     let ids: std::collections::BTreeSet<String> = (0..3)
         .map(|_| {
@@ -190,7 +181,7 @@ fn without_an_order_every_send_is_its_own() {
 
 #[test]
 fn the_apps_hash_is_where_androids_retriever_reads_it() {
-    let world = World::default();
+    let world = TestWorld::default();
     let body = json!({
         "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4.0, "expiry": 3e2,
     });
@@ -202,7 +193,7 @@ fn the_apps_hash_is_where_androids_retriever_reads_it() {
 
 #[test]
 fn an_order_ends_with_its_life() {
-    let world = World::default();
+    let world = TestWorld::default();
     call(&world, &recorded());
     world.clock.advance(Duration::from_mins(5));
     assert_eq!(call(&world, &recorded()).outcome, "sent", "the name is free again");
@@ -210,11 +201,11 @@ fn an_order_ends_with_its_life() {
 
 #[test]
 fn a_locked_subject_is_told_when_to_come_back() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {
-            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+            block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }
     }
     let reply = call(&world, &recorded());
@@ -224,11 +215,11 @@ fn a_locked_subject_is_told_when_to_come_back() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     let nameless = json!({ "phoneNumber": "+14155550100" });
-    minds_keys(|| (World::default(), recorded().json(&nameless)), call);
-    minds_keys(|| (World::default(), recorded()), call);
+    minds_keys(|| (TestWorld::default(), recorded().json(&nameless)), call);
+    minds_keys(|| (TestWorld::default(), recorded()), call);
 }
 
 #[test]
 fn a_client_ip_that_is_none_is_refused() {
-    refuses_client_ips(&recorded(), |event| call(&World::default(), event));
+    refuses_client_ips(&recorded(), |event| call(&TestWorld::default(), event));
 }

@@ -4,21 +4,14 @@ use crate::{
     otpless_order_send as order_send,
     shared::{check_shape, refuses_bodies, refuses_strangers, row, with},
 };
-use otpless_order_verify::{Deps, handle};
-use passcode_testkit::{Fault, World};
+use otpless_order_verify::handle;
+use passcode_testkit::{Fault, TestWorld};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-fn call(world: &World, event: &Event) -> Reply {
-    let deps = Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-    };
-    reply(event, handle(&deps, event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded() -> Event {
@@ -29,11 +22,11 @@ fn body(code: &str) -> Value {
     json!({ "orderId": "order-42", "otp": code, "phoneNumber": "+14155550100" })
 }
 
-fn present(world: &World, code: &str) -> Reply {
+fn present(world: &TestWorld, code: &str) -> Reply {
     call(world, &recorded().json(&body(code)))
 }
 
-fn sent(world: &World) -> String {
+fn sent(world: &TestWorld) -> String {
     assert_eq!(order_send::call(world, &order_send::recorded()).status, 200);
     world.last_code()
 }
@@ -47,14 +40,14 @@ fn check_refused(reply: &Reply, outcome: &str) {
 
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_strangers(&recorded(), |event| call(&world, event));
     refuses_bodies(&recorded(), |event| call(&world, event));
 }
 
 #[test]
 fn the_identity_must_be_repeated_and_be_the_orders() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = sent(&world);
     for (field, value, expected) in [
         ("phoneNumber", Value::Null, "7106"),
@@ -76,19 +69,19 @@ fn the_identity_must_be_repeated_and_be_the_orders() {
 
 #[test]
 fn a_refused_code_is_a_200_that_says_why() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = sent(&world);
     for _ in 0..5 {
-        check_refused(&present(&world, &World::wrong(&code)), "incorrect");
+        check_refused(&present(&world, &TestWorld::wrong(&code)), "incorrect");
     }
     check_refused(&present(&world, &code), "exhausted");
 
-    let world = World::default();
+    let world = TestWorld::default();
     let code = sent(&world);
     assert_eq!(present(&world, &code).json["isOTPVerified"], true);
     check_refused(&present(&world, &code), "already used");
 
-    let world = World::default();
+    let world = TestWorld::default();
     let body = json!({ "phoneNumber": "+14155550100", "orderId": "order-42", "expiry": 900 });
     order_send::call(&world, &order_send::recorded().json(&body));
     world.clock.advance(Duration::from_secs(601));
@@ -97,7 +90,7 @@ fn a_refused_code_is_a_200_that_says_why() {
 
 #[test]
 fn failures_outside_are_a_503_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = sent(&world);
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert_eq!(present(&world, &code).status, 503);

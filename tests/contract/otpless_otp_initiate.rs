@@ -1,39 +1,23 @@
 //! `POST /auth/v1/initiate/otp`.
 
+use crate::shared::{parse_request_id, request_id};
 use crate::shared::{
     check_shape, lets_pages_read, messages, minds_keys, refuses_bodies, refuses_client_ips,
     refuses_strangers, retry_after, row, with,
 };
-use otpless_otp_initiate::{Deps, handle};
+use otpless_otp_initiate::handle;
 use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
 
-use otpless_contract::{parse_request_id, request_id};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, Fault, Verdict,
-    World, demo_app, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
+    Fault, Verdict, TestWorld, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-pub(crate) type Fakes =
-    Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
-
-pub(crate) fn deps(world: &World) -> Fakes {
-    Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-        default_app: "demo".parse().ok(),
-    }
-}
-
-pub(crate) fn call(world: &World, event: &Event) -> Reply {
-    reply(event, handle(&deps(world), event.request()))
+pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 pub(crate) fn recorded(case: &str) -> Event {
@@ -46,7 +30,7 @@ pub(crate) fn for_request(id: ChallengeId) -> Event {
 
 #[test]
 fn strangers_need_a_request_id_and_wrong_credentials_are_never_ignored() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_strangers(&recorded("phone"), |event| call(&world, event));
     let id = world.open();
     let wrong = for_request(id).header("clientid", "demo").header("clientsecret", "wrong");
@@ -56,14 +40,14 @@ fn strangers_need_a_request_id_and_wrong_credentials_are_never_ignored() {
 
 #[test]
 fn what_is_no_json_object_is_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_bodies(&recorded("phone"), |event| call(&world, event));
     assert_eq!(messages(&world), 0);
 }
 
 #[test]
 fn every_field_has_its_own_error() {
-    let world = World::default();
+    let world = TestWorld::default();
     let phone = json!({ "phoneNumber": "+14155550100", "channels": ["SMS"] });
     let email = json!({ "email": "ada@example.com", "channels": ["EMAIL"] });
     for (body, field, value, code) in [
@@ -115,7 +99,7 @@ fn every_field_has_its_own_error() {
 
 #[test]
 fn channels_that_do_not_exist_here_are_skipped_and_written_in_any_case() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for (body, channels) in [
         (json!({ "phoneNumber": "+14155550100" }), json!(["WHATSAPP", "SMS"])),
         (json!({ "phoneNumber": "+14155550101" }), json!(["viber", "sms", "Voice_Call"])),
@@ -134,7 +118,7 @@ fn channels_that_do_not_exist_here_are_skipped_and_written_in_any_case() {
 
 #[test]
 fn an_app_that_wants_to_know_is_told_of_channels_that_do_not_exist_here() {
-    let world = World::of(App { strict_channels: true, ..demo_app() });
+    let world = TestWorld::of(App { strict_channels: true, ..demo_app() });
     for (field, address, channels, code) in [
         ("phoneNumber", "+14155550100", json!(["WHATSAPP", "SMS"]), "7103"),
         ("email", "ada@example.com", json!(["EMAIL", "VIBER"]), "7105"),
@@ -148,7 +132,7 @@ fn an_app_that_wants_to_know_is_told_of_channels_that_do_not_exist_here() {
 
 #[test]
 fn numbers_may_be_texts_and_empty_ones_are_absent() {
-    let world = World::default();
+    let world = TestWorld::default();
     for (length, digits) in [("4", 4), ("6", 6), ("", 6)] {
         let body = json!({
             "phoneNumber": format!("+1415555010{digits}"), "channels": ["SMS"],
@@ -169,7 +153,7 @@ fn numbers_may_be_texts_and_empty_ones_are_absent() {
 
 #[test]
 fn the_apps_hash_is_where_androids_retriever_reads_it() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let phone = json!({
         "phoneNumber": "+14155550100", "channels": ["SMS"], "otpHash": "FA+9qCX9VSu",
     });
@@ -184,7 +168,7 @@ fn the_apps_hash_is_where_androids_retriever_reads_it() {
 
 #[test]
 fn an_error_repeats_nothing_that_the_caller_made_up() {
-    let world = World::default();
+    let world = TestWorld::default();
     let body = json!({
         "phoneNumber": "+14155550100", "channels": ["SMS"], "metadata": { "+14155550100 <b>": 1 },
     });
@@ -195,7 +179,7 @@ fn an_error_repeats_nothing_that_the_caller_made_up() {
 
 #[test]
 fn a_holder_of_a_request_cannot_ask_for_codes_that_are_easier_to_guess() {
-    let world = World::default();
+    let world = TestWorld::default();
     let id = world.open();
     let body = json!({ "requestId": request_id(id), "channels": ["SMS"], "otpLength": 4 });
     assert_eq!(call(&world, &for_request(id).json(&body)).status, 200);
@@ -204,7 +188,7 @@ fn a_holder_of_a_request_cannot_ask_for_codes_that_are_easier_to_guess() {
 
 #[test]
 fn a_second_call_for_the_same_address_is_a_request_of_its_own_after_the_cool_down() {
-    let world = World::default();
+    let world = TestWorld::default();
     let first = call(&world, &recorded("phone"));
     assert_eq!(row(&call(&world, &recorded("phone"))), (429, "7022"));
     world.clock.advance(world.cool_down(1));
@@ -216,7 +200,7 @@ fn a_second_call_for_the_same_address_is_a_request_of_its_own_after_the_cool_dow
 
 #[test]
 fn ids_that_lead_nowhere_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, _) = world.open_and_send();
     let text = request_id(id);
     let changed = format!("{}{}", &text[..56], if text.ends_with('A') { 'Q' } else { 'A' });
@@ -241,7 +225,7 @@ fn ids_that_lead_nowhere_are_refused() {
 
 #[test]
 fn a_resend_is_held_back_by_cool_down_and_count() {
-    let world = World::default();
+    let world = TestWorld::default();
     let id = world.open();
     assert_eq!(call(&world, &for_request(id)).status, 200);
     world.clock.advance(Duration::from_millis(10_500));
@@ -261,14 +245,14 @@ fn a_resend_is_held_back_by_cool_down_and_count() {
 
 #[test]
 fn requests_that_are_over_are_sent_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (used, code) = world.open_and_send();
     assert!(matches!(block_on(world.verify(used, &code)), Ok(Outcome::Verified(_))));
     let cancelled = world.open();
     block_on(cancel::cancel(world.ports(), &world.app.id, cancelled)).unwrap();
     let (spent, code) = world.open_and_send();
     for _ in 0..5 {
-        block_on(world.verify(spent, &World::wrong(&code))).unwrap();
+        block_on(world.verify(spent, &TestWorld::wrong(&code))).unwrap();
     }
     let (spent_too, code) = world.open_and_send();
     let before = messages(&world);
@@ -284,11 +268,11 @@ fn requests_that_are_over_are_sent_nothing() {
 
 #[test]
 fn a_locked_subject_is_told_when_to_come_back() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         let (id, code) = world.open_and_send();
         for _ in 0..5 {
-            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+            block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }
     }
     let reply = call(&world, &recorded("phone"));
@@ -297,7 +281,7 @@ fn a_locked_subject_is_told_when_to_come_back() {
 
 #[test]
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
-    let world = World::default();
+    let world = TestWorld::default();
     let id = world.open();
     world.sms.answer([Verdict::Refuse]);
     let refused = call(&world, &for_request(id));
@@ -313,7 +297,7 @@ fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_do
 
 #[test]
 fn an_app_that_is_blocked_or_out_of_reach_sends_nothing_and_releases_the_claim() {
-    let world = World::default();
+    let world = TestWorld::default();
     let id = world.open();
     block_on(world.apps.store_app(&App { blocked: true, ..demo_app() }.validated().unwrap()))
         .unwrap();
@@ -328,10 +312,10 @@ fn an_app_that_is_blocked_or_out_of_reach_sends_nothing_and_releases_the_claim()
 
 #[test]
 fn failures_outside_are_a_503_that_says_when_to_come_back() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = call(&world, &recorded("phone"));
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     for reply in [lost, call(&no_keys, &recorded("phone"))] {
         check_shape(&reply);
         assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));
@@ -341,7 +325,7 @@ fn failures_outside_are_a_503_that_says_when_to_come_back() {
 
 #[test]
 fn the_code_goes_out_on_the_channel_in_the_length_and_the_language_that_was_asked() {
-    let world = World::default();
+    let world = TestWorld::default();
     let reply = call(&world, &recorded("phone"));
     assert_eq!((reply.status, reply.outcome), (200, "sent"), "{reply:?}");
     assert_eq!(reply.json.as_object().unwrap().len(), 1);
@@ -372,7 +356,7 @@ fn with_both_addresses_the_channels_are_tried_in_order() {
         (json!(["SMS", "EMAIL"]), true, (0, 1)),
         (json!(["EMAIL", "SMS"]), true, (0, 1)),
     ] {
-        let world = World::default();
+        let world = TestWorld::default();
         if refused {
             world.sms.answer([Verdict::Refuse]);
         }
@@ -386,9 +370,9 @@ fn with_both_addresses_the_channels_are_tried_in_order() {
 
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
-    minds_keys(|| (World::default(), recorded("phone")), call);
+    minds_keys(|| (TestWorld::default(), recorded("phone")), call);
     let held = || {
-        let world = World::default();
+        let world = TestWorld::default();
         let id = world.open();
         (world, for_request(id))
     };
@@ -397,9 +381,9 @@ fn the_same_request_under_a_key_is_done_once() {
 
 #[test]
 fn a_client_ip_that_is_none_is_refused() {
-    for event in [recorded("phone"), for_request(World::default().open())] {
+    for event in [recorded("phone"), for_request(TestWorld::default().open())] {
         let call = |event: &Event| {
-            let reply = call(&World::default(), event);
+            let reply = call(&TestWorld::default(), event);
             if reply.status == 400 {
                 check_shape(&reply);
             }
@@ -411,7 +395,7 @@ fn a_client_ip_that_is_none_is_refused() {
 
 #[test]
 fn who_holds_no_more_than_an_id_learns_when_and_not_how_much() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = for_request(world.open());
     assert_eq!(call(&world, &event).status, 200);
     let reply = call(&world, &event);
@@ -426,6 +410,6 @@ fn who_holds_no_more_than_an_id_learns_when_and_not_how_much() {
 
 #[test]
 fn pages_of_listed_origins_read_the_answers() {
-    let page = |world: &World| recorded("page").challenge(&request_id(world.open()));
+    let page = |world: &TestWorld| recorded("page").challenge(&request_id(world.open()));
     lets_pages_read(page, &recorded("preflight"), call);
 }

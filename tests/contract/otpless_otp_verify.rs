@@ -1,43 +1,34 @@
 //! `POST /auth/v1/verify/otp`.
 
+use crate::shared::{request_id};
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
-use otpless_otp_verify::{Deps, handle};
+use otpless_otp_verify::handle;
 use passcode_domain::{App, ChallengeId, ports::StoreApps as _};
 
-use otpless_contract::request_id;
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
     schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 use std::time::Duration;
 
-type Fakes = Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
-
-fn call(world: &World, event: &Event) -> Reply {
-    let deps: Fakes = Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-    };
-    reply(event, handle(&deps, event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded() -> Event {
     Event::recorded("otpless-otp-verify", "verify")
 }
 
-pub(crate) fn present(world: &World, id: ChallengeId, code: &str) -> Reply {
+pub(crate) fn present(world: &TestWorld, id: ChallengeId, code: &str) -> Reply {
     let body = json!({ "requestId": request_id(id), "otp": code });
     call(world, &recorded().json(&body))
 }
 
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_strangers(&recorded(), |event| call(&world, event));
     refuses_bodies(&recorded(), |event| call(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
@@ -45,7 +36,7 @@ fn strangers_and_bodies_that_are_no_json_object_are_refused() {
 
 #[test]
 fn what_is_missing_or_mistyped_is_refused_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     let id_text = request_id(id);
     world.ledgers.take_calls();
@@ -69,9 +60,9 @@ fn what_is_missing_or_mistyped_is_refused_and_spends_nothing() {
 
 #[test]
 fn every_outcome_has_its_own_error() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (id, code) = world.open_and_send();
-    let wrong = World::wrong(&code);
+    let wrong = TestWorld::wrong(&code);
     for _ in 0..5 {
         assert_eq!(row(&present(&world, id, &wrong)), (400, "7118"));
     }
@@ -87,7 +78,7 @@ fn every_outcome_has_its_own_error() {
 
 #[test]
 fn another_apps_request_leads_nowhere_and_loses_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     block_on(
         world
@@ -103,7 +94,7 @@ fn another_apps_request_leads_nowhere_and_loses_nothing() {
 
 #[test]
 fn failures_outside_are_a_503_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     world.ledgers.fail_stores([Fault::Unavailable]);
     let reply = present(&world, id, &code);
@@ -114,7 +105,7 @@ fn failures_outside_are_a_503_and_the_caller_can_go_on() {
 
 #[test]
 fn the_right_code_is_verified_as_the_contract_says_it() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     let reply = present(&world, id, &code);
     assert_eq!((reply.status, reply.outcome), (200, "verified"));

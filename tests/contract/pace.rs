@@ -1,6 +1,5 @@
 //! What the PACE functions have in common: who may call, what may be accepted, and what an error is.
 
-use pace_user_otp_create::Deps;
 use passcode_domain::{
     App,
     app::Issuer,
@@ -9,7 +8,7 @@ use passcode_domain::{
 use passcode_http::Answer;
 use passcode_testkit::{
     FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, USER_ID,
-    World, demo_app, schedule::block_on,
+    TestWorld, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
@@ -73,10 +72,10 @@ pub(crate) fn bearer(event: Event, token: &str) -> Event {
 pub(crate) fn refuses_strangers(
     recorded: &Event,
     scope: &str,
-    call: impl Fn(&World, &Event) -> Reply,
+    call: impl Fn(&TestWorld, &Event) -> Reply,
 ) {
     let event = recorded.clone().body("{").header("accept", "text/html");
-    let world = World::default();
+    let world = TestWorld::default();
     let others = format!("{USER_ID}|user:otp:creat user:otp:created user:users.pin|{scope}");
     for (header, code) in [
         (None, "unauthorized"),
@@ -94,18 +93,18 @@ pub(crate) fn refuses_strangers(
         let reply = call(&world, &event.clone().header("authorization", header));
         assert_eq!((error(&reply), reply.outcome), ((401, code), "denied"), "{header:?}");
     }
-    let linked = World::of(with_issuer(|issuer| {
+    let linked = TestWorld::of(with_issuer(|issuer| {
         issuer.as_mut().unwrap().linked_identity_claim = Some("linked".to_owned());
     }));
     assert_eq!(error(&call(&linked, &event)), (401, "missing-linked-identity"));
     let has_claim = bearer(event.clone(), &format!("{USER_ID}|{scope}|linked"));
     assert_eq!(error(&call(&linked, &has_claim)), (406, "not-acceptable"), "a step further");
 
-    let blocked = World::of(App { blocked: true, ..demo_app() });
+    let blocked = TestWorld::of(App { blocked: true, ..demo_app() });
     assert_eq!(error(&call(&blocked, &event)), (401, "app-blocked"));
-    let nobodys = World::of(with_issuer(|issuer| *issuer = None));
+    let nobodys = TestWorld::of(with_issuer(|issuer| *issuer = None));
     assert_eq!(error(&call(&nobodys, &event)), (404, "not-found"));
-    let nowhere = World::default();
+    let nowhere = TestWorld::default();
     block_on(nowhere.apps.delete_app(&demo_app().id)).unwrap();
     assert_eq!(error(&call(&nowhere, &event)), (404, "not-found"));
 
@@ -204,54 +203,27 @@ pub(crate) fn check_unavailable(reply: &Reply) {
     assert!(!reply.text.contains("told to fail"), "{}", reply.text);
 }
 
-/// What `POST /user/otp` works with.
-pub(crate) type CreateDeps =
-    Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
-
-/// The same, in a world.
-pub(crate) fn create_deps(world: &World) -> CreateDeps {
-    Deps {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: Some(demo_app().id),
-    }
-}
-
 /// Presents secrets of Ada's for a code.
-pub(crate) fn create(world: &World, event: &Event) -> Answer {
+pub(crate) fn create(world: &TestWorld, event: &Event) -> Answer {
     block_on(pace_user_otp_create::handle(&create_deps(world), event.request()))
 }
 
 /// Whether a PIN of Ada's is worth a code.
-pub(crate) fn create_with_pin(world: &World, pin: &str) -> Reply {
+pub(crate) fn create_with_pin(world: &TestWorld, pin: &str) -> Reply {
     let event = Event::recorded("pace-user-otp-create", "pin").json(&json!({ "pin": pin }));
     reply(&event, async { create(world, &event) })
 }
 
 /// A code of Ada's.
-pub(crate) fn code(world: &World) -> String {
+pub(crate) fn code(world: &TestWorld) -> String {
     let reply = create_with_pin(world, passcode_testkit::PIN);
     assert_eq!(reply.status, 201, "{reply:?}");
     reply.json["otp"].as_str().unwrap().to_owned()
 }
 
 /// Presents a code of Ada's.
-pub(crate) fn verify(world: &World, event: &Event) -> Reply {
-    let deps = pace_user_otp_verify::Deps {
-        apps: world.apps.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: Some(demo_app().id),
-    };
-    reply(event, pace_user_otp_verify::handle(&deps, event.request()))
+pub(crate) fn verify(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| pace_user_otp_verify::handle(world, request, record).await)
 }
 
 /// The event that presents a code.
@@ -260,7 +232,7 @@ pub(crate) fn presenting(code: &str) -> Event {
 }
 
 /// Stores the demo app under another name, with Ada in it as well.
-pub(crate) fn with_second_app(world: &World) {
+pub(crate) fn with_second_app(world: &TestWorld) {
     let app = App { id: "eve".parse().unwrap(), ..demo_app() };
     block_on(world.apps.store_app(&app.validated().unwrap())).unwrap();
 }
@@ -272,7 +244,7 @@ pub(crate) fn to_second_app(mut event: Event) -> Event {
 }
 
 /// No code, no secret and no address is in what is logged or kept.
-pub(crate) fn check_nothing_leaks(world: &World, answer: &Answer, secrets: &[&str]) {
+pub(crate) fn check_nothing_leaks(world: &TestWorld, answer: &Answer, secrets: &[&str]) {
     let (logged, kept) = (format!("{:?}", answer.record), world.ledgers.dump());
     for secret in secrets {
         assert!(!logged.contains(secret), "{secret} in {logged}");

@@ -1,5 +1,6 @@
 //! `POST /user/otp`.
 
+use crate::shared::{parse_request_id};
 use crate::{
     idempotency::{any_order, challenges, seen},
     pace::{
@@ -9,9 +10,8 @@ use crate::{
     },
     shared::{KEY, Manners, keyed, minds_keys_with},
 };
-use otpless_contract::parse_request_id;
 use pace_contract::date_time;
-use pace_user_otp_create::{Deps, handle};
+use pace_user_otp_create::handle;
 use passcode_domain::{
     App, AppId, Keyring, PresentedCode, User, UserId, Username,
     idempotency::MAX_OTHER_BODIES,
@@ -20,7 +20,7 @@ use passcode_domain::{
 };
 use passcode_http::Answer;
 use passcode_testkit::{
-    FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, USER_ID, World, ada, demo_app,
+    FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, USER_ID, TestWorld, ada, demo_app,
     schedule::{Task, block_on, interleave},
 };
 use passcode_tests::event::{Event, Reply, reply};
@@ -38,7 +38,7 @@ fn recorded() -> Event {
     Event::recorded("pace-user-otp-create", "pin")
 }
 
-fn call(world: &World, event: &Event) -> Reply {
+fn call(world: &TestWorld, event: &Event) -> Reply {
     reply(event, async { create(world, event) })
 }
 
@@ -57,19 +57,9 @@ impl LoadUsers for Counted {
 }
 
 /// The reply, and how often users and ledgers were read and ledgers written for it.
-fn counted(world: &World, event: &Event) -> (Reply, (u64, u64, u64)) {
-    let deps = Deps {
-        apps: world.apps.clone(),
-        users: Counted(world.users.clone(), AtomicU64::new(0)),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: Some(world.app.id.clone()),
-    };
+fn counted(world: &TestWorld, event: &Event) -> (Reply, (u64, u64, u64)) {
     world.ledgers.take_calls();
-    let reply = reply(event, handle(&deps, event.request()));
+    let reply = reply(event, async |request, record| handle(world, request, record).await);
     let (loads, stores) = world.ledgers.take_calls();
     (reply, (deps.users.1.load(Ordering::SeqCst), loads, stores))
 }
@@ -81,7 +71,7 @@ fn strangers_are_refused() {
 
 #[test]
 fn media_types_are_agreed_on_before_a_secret_is_looked_at() {
-    let world = World::default();
+    let world = TestWorld::default();
     negotiates(&recorded().body("{"), true, |event| call(&world, event));
     refuses_bodies(&recorded(), "application/json", |event| call(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
@@ -89,7 +79,7 @@ fn media_types_are_agreed_on_before_a_secret_is_looked_at() {
 
 #[test]
 fn what_is_missing_mistyped_or_too_long_is_refused_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let long = "1".repeat(1025);
     for (body, expected) in [
         (json!({}), "none"),
@@ -107,7 +97,7 @@ fn what_is_missing_mistyped_or_too_long_is_refused_and_spends_nothing() {
         assert_eq!(pointer(&reply), expected, "{body}");
     }
     let characters = json!({ "pin": "é".repeat(1024), "password": "é".repeat(1024) });
-    let reply = call(&World::default(), &recorded().json(&characters));
+    let reply = call(&TestWorld::default(), &recorded().json(&characters));
     assert_eq!(error(&reply), (422, "invalid-secret"), "characters count, not bytes");
     let twice = recorded().body(format!(r#"{{"pin":"{PIN}","pin":"{PIN}"}}"#));
     assert_eq!(error(&call(&world, &twice)), (422, "invalid-request"));
@@ -121,15 +111,15 @@ fn a_wrong_secret_an_unknown_user_and_one_without_that_secret_are_told_alike() {
         (json!({ "password": "correct horse" }), User { password: None, ..ada() }),
         (json!({ "password": PIN, "pin": PASSWORD }), User { pin: None, password: None, ..ada() }),
     ] {
-        let wrong = World::default();
-        let lacking = World::default();
+        let wrong = TestWorld::default();
+        let lacking = TestWorld::default();
         block_on(lacking.users.store_user(&without)).unwrap();
         let event = recorded().json(&body);
         let unknown = bearer(event.clone(), &format!("nobody|{SCOPE}"));
         let replies = [
             counted(&wrong, &event),
             counted(&lacking, &event),
-            counted(&World::default(), &unknown),
+            counted(&TestWorld::default(), &unknown),
         ];
         for (reply, calls) in &replies {
             assert_eq!(error(reply), (422, "invalid-secret"), "{body}");
@@ -151,14 +141,14 @@ fn one_of_two_secrets_has_to_be_right() {
         (PIN, PASSWORD, 422),
     ] {
         let event = recorded().json(&json!({ "password": password, "pin": pin }));
-        assert_eq!(call(&World::default(), &event).status, expected, "{password} {pin}");
+        assert_eq!(call(&TestWorld::default(), &event).status, expected, "{password} {pin}");
     }
 }
 
 #[test]
 fn wrong_secrets_lock_the_user_known_or_not_and_then_the_right_one_is_refused_too() {
     for user in [USER_ID, "nobody"] {
-        let world = World::without_waits();
+        let world = TestWorld::without_waits();
         let present = |pin: &str| {
             let event = recorded().json(&json!({ "pin": pin }));
             counted(&world, &bearer(event, &format!("{user}|{SCOPE}")))
@@ -178,7 +168,7 @@ fn wrong_secrets_lock_the_user_known_or_not_and_then_the_right_one_is_refused_to
 
 #[test]
 fn a_pause_after_wrong_secrets_says_how_long_it_is() {
-    let world = World::default();
+    let world = TestWorld::default();
     for _ in 0..5 {
         assert_eq!(create_with_pin(&world, "1794").status, 422);
     }
@@ -189,7 +179,7 @@ fn a_pause_after_wrong_secrets_says_how_long_it_is() {
 
 #[test]
 fn a_right_secret_forgives_the_wrong_ones() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         for _ in 0..9 {
             assert_eq!(create_with_pin(&world, "1794").status, 422);
@@ -200,7 +190,7 @@ fn a_right_secret_forgives_the_wrong_ones() {
 
 #[test]
 fn a_wrong_secret_leaves_the_code_that_is_out() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     create_with_pin(&world, "1794");
     assert_eq!(verify(&world, &presenting(&code)).status, 204);
@@ -208,7 +198,7 @@ fn a_wrong_secret_leaves_the_code_that_is_out() {
 
 #[test]
 fn failures_outside_are_a_500_that_reveals_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
         world.ledgers.fail_stores(faults);
         check_unavailable(&create_with_pin(&world, PIN));
@@ -219,13 +209,13 @@ fn failures_outside_are_a_500_that_reveals_nothing() {
     check_unavailable(&create_with_pin(&world, PIN));
     world.users.set_down(false);
     assert_eq!(create_with_pin(&world, PIN).status, 201);
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     check_unavailable(&create_with_pin(&no_keys, PIN));
 }
 
 #[test]
 fn the_code_is_handed_over_with_its_end_and_its_challenge() {
-    let world = World::default();
+    let world = TestWorld::default();
     let created = call(&world, &recorded());
     assert_eq!((created.status, created.outcome), (201, "issued"), "{created:?}");
     assert_eq!(created.media, "application/json");
@@ -247,13 +237,13 @@ fn the_code_is_handed_over_with_its_end_and_its_challenge() {
 fn the_recorded_requests_are_each_worth_a_code() {
     for case in ["pin", "password"] {
         let event = Event::recorded("pace-user-otp-create", case);
-        assert_eq!(call(&World::default(), &event).status, 201, "{case}");
+        assert_eq!(call(&TestWorld::default(), &event).status, 201, "{case}");
     }
 }
 
 #[test]
 fn a_401_says_what_the_token_lacks() {
-    let world = World::default();
+    let world = TestWorld::default();
     for (token, expected) in [
         (None, "Bearer"),
         (Some("Bearer made-up"), "Bearer error=\"invalid_token\""),
@@ -269,7 +259,7 @@ fn a_401_says_what_the_token_lacks() {
 
 #[test]
 fn no_code_and_no_secret_is_logged_or_kept() {
-    let world = World::default();
+    let world = TestWorld::default();
     for body in [json!({ "pin": PIN, "password": PASSWORD }), json!({ "pin": "9137" })] {
         let answer = create(&world, &recorded().json(&body));
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
@@ -288,12 +278,12 @@ fn keyed_with(secrets: &Value) -> Event {
 fn a_request_with_a_key_is_done_once() {
     // Again, the ledger with the challenge is read; and another body is a guess, which is counted.
     let manners = Manners { malformed: 422, again: (2, 0), other: (1, 1) };
-    minds_keys_with(&manners, || (World::default(), recorded()), call);
+    minds_keys_with(&manners, || (TestWorld::default(), recorded()), call);
 }
 
 #[test]
 fn a_refusal_by_a_key_says_why() {
-    let world = World::default();
+    let world = TestWorld::default();
     let malformed = call(&world, &keyed(&recorded(), "a b"));
     assert_eq!((error(&malformed), pointer(&malformed)), ((422, "invalid-request"), "none"));
     assert_eq!(call(&world, &keyed_with(&json!({ "pin": PIN }))).status, 201);
@@ -304,7 +294,7 @@ fn a_refusal_by_a_key_says_why() {
 #[test]
 fn of_a_hundred_equal_requests_one_is_served_and_all_are_told_its_code_in_any_order() {
     for seed in 0..8 {
-        let world = World::default();
+        let world = TestWorld::default();
         let (deps, event) = (create_deps(&world), keyed_with(&json!({ "pin": PIN })));
         let task = |_| Box::pin(handle(&deps, event.request())) as Task<'_, Answer>;
         let answers = interleave((0..100).map(task).collect(), any_order(seed));
@@ -324,7 +314,7 @@ fn of_a_hundred_equal_requests_one_is_served_and_all_are_told_its_code_in_any_or
 
 #[test]
 fn whoever_comes_while_a_request_is_served_waits_and_is_refused_in_the_end_whatever_the_body() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (deps, event) = (create_deps(&world), keyed_with(&json!({ "pin": PIN })));
     let mut serving = pin!(handle(&deps, event.request()));
     let mut context = Context::from_waker(Waker::noop());
@@ -348,7 +338,7 @@ fn whoever_comes_while_a_request_is_served_waits_and_is_refused_in_the_end_whate
 
 #[test]
 fn the_code_is_told_again_while_it_is_good_and_kept_nowhere() {
-    let world = World::of(with_long_codes());
+    let world = TestWorld::of(with_long_codes());
     let event = keyed_with(&json!({ "pin": PIN }));
     let first = call(&world, &event);
     world.clock.advance(Duration::from_millis(599_999));
@@ -368,7 +358,7 @@ fn with_long_codes() -> App {
 }
 
 /// How a code can end.
-type End = fn(&World, &str);
+type End = fn(&TestWorld, &str);
 
 #[test]
 fn a_code_that_is_good_no_more_is_not_told_again() {
@@ -378,12 +368,12 @@ fn a_code_that_is_good_no_more_is_not_told_again() {
         ("expired", |world, _| world.clock.advance(Duration::from_mins(10))),
         ("exhausted", |world, otp| {
             for _ in 0..5 {
-                verify(world, &presenting(&World::wrong(otp)));
+                verify(world, &presenting(&TestWorld::wrong(otp)));
             }
         }),
     ];
     for (how, end) in ends {
-        let world = World::default();
+        let world = TestWorld::default();
         let event = keyed_with(&json!({ "pin": PIN }));
         let first = call(&world, &event);
         end(&world, first.json["otp"].as_str().unwrap());
@@ -399,7 +389,7 @@ fn a_code_that_is_good_no_more_is_not_told_again() {
 
 #[test]
 fn a_code_is_told_again_by_a_function_that_has_not_heard_of_a_rotation() {
-    let mut world = World::default();
+    let mut world = TestWorld::default();
     let stale = world.keyring.in_hand.clone();
     let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
     let secret = Keyring::rotated(secret, "another-secret-of-at-least-32-characters").unwrap();
@@ -415,7 +405,7 @@ fn a_code_is_told_again_by_a_function_that_has_not_heard_of_a_rotation() {
 
 #[test]
 fn equal_requests_with_a_wrong_secret_cost_one_failure() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let wrong = keyed_with(&json!({ "pin": "1794" }));
     let first = call(&world, &wrong);
     assert_eq!(error(&first), (422, "invalid-secret"));
@@ -434,7 +424,7 @@ fn equal_requests_with_a_wrong_secret_cost_one_failure() {
 #[test]
 fn nobody_guesses_at_a_secret_by_somebodys_key() {
     for first in [PIN, "1794"] {
-        let world = World::default();
+        let world = TestWorld::default();
         let right = keyed_with(&json!({ "pin": first }));
         assert_ne!(call(&world, &right).outcome, "answered again");
         let guess = |number: u8| {
@@ -450,7 +440,7 @@ fn nobody_guesses_at_a_secret_by_somebodys_key() {
 
 #[test]
 fn a_guess_that_cannot_be_counted_is_not_answered() {
-    let world = World::default();
+    let world = TestWorld::default();
     assert_eq!(call(&world, &keyed_with(&json!({ "pin": PIN }))).status, 201);
     world.ledgers.fail_stores([Fault::Unavailable]);
     check_unavailable(&call(&world, &keyed_with(&json!({ "pin": "1794" }))));
@@ -458,7 +448,7 @@ fn a_guess_that_cannot_be_counted_is_not_answered() {
 
 #[test]
 fn a_key_is_the_users_whichever_token_shows_who_that_is() {
-    let world = World::default();
+    let world = TestWorld::default();
     with_second_app(&world);
     let event = keyed_with(&json!({ "pin": PIN }));
     let first = call(&world, &event);

@@ -7,48 +7,23 @@ use crate::{
     },
     shared::{KEY, Manners, keyed, messages, minds_keys_with, retry_after},
 };
-use pace_user_otp_sendmail::{Deps, handle};
+use pace_user_otp_sendmail::handle;
 use passcode_domain::{User, ports::StoreUsers as _};
 use passcode_http::Answer;
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers,
-    Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens,
+    FakeUsers, Fault, USER_ID, Verdict, TestWorld, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use std::time::Duration;
 
 const SCOPE: &str = "user:otp:create";
 
-type MailDeps = Deps<
-    FakeApps,
-    FakeUsers,
-    FakeTokens,
-    FakeLedgers,
-    FakeKeyring,
-    FakeClock,
-    FakeEntropy,
-    FakeEmail,
->;
-
-pub(crate) fn deps(world: &World) -> MailDeps {
-    Deps {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        email: world.email.clone(),
-        default_app: Some(world.app.id.clone()),
-    }
-}
-
-fn answer(world: &World, event: &Event) -> Answer {
+fn answer(world: &TestWorld, event: &Event) -> Answer {
     block_on(handle(&deps(world), event.request()))
 }
 
-fn call(world: &World, event: &Event) -> Reply {
+fn call(world: &TestWorld, event: &Event) -> Reply {
     reply(event, async { answer(world, event) })
 }
 
@@ -56,12 +31,12 @@ pub(crate) fn recorded() -> Event {
     Event::recorded("pace-user-otp-sendmail", "sendmail")
 }
 
-fn mail(world: &World) -> Reply {
+fn mail(world: &TestWorld) -> Reply {
     call(world, &recorded())
 }
 
 /// The code of the last mail.
-fn mailed(world: &World) -> String {
+fn mailed(world: &TestWorld) -> String {
     let (to, email) = world.email.taken().pop().unwrap();
     assert_eq!(to, "ada@example.com");
     let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
@@ -71,7 +46,7 @@ fn mailed(world: &World) -> String {
 #[test]
 fn strangers_are_refused() {
     refuses_strangers(&recorded(), SCOPE, call);
-    let world = World::default();
+    let world = TestWorld::default();
     let refused = recorded().header("accept", "text/html");
     assert_eq!(error(&call(&world, &refused)), (406, "not-acceptable"));
     assert!(world.email.taken().is_empty());
@@ -79,20 +54,20 @@ fn strangers_are_refused() {
 
 #[test]
 fn media_types_are_agreed_on_and_a_body_is_not_looked_at() {
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     negotiates(&recorded(), true, |event| call(&no_keys, event));
     let odd = recorded().header("content-type", "text/html").body("{");
-    assert_eq!(call(&World::default(), &odd).status, 204);
+    assert_eq!(call(&TestWorld::default(), &odd).status, 204);
 }
 
 #[test]
 fn who_has_no_mailbox_is_told_the_same_at_the_same_cost() {
-    let unregistered = World::default();
+    let unregistered = TestWorld::default();
     block_on(unregistered.users.store_user(&User { email: None, ..ada() })).unwrap();
     let unknown = bearer(recorded(), &format!("nobody|{SCOPE}"));
     for (world, event, outcome) in [
-        (World::default(), recorded(), "sent"),
-        (World::default(), unknown, "concealed"),
+        (TestWorld::default(), recorded(), "sent"),
+        (TestWorld::default(), unknown, "concealed"),
         (unregistered, recorded(), "concealed"),
     ] {
         let first = call(&world, &event);
@@ -108,7 +83,7 @@ fn who_has_no_mailbox_is_told_the_same_at_the_same_cost() {
 
 #[test]
 fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
-    let world = World::default();
+    let world = TestWorld::default();
     assert_eq!(mail(&world).status, 204);
     let first = mailed(&world);
     world.clock.advance(Duration::from_millis(10_500));
@@ -130,10 +105,10 @@ fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
 
 #[test]
 fn a_locked_user_is_told_when_to_come_back() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         assert_eq!(mail(&world).status, 204);
-        let wrong = World::wrong(&mailed(&world));
+        let wrong = TestWorld::wrong(&mailed(&world));
         for _ in 0..5 {
             verify(&world, &presenting(&wrong));
         }
@@ -145,7 +120,7 @@ fn a_locked_user_is_told_when_to_come_back() {
 
 #[test]
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.email.answer([Verdict::Refuse]);
     check_unavailable(&mail(&world));
     world.email.answer([Verdict::Lose]);
@@ -159,19 +134,19 @@ fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_do
 
 #[test]
 fn failures_outside_are_a_500_and_nothing_is_mailed() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.ledgers.fail_stores([Fault::Unavailable]);
     check_unavailable(&mail(&world));
     world.users.set_down(true);
     check_unavailable(&mail(&world));
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     check_unavailable(&mail(&no_keys));
     assert!(world.email.taken().is_empty() && no_keys.email.taken().is_empty());
 }
 
 #[test]
 fn the_user_has_one_code_at_a_time_wherever_it_went() {
-    let world = World::default();
+    let world = TestWorld::default();
     let handed_over = code(&world);
     assert_eq!(mail(&world).status, 204);
     assert_eq!(verify(&world, &presenting(&handed_over)).status, 404);
@@ -181,7 +156,7 @@ fn the_user_has_one_code_at_a_time_wherever_it_went() {
 
 #[test]
 fn no_code_and_no_address_is_logged_or_kept() {
-    let world = World::default();
+    let world = TestWorld::default();
     let sent = answer(&world, &recorded());
     assert_eq!(sent.body, "");
     check_nothing_leaks(&world, &sent, &[&mailed(&world)]);
@@ -192,12 +167,12 @@ fn no_code_and_no_address_is_logged_or_kept() {
 #[test]
 fn a_request_with_a_key_is_done_once() {
     let manners = Manners { malformed: 422, ..Manners::PLAIN };
-    minds_keys_with(&manners, || (World::default(), recorded()), call);
+    minds_keys_with(&manners, || (TestWorld::default(), recorded()), call);
 }
 
 #[test]
 fn a_refusal_by_a_key_says_why() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (event, sent) = (keyed(&recorded(), KEY), messages(&world));
     assert_eq!(error(&call(&world, &keyed(&recorded(), "a b"))), (422, "invalid-request"));
     assert_eq!(messages(&world), sent);
@@ -208,7 +183,7 @@ fn a_refusal_by_a_key_says_why() {
 
 #[test]
 fn a_mail_is_not_sent_again_by_its_key_when_it_could_be_without() {
-    let world = World::default();
+    let world = TestWorld::default();
     let event = keyed(&recorded(), KEY);
     assert_eq!(call(&world, &event).status, 204);
     world.clock.advance(world.cool_down(1));

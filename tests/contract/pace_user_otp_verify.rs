@@ -4,7 +4,7 @@ use crate::pace::{
     bearer, check_unavailable, code, create_with_pin, error, negotiates, pointer, presenting,
     refuses_bodies, refuses_strangers, to_second_app, verify, with_second_app,
 };
-use passcode_testkit::{FakeKeyring, Fault, PIN, World};
+use passcode_testkit::{FakeKeyring, Fault, PIN, TestWorld};
 use passcode_tests::event::Event;
 use serde_json::json;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn strangers_are_refused() {
 
 #[test]
 fn media_types_are_agreed_on_before_a_code_is_looked_at() {
-    let world = World::default();
+    let world = TestWorld::default();
     negotiates(&recorded().body("{"), true, |event| verify(&world, event));
     refuses_bodies(&recorded(), "application/json", |event| verify(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
@@ -30,7 +30,7 @@ fn media_types_are_agreed_on_before_a_code_is_looked_at() {
 
 #[test]
 fn what_is_missing_or_mistyped_is_refused_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     world.ledgers.take_calls();
     for (body, expected) in [
@@ -54,7 +54,7 @@ fn what_is_missing_or_mistyped_is_refused_and_spends_nothing() {
 
 #[test]
 fn what_can_be_no_code_of_ours_is_not_found_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     world.ledgers.take_calls();
     for body in [
@@ -72,12 +72,12 @@ fn what_can_be_no_code_of_ours_is_not_found_and_spends_nothing() {
 
 #[test]
 fn every_outcome_but_success_is_not_found() {
-    let world = World::default();
+    let world = TestWorld::default();
     let none = verify(&world, &presenting("123456"));
     let spent = code(&world);
-    let incorrect = verify(&world, &presenting(&World::wrong(&spent)));
+    let incorrect = verify(&world, &presenting(&TestWorld::wrong(&spent)));
     for _ in 1..5 {
-        verify(&world, &presenting(&World::wrong(&spent)));
+        verify(&world, &presenting(&TestWorld::wrong(&spent)));
     }
     let exhausted = verify(&world, &presenting(&spent));
     let used = code(&world);
@@ -97,13 +97,13 @@ fn every_outcome_but_success_is_not_found() {
         (expired, "expired"),
     ] {
         assert_eq!((error(&reply), reply.outcome), ((404, "not-found"), outcome));
-        assert_eq!(reply.text, verify(&World::default(), &presenting("123456")).text);
+        assert_eq!(reply.text, verify(&TestWorld::default(), &presenting("123456")).text);
     }
 }
 
 #[test]
 fn a_new_code_ends_the_one_before() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (old, new) = (code(&world), code(&world));
     assert_ne!(old, new);
     assert_eq!(verify(&world, &presenting(&old)).status, 404);
@@ -112,7 +112,7 @@ fn a_new_code_ends_the_one_before() {
 
 #[test]
 fn codes_of_another_user_or_another_app_lead_nowhere() {
-    let world = World::default();
+    let world = TestWorld::default();
     with_second_app(&world);
     let code = code(&world);
     let foreign = to_second_app(presenting(&code));
@@ -124,9 +124,9 @@ fn codes_of_another_user_or_another_app_lead_nowhere() {
 
 #[test]
 fn wrong_codes_lock_the_user_until_the_secret_is_shown_again() {
-    let world = World::default();
+    let world = TestWorld::default();
     for _ in 0..2 {
-        let wrong = World::wrong(&code(&world));
+        let wrong = TestWorld::wrong(&code(&world));
         for _ in 0..5 {
             verify(&world, &presenting(&wrong));
         }
@@ -137,13 +137,13 @@ fn wrong_codes_lock_the_user_until_the_secret_is_shown_again() {
 
 #[test]
 fn failures_outside_are_a_500_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
         world.ledgers.fail_stores(faults);
         check_unavailable(&verify(&world, &presenting(&code)));
     }
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     check_unavailable(&verify(&no_keys, &presenting(&code)));
     assert_eq!(verify(&world, &presenting(&code)).status, 204);
 }
@@ -158,7 +158,7 @@ fn the_right_code_is_verified_once_whatever_its_kind_is_called() {
         json!(["totp", "login"]),
         json!(["login", "account", "totp", "device-totp"]),
     ] {
-        let world = World::default();
+        let world = TestWorld::default();
         assert_eq!(create_with_pin(&world, PIN).status, 201);
         let event = recorded().json(&json!({ "otp": code(&world), "types": types }));
         world.ledgers.take_calls();

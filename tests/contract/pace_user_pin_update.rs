@@ -4,7 +4,7 @@ use crate::pace::{
     bearer, check_nothing_leaks, check_unavailable, code, create_with_pin, error, negotiates,
     pointer, presenting, refuses_bodies, refuses_strangers, to_second_app, verify, with_second_app,
 };
-use pace_user_pin_update::{Deps, handle};
+use pace_user_pin_update::handle;
 use passcode_domain::{
     Address, AppId, PresentedCode, SubjectKey, User, UserId, Username,
     change_pin::{Change, change_pin},
@@ -14,7 +14,7 @@ use passcode_domain::{
 };
 use passcode_http::Answer;
 use passcode_testkit::{
-    FakeChanges, FakeKeyring, Fault, PIN, USER_ID, World, ada,
+    FakeChanges, FakeKeyring, Fault, PIN, USER_ID, TestWorld, ada,
     schedule::{Task, block_on, every_schedule, interleave},
 };
 use passcode_tests::event::{Event, Reply, reply};
@@ -27,26 +27,15 @@ const SCOPE: &str = "user:users.pin:update";
 const NEW: &str = "2806";
 
 /// Answers a request of a caller who is told that `users` is how it stands.
-async fn answer_with<U: LoadUsers>(world: &World, users: U, event: &Event) -> Answer {
-    let deps = Deps {
-        apps: world.apps.clone(),
-        users,
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        changes: changes(world),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: Some(world.app.id.clone()),
-    };
+async fn answer_with<U: LoadUsers>(world: &TestWorld, users: U, event: &Event) -> Answer {
     handle(&deps, event.request()).await
 }
 
-fn changes(world: &World) -> FakeChanges {
+fn changes(world: &TestWorld) -> FakeChanges {
     FakeChanges { ledgers: world.ledgers.clone(), users: world.users.clone() }
 }
 
-fn call(world: &World, event: &Event) -> Reply {
+fn call(world: &TestWorld, event: &Event) -> Reply {
     reply(event, answer_with(world, world.users.clone(), event))
 }
 
@@ -58,12 +47,12 @@ fn document(pin: &str, otp: &str) -> Value {
     json!({ "data": { "type": "pin", "attributes": { "pin": pin, "otp": otp } } })
 }
 
-fn update(world: &World, pin: &str, otp: &str) -> Reply {
+fn update(world: &TestWorld, pin: &str, otp: &str) -> Reply {
     call(world, &recorded().json(&document(pin, otp)))
 }
 
 /// Which of the two PINs is Ada's.
-fn pins_that_work(world: &World) -> [bool; 2] {
+fn pins_that_work(world: &TestWorld) -> [bool; 2] {
     [PIN, NEW].map(|pin| create_with_pin(world, pin).status == 201)
 }
 
@@ -74,7 +63,7 @@ fn strangers_are_refused() {
 
 #[test]
 fn media_types_are_agreed_on_before_anything_is_looked_at() {
-    let world = World::default();
+    let world = TestWorld::default();
     negotiates(&recorded().body("{"), false, |event| call(&world, event));
     refuses_bodies(&recorded(), "application/vnd.api+json", |event| call(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
@@ -82,7 +71,7 @@ fn media_types_are_agreed_on_before_anything_is_looked_at() {
 
 #[test]
 fn what_is_missing_or_mistyped_is_pointed_at_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let attributes =
         |attributes: Value| json!({ "data": { "type": "pin", "attributes": attributes } });
     for (body, expected) in [
@@ -115,7 +104,7 @@ fn what_is_missing_or_mistyped_is_pointed_at_and_spends_nothing() {
 
 #[test]
 fn a_poor_pin_is_refused_before_the_code_is_looked_at() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     world.ledgers.take_calls();
     for pin in ["280", "28061", "28o6", "2222", "2288", "1234", "9876"] {
@@ -130,13 +119,13 @@ fn a_poor_pin_is_refused_before_the_code_is_looked_at() {
 
 #[test]
 fn every_code_but_the_right_one_is_refused_alike_and_changes_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let none = update(&world, NEW, "123456");
     let malformed = update(&world, NEW, "12.34");
     let spent = code(&world);
-    let incorrect = update(&world, NEW, &World::wrong(&spent));
+    let incorrect = update(&world, NEW, &TestWorld::wrong(&spent));
     for _ in 1..5 {
-        update(&world, NEW, &World::wrong(&spent));
+        update(&world, NEW, &TestWorld::wrong(&spent));
     }
     let exhausted = update(&world, NEW, &spent);
     let used = code(&world);
@@ -161,7 +150,7 @@ fn every_code_but_the_right_one_is_refused_alike_and_changes_nothing() {
 
 #[test]
 fn nobody_changes_the_pin_of_another_user_or_in_another_app() {
-    let world = World::default();
+    let world = TestWorld::default();
     with_second_app(&world);
     let code = code(&world);
     let event = recorded().json(&document(NEW, &code));
@@ -175,7 +164,7 @@ fn nobody_changes_the_pin_of_another_user_or_in_another_app() {
 
 #[test]
 fn a_user_who_is_gone_or_was_never_there_is_refused_alike() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     block_on(world.users.delete_user(&world.app.id, &USER_ID.parse().unwrap())).unwrap();
     for otp in [&code, &code, "123456"] {
@@ -186,7 +175,7 @@ fn a_user_who_is_gone_or_was_never_there_is_refused_alike() {
 
 #[test]
 fn failures_outside_leave_the_pin_and_the_code() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
         world.ledgers.fail_stores(faults);
@@ -195,7 +184,7 @@ fn failures_outside_leave_the_pin_and_the_code() {
     world.users.set_down(true);
     check_unavailable(&update(&world, NEW, &code));
     world.users.set_down(false);
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     check_unavailable(&update(&no_keys, NEW, &code));
     assert_eq!(verify(&world, &presenting(&code)).status, 204);
     assert_eq!(pins_that_work(&world), [true, false]);
@@ -216,7 +205,7 @@ impl LoadUsers for Stale {
 
 #[test]
 fn a_user_who_has_changed_meanwhile_keeps_everything() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     let event = recorded().json(&document(NEW, &code));
     check_unavailable(&reply(&event, answer_with(&world, Stale, &event)));
@@ -229,7 +218,7 @@ fn a_user_who_has_changed_meanwhile_keeps_everything() {
 fn of_two_changes_with_one_code_one_is_made_in_every_schedule() {
     let hashes = ["2806", "7351"].map(|pin| HashedSecret::of(pin, [3; 16]));
     let count = every_schedule(|choose| {
-        let world = World::default();
+        let world = TestWorld::default();
         let subject = Address::User(USER_ID.parse().unwrap());
         let subject = SubjectKey::of_address(world.keys(), &world.app.id, &subject);
         let code = code_without_hashing(&world);
@@ -264,7 +253,7 @@ fn of_two_changes_with_one_code_one_is_made_in_every_schedule() {
 }
 
 /// A code of Ada's, as a right secret gets it.
-fn code_without_hashing(world: &World) -> String {
+fn code_without_hashing(world: &TestWorld) -> String {
     use passcode_domain::{
         Addresses,
         challenge::Lookup,
@@ -282,7 +271,7 @@ fn code_without_hashing(world: &World) -> String {
 #[test]
 fn of_two_requests_with_one_code_one_changes_the_pin_wherever_the_other_comes_between() {
     for first_goes in 0..12 {
-        let world = World::default();
+        let world = TestWorld::default();
         let code = code_without_hashing(&world);
         let events = [NEW, "7351"].map(|pin| recorded().json(&document(pin, &code)));
         let tasks: Vec<Task<'_, Answer>> = events
@@ -303,7 +292,7 @@ fn of_two_requests_with_one_code_one_changes_the_pin_wherever_the_other_comes_be
 
 #[test]
 fn the_right_code_changes_the_pin_and_is_used_up() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     world.ledgers.take_calls();
     let event = recorded().json(&document(NEW, &code));
@@ -321,7 +310,7 @@ fn the_right_code_changes_the_pin_and_is_used_up() {
 
 #[test]
 fn another_writer_between_costs_a_second_look_and_nothing_else() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = code(&world);
     world.ledgers.fail_stores([Fault::Conflict]);
     assert_eq!(update(&world, NEW, &code).status, 200);

@@ -3,9 +3,9 @@
 use crate::pace::{
     bearer, check_unavailable, error, negotiates, refuses_strangers, to_second_app, with_second_app,
 };
-use pace_user_secret_check::{Deps, handle};
+use pace_user_secret_check::handle;
 use passcode_domain::{User, ports::StoreUsers as _};
-use passcode_testkit::{USER_ID, World, ada, demo_app, schedule::block_on};
+use passcode_testkit::{USER_ID, TestWorld, ada, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 
@@ -13,15 +13,8 @@ const PIN: (&str, &str) = ("pin", "user:users.pin:check");
 const PASSWORD: (&str, &str) = ("password", "user:users.password:check");
 const EITHER: (&str, &str) = ("pin-or-password", "user:users.pin:check user:users.password:check");
 
-fn call(world: &World, event: &Event) -> Reply {
-    let deps = Deps {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        clock: world.clock.clone(),
-        default_app: Some(demo_app().id),
-    };
-    reply(event, handle(&deps, event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded(case: &str) -> Event {
@@ -29,8 +22,8 @@ fn recorded(case: &str) -> Event {
 }
 
 /// A world in which Ada has set no more than this.
-fn with(edit: impl FnOnce(&mut User)) -> World {
-    let world = World::default();
+fn with(edit: impl FnOnce(&mut User)) -> TestWorld {
+    let world = TestWorld::default();
     let mut user = ada();
     edit(&mut user);
     block_on(world.users.store_user(&user)).unwrap();
@@ -44,7 +37,7 @@ fn strangers_are_refused_before_anything_is_looked_at() {
         refuses_strangers(&event, scopes, call);
         negotiates(&event, true, |event| {
             let nobody = bearer(event.clone(), &format!("nobody|{scopes}"));
-            call(&World::default(), &nobody)
+            call(&TestWorld::default(), &nobody)
         });
     }
 }
@@ -59,7 +52,7 @@ fn every_question_has_a_scope_of_its_own_and_the_third_needs_both() {
         ("pin", "user:users.pin:update"),
     ] {
         let event = bearer(recorded(case), &format!("{USER_ID}|{scope}"));
-        let reply = call(&World::default(), &event);
+        let reply = call(&TestWorld::default(), &event);
         assert_eq!(error(&reply), (401, "insufficient-scope"), "{case} with {scope}");
         let lacking = if scope == PIN.1 { PASSWORD.1 } else { PIN.1 };
         let challenge = reply.header("www-authenticate").unwrap();
@@ -70,7 +63,7 @@ fn every_question_has_a_scope_of_its_own_and_the_third_needs_both() {
 #[test]
 fn what_is_set_is_there_and_what_is_not_is_a_404() {
     for (world, pin, password) in [
-        (World::default(), true, true),
+        (TestWorld::default(), true, true),
         (with(|ada| ada.pin = None), false, true),
         (with(|ada| ada.password = None), true, false),
         (with(|ada| (ada.pin, ada.password) = (None, None)), false, false),
@@ -96,7 +89,7 @@ fn what_is_set_is_there_and_what_is_not_is_a_404() {
 
 #[test]
 fn who_is_not_known_or_is_known_to_another_app_has_set_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     with_second_app(&world);
     let nobody = |case: &str, scope| bearer(recorded(case), &format!("nobody|{scope}"));
     for (case, scope) in [PIN, PASSWORD] {
@@ -112,7 +105,7 @@ fn who_is_not_known_or_is_known_to_another_app_has_set_nothing() {
 
 #[test]
 fn a_table_that_does_not_answer_is_no_answer() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.users.set_down(true);
     for (case, _) in [PIN, PASSWORD, EITHER] {
         check_unavailable(&call(&world, &recorded(case)));

@@ -11,7 +11,7 @@ use passcode_domain::{
 };
 use passcode_testkit::{
     FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
-    FakeSms, World, ada, schedule::block_on,
+    FakeSms, TestWorld, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_session_otp_check as check;
@@ -19,71 +19,20 @@ use prelude_session_otp_create as create;
 use prelude_session_otp_retry as retry;
 use std::collections::BTreeSet;
 
-pub(crate) type Create = create::Deps<
-    FakeApps,
-    FakeLedgers,
-    FakeKeyring,
-    FakeSigningKeys,
-    FakeClock,
-    FakeEntropy,
-    FakeSms,
-    FakeEmail,
->;
-type Retry =
-    retry::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy, FakeSms, FakeEmail>;
-pub(crate) type Check =
-    check::Deps<FakeApps, FakeLedgers, FakeKeyring, FakeSigningKeys, FakeClock, FakeEntropy>;
-
-pub(crate) fn create_deps(world: &World) -> Create {
-    Create {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        signing: world.signing.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-        default_app: "demo".parse().ok(),
-    }
+pub(crate) fn call_create(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| create::handle(world, request, record).await)
 }
 
-pub(crate) fn call_create(world: &World, event: &Event) -> Reply {
-    reply(event, create::handle(&create_deps(world), event.request()))
+pub(crate) fn call_retry(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| retry::handle(world, request, record).await)
 }
 
-pub(crate) fn call_retry(world: &World, event: &Event) -> Reply {
-    let deps = Retry {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-        default_app: "demo".parse().ok(),
-    };
-    reply(event, retry::handle(&deps, event.request()))
-}
-
-pub(crate) fn check_deps(world: &World) -> Check {
-    Check {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        signing: world.signing.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: "demo".parse().ok(),
-    }
-}
-
-pub(crate) fn call_check(world: &World, event: &Event) -> Reply {
-    reply(event, check::handle(&check_deps(world), event.request()))
+pub(crate) fn call_check(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| check::handle(world, request, record).await)
 }
 
 /// Asks for a code for Ada's phone: the verification token, and the code.
-pub(crate) fn asked(world: &World) -> (String, String) {
+pub(crate) fn asked(world: &TestWorld) -> (String, String) {
     let reply = call_create(world, &Event::recorded("prelude-session-otp-create", "phone"));
     assert_eq!(reply.status, 204, "{reply:?}");
     (reply.header("x-verification-token").unwrap().to_owned(), world.last_code())
@@ -91,15 +40,15 @@ pub(crate) fn asked(world: &World) -> (String, String) {
 
 /// A challenge of Ada's phone that waits for its first code, as a step-up opens it, and its
 /// challenge token.
-pub(crate) fn stepping_up(world: &World) -> (ChallengeId, String) {
-    let opening = world.opening(World::phone().into(), std::time::Duration::from_mins(15));
+pub(crate) fn stepping_up(world: &TestWorld) -> (ChallengeId, String) {
+    let opening = world.opening(TestWorld::phone().into(), std::time::Duration::from_mins(15));
     let opening = opening.found_by(Lookup::User);
     block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
     let id = opening.id;
     (id, challenge_token(world, id, world.clock.now()))
 }
 
-pub(crate) fn challenge_token(world: &World, id: ChallengeId, now: Timestamp) -> String {
+pub(crate) fn challenge_token(world: &TestWorld, id: ChallengeId, now: Timestamp) -> String {
     let step_up: &StepUp = &world.app.step_up["transfer"];
     let scope = ("transfer", step_up);
     let token = ChallengeToken::for_step_up(&world.app.id, &bearer(), id, scope, now);
@@ -112,20 +61,20 @@ fn bearer() -> Bearer {
 }
 
 /// A verification token of the demo app.
-pub(crate) fn verification_token(world: &World, id: ChallengeId, flow: Flow) -> String {
+pub(crate) fn verification_token(world: &TestWorld, id: ChallengeId, flow: Flow) -> String {
     VerificationToken { id, flow }.print(world.keys(), &world.app.id)
 }
 
 /// The same, by an app that is not the one asked.
-pub(crate) fn foreign_token(world: &World, id: ChallengeId) -> String {
+pub(crate) fn foreign_token(world: &TestWorld, id: ChallengeId) -> String {
     let eve = App { id: "eve".parse().unwrap(), ..(*world.app).clone() };
     VerificationToken { id, flow: Flow::Standalone }.print(world.keys(), &eve.id)
 }
 
 /// A challenge that is nobody's.
-pub(crate) fn unknown(world: &World) -> ChallengeId {
+pub(crate) fn unknown(world: &TestWorld) -> ChallengeId {
     let life = std::time::Duration::from_mins(15);
-    Open::new(&world.app, world.keys(), &world.entropy, World::phone().into(), life).id
+    Open::new(&world.app, world.keys(), &world.entropy, TestWorld::phone().into(), life).id
 }
 
 /// The code of a Prelude error, whose shape is checked.
@@ -201,7 +150,7 @@ const RESPONSE_HEADERS: [&str; 6] = [
 ];
 
 /// An app that is nowhere, and a store that does not answer.
-pub(crate) fn needs_an_app(world: &World, events: [&Event; 2], call: impl Fn(&Event) -> Reply) {
+pub(crate) fn needs_an_app(world: &TestWorld, events: [&Event; 2], call: impl Fn(&Event) -> Reply) {
     world.apps.set_down(true);
     for event in events {
         let reply = call(event);

@@ -1,14 +1,14 @@
 //! `GET /.well-known/jwks.json`.
 
 use passcode_domain::SigningKeys;
-use passcode_testkit::{FakeClock, FakeSigningKeys, World};
+use passcode_testkit::{FakeClock, FakeSigningKeys, TestWorld};
 use passcode_tests::event::{Event, Reply, reply};
-use prelude_jwks::{Deps, handle};
+use prelude_jwks::handle;
 
 fn call(signing: FakeSigningKeys) -> Reply {
     let deps = Deps { signing, clock: FakeClock::default() };
     let event = Event::recorded("prelude-jwks", "keys");
-    reply(&event, handle(&deps, event.request()))
+    reply(&event, async |request, record| handle(world, request, record).await)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn without_the_secret_there_are_no_keys() {
 #[test]
 fn the_current_key_and_the_one_before_are_published_and_nothing_secret_is() {
     let secret = r#"{"root":"signs-with-at-least-32-characters"}"#;
-    let reply = call(World::default().signing);
+    let reply = call(TestWorld::default().signing);
     let keys = reply.json["keys"].as_array().unwrap();
     assert_eq!((reply.status, keys.len()), (200, 1));
     let fields: Vec<_> = keys[0].as_object().unwrap().keys().collect();

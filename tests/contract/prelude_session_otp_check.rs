@@ -9,7 +9,7 @@ use passcode_domain::{
     proof::{GrantMode, Purpose, Step},
     verification_token::Flow,
 };
-use passcode_testkit::{FakeKeyring, FakeSigningKeys, Fault, USER_ID, World, schedule::block_on};
+use passcode_testkit::{FakeKeyring, FakeSigningKeys, Fault, USER_ID, TestWorld, schedule::block_on};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -18,18 +18,18 @@ fn recorded(case: &str) -> Event {
     Event::recorded("prelude-session-otp-check", case)
 }
 
-fn present(world: &World, token: &str, code: &str) -> Reply {
+fn present(world: &TestWorld, token: &str, code: &str) -> Reply {
     let event = recorded("header").header("x-verification-token", token);
     call_check(world, &event.json(&json!({ "code": code })))
 }
 
-fn present_step(world: &World, token: &str, body: &Value) -> Reply {
+fn present_step(world: &TestWorld, token: &str, body: &Value) -> Reply {
     call_check(world, &recorded("step-up").header("x-verification-token", token).json(body))
 }
 
 #[test]
 fn pages_of_other_sites_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     minds_origins(&recorded("header"), &recorded("preflight"), |e| call_check(&world, e));
     let events = [&recorded("header"), &recorded("preflight")];
     needs_an_app(&world, events, |e| call_check(&world, e));
@@ -37,7 +37,7 @@ fn pages_of_other_sites_are_refused() {
 
 #[test]
 fn what_is_no_request_is_refused_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, _) = asked(&world);
     let event = || recorded("header").header("x-verification-token", token.as_str());
     world.ledgers.take_calls();
@@ -59,7 +59,7 @@ fn what_is_no_request_is_refused_and_spends_nothing() {
 
 #[test]
 fn tokens_that_were_not_made_here_are_refused_without_asking_the_store() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, code) = asked(&world);
     let id = token.split_once('.').unwrap().0;
     let foreign = foreign_token(&world, id.parse().unwrap());
@@ -77,9 +77,9 @@ fn tokens_that_were_not_made_here_are_refused_without_asking_the_store() {
 
 #[test]
 fn wrong_expired_and_unknown_answer_alike() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (token, code) = asked(&world);
-    let incorrect = present(&world, &token, &World::wrong(&code));
+    let incorrect = present(&world, &token, &TestWorld::wrong(&code));
     world.clock.advance(Duration::from_secs(601));
     let expired = present(&world, &token, &code);
     let nowhere = verification_token(&world, unknown(&world), Flow::Standalone);
@@ -94,13 +94,13 @@ fn wrong_expired_and_unknown_answer_alike() {
 
 #[test]
 fn after_the_last_attempt_the_answer_is_to_start_again() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (token, code) = asked(&world);
     for _ in 0..5 {
-        let reply = present(&world, &token, &World::wrong(&code));
+        let reply = present(&world, &token, &TestWorld::wrong(&code));
         assert_eq!((error(&reply), reply.outcome), ((400, "bad_check_code"), "incorrect"));
     }
-    for code in [&code, &World::wrong(&code)] {
+    for code in [&code, &TestWorld::wrong(&code)] {
         let reply = present(&world, &token, code);
         assert_eq!((error(&reply), reply.outcome), ((429, "rate_limited"), "exhausted"));
         assert_eq!(reply.retry_after, None, "waiting does not help");
@@ -109,12 +109,12 @@ fn after_the_last_attempt_the_answer_is_to_start_again() {
 
 #[test]
 fn what_others_guessed_does_not_show_in_a_challenge_with_attempts() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (token, code) = asked(&world);
     for _ in 0..2 {
         let (other, code) = asked(&world);
         for _ in 0..5 {
-            present(&world, &other, &World::wrong(&code));
+            present(&world, &other, &TestWorld::wrong(&code));
         }
     }
     let reply = present(&world, &token, &code);
@@ -123,7 +123,7 @@ fn what_others_guessed_does_not_show_in_a_challenge_with_attempts() {
 
 #[test]
 fn a_lock_is_not_to_be_told_from_wrong_codes_however_often_one_tries() {
-    let tried = |world: &World, token: &str, code: &str| -> Vec<_> {
+    let tried = |world: &TestWorld, token: &str, code: &str| -> Vec<_> {
         let tries = std::iter::repeat_with(|| {
             world.ledgers.take_calls();
             let reply = present(world, token, code);
@@ -131,15 +131,15 @@ fn a_lock_is_not_to_be_told_from_wrong_codes_however_often_one_tries() {
         });
         tries.take(8).collect()
     };
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (token, code) = asked(&world);
-    let unlocked = tried(&world, &token, &World::wrong(&code));
-    let world = World::without_waits();
+    let unlocked = tried(&world, &token, &TestWorld::wrong(&code));
+    let world = TestWorld::without_waits();
     let (token, code) = asked(&world);
     for _ in 0..2 {
         let (other, code) = asked(&world);
         for _ in 0..5 {
-            present(&world, &other, &World::wrong(&code));
+            present(&world, &other, &TestWorld::wrong(&code));
         }
     }
     assert_eq!(tried(&world, &token, &code), unlocked, "the right code is not looked at");
@@ -147,7 +147,7 @@ fn a_lock_is_not_to_be_told_from_wrong_codes_however_often_one_tries() {
 
 #[test]
 fn a_dropped_cookie_is_told_what_to_set() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (_, code) = asked(&world);
     let none = recorded("header").header("x-verification-token", None);
     for reply in [call_check(&world, &none), present(&world, "", &code)] {
@@ -163,7 +163,7 @@ fn a_dropped_cookie_is_told_what_to_set() {
 
 #[test]
 fn pages_of_listed_origins_see_that_a_route_is_unknown() {
-    let world = World::default();
+    let world = TestWorld::default();
     let deps = check_deps(&world);
     let call = |event: Event| block_on(prelude_session_otp_check::handle(&deps, event.request()));
     let origin = "https://shop.example";
@@ -188,7 +188,7 @@ fn pages_of_listed_origins_see_that_a_route_is_unknown() {
 
 #[test]
 fn the_right_code_is_a_proof_once() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, code) = asked(&world);
     let reply = present(&world, &token, &code);
     assert_eq!((reply.status, reply.outcome), (200, "verified"));
@@ -207,13 +207,13 @@ fn the_right_code_is_a_proof_once() {
 #[test]
 fn the_cookie_serves_where_there_is_no_header() {
     for name in ["__verification-login_demo", "__Host-verification-login_demo"] {
-        let world = World::default();
+        let world = TestWorld::default();
         let (token, code) = asked(&world);
         let mut event = recorded("cookie").json(&json!({ "code": code }));
         event.0["cookies"] = json!(["theme=dark", format!("{name}={token}")]);
         assert_eq!(call_check(&world, &event).status, 200, "{name}");
     }
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, code) = asked(&world);
     let mut event = recorded("cookie").json(&json!({ "code": code }));
     event.0["cookies"] = json!([format!("__verification-login_eve={token}")]);
@@ -223,7 +223,7 @@ fn the_cookie_serves_where_there_is_no_header() {
 
 #[test]
 fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, challenge) = stepping_up(&world);
     let create = Event::recorded("prelude-session-otp-create", "step-up");
     let sent = call_create(&world, &create.json(&json!({ "challenge_token": challenge })));
@@ -258,29 +258,29 @@ fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
 
 #[test]
 fn a_function_that_has_not_heard_of_a_rotation_asks_before_it_refuses() {
-    let world = World::default();
+    let world = TestWorld::default();
     let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
     let rotated = Keyring::rotated(secret, "another-secret-of-at-least-32-characters").unwrap();
     let rotated = Some(Arc::new(Keyring::from_secret(&rotated).unwrap()));
     let ahead = FakeKeyring { in_hand: rotated.clone(), stored: rotated.clone() };
     let behind = FakeKeyring { in_hand: world.keyring.in_hand.clone(), stored: rotated };
-    let world = World { keyring: ahead, ..world };
+    let world = TestWorld { keyring: ahead, ..world };
     let (token, code) = asked(&world);
-    let world = World { keyring: behind, ..world };
+    let world = TestWorld { keyring: behind, ..world };
     assert_eq!(present(&world, &token, &code).status, 200);
 }
 
 #[test]
 fn a_function_that_has_not_heard_of_new_signing_keys_asks_before_it_refuses() {
-    let world = World::default();
+    let world = TestWorld::default();
     let secret = r#"{"root":"signs-with-at-least-32-characters"}"#;
     let rotated = SigningKeys::rotated(secret, "signs-anew-with-at-least-32-characters").unwrap();
     let rotated = Some(Arc::new(SigningKeys::from_secret(&rotated).unwrap()));
     let ahead = FakeSigningKeys { in_hand: rotated.clone(), stored: rotated.clone() };
     let behind = FakeSigningKeys { in_hand: world.signing.in_hand.clone(), stored: rotated };
-    let world = World { signing: ahead, ..world };
+    let world = TestWorld { signing: ahead, ..world };
     let (_, token) = stepping_up(&world);
-    let world = World { signing: behind, ..world };
+    let world = TestWorld { signing: behind, ..world };
     let event = Event::recorded("prelude-session-otp-create", "step-up");
     let sent = call_create(&world, &event.json(&json!({ "challenge_token": token })));
     let verification = sent.header("x-verification-token").unwrap().to_owned();
@@ -290,25 +290,25 @@ fn a_function_that_has_not_heard_of_new_signing_keys_asks_before_it_refuses() {
 
 #[test]
 fn a_proof_that_cannot_be_signed_costs_no_code() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, code) = asked(&world);
     let signing = world.signing.clone();
-    let world = World { signing: FakeSigningKeys::none(), ..world };
+    let world = TestWorld { signing: FakeSigningKeys::none(), ..world };
     assert_eq!(error(&present(&world, &token, &code)), (500, "internal"));
-    let world = World { signing, ..world };
+    let world = TestWorld { signing, ..world };
     assert_eq!(present(&world, &token, &code).status, 200);
 }
 
 #[test]
 fn failures_outside_are_internal_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, code) = asked(&world);
     for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
         world.ledgers.fail_stores(faults);
         let reply = present(&world, &token, &code);
         assert_eq!((error(&reply), reply.retry_after.as_deref()), ((500, "internal"), Some("1")));
     }
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&present(&no_keys, &token, &code)), (500, "internal"));
     let older = Event::recorded("prelude-session-otp-check", "older");
     let older = older.header("x-verification-token", token.as_str()).json(&json!({ "code": code }));

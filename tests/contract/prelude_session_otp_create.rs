@@ -13,7 +13,7 @@ use passcode_domain::{
     verification_token::{Flow, VerificationToken},
 };
 use passcode_testkit::{
-    FakeKeyring, Fault, Verdict, World, demo_app, schedule::block_on, without_waits,
+    FakeKeyring, Fault, Verdict, TestWorld, demo_app, schedule::block_on, without_waits,
 };
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
@@ -23,28 +23,28 @@ fn recorded(case: &str) -> Event {
     Event::recorded("prelude-session-otp-create", case)
 }
 
-fn ask(world: &World) -> Reply {
+fn ask(world: &TestWorld) -> Reply {
     call_create(world, &recorded("phone"))
 }
 
-fn step_up(world: &World, token: &str) -> Reply {
+fn step_up(world: &TestWorld, token: &str) -> Reply {
     call_create(world, &recorded("step-up").json(&json!({ "challenge_token": token })))
 }
 
 /// Ten wrong codes of strangers.
-fn lock(world: &World) {
+fn lock(world: &TestWorld) {
     for _ in 0..2 {
         let (token, code) = asked(world);
         let id = VerificationToken::id_in(&token).unwrap();
         for _ in 0..5 {
-            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+            block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }
     }
 }
 
 #[test]
 fn pages_of_other_sites_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     minds_origins(&recorded("email"), &recorded("preflight"), |e| call_create(&world, e));
     let events = [&recorded("phone"), &recorded("preflight")];
     needs_an_app(&world, events, |event| call_create(&world, event));
@@ -52,7 +52,7 @@ fn pages_of_other_sites_are_refused() {
 
 #[test]
 fn what_is_no_request_is_refused_and_opens_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let phone = json!({ "identifier": { "type": "phone_number", "value": "+14155550100" } });
     let identifier = |value: serde_json::Value| with(phone.clone(), "identifier", &value);
     let events = [
@@ -85,7 +85,7 @@ fn what_is_no_request_is_refused_and_opens_nothing() {
 
 #[test]
 fn the_token_comes_in_a_cookie_and_in_a_header_and_in_nothing_else() {
-    let world = World::default();
+    let world = TestWorld::default();
     for case in ["phone", "email", "older"] {
         world.clock.advance(world.cool_down(1));
         let reply = call_create(&world, &recorded(case));
@@ -105,7 +105,7 @@ fn the_token_comes_in_a_cookie_and_in_a_header_and_in_nothing_else() {
 #[test]
 fn the_cookie_crosses_sites_only_where_the_app_says_so() {
     let browser = Browser { cross_site_cookie: true, ..demo_app().browser };
-    let world = World::of(App { browser, ..demo_app() });
+    let world = TestWorld::of(App { browser, ..demo_app() });
     let reply = ask(&world);
     let cookie = reply.header("set-cookie").unwrap();
     for part in ["Path=/", "HttpOnly", "Secure", "SameSite=None", "Partitioned"] {
@@ -115,7 +115,7 @@ fn the_cookie_crosses_sites_only_where_the_app_says_so() {
 
 #[test]
 fn two_browsers_that_ask_for_one_number_get_challenges_of_their_own() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let tokens = [ask(&world), ask(&world)].map(|reply| {
         assert_eq!(reply.status, 204);
         reply.header("x-verification-token").unwrap().to_owned()
@@ -131,11 +131,11 @@ fn two_browsers_that_ask_for_one_number_get_challenges_of_their_own() {
 
 #[test]
 fn a_locked_number_is_told_or_concealed_as_the_app_says() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     lock(&world);
     assert_eq!(error(&ask(&world)), (403, "auth_blocked"));
     let conceals = without_waits(App { conceal_blocks: true, ..demo_app() });
-    let (blocked, free) = (World::of(conceals.clone()), World::of(conceals));
+    let (blocked, free) = (TestWorld::of(conceals.clone()), TestWorld::of(conceals));
     lock(&blocked);
     blocked.ledgers.take_calls();
     let rested = blocked.clock.slept();
@@ -154,14 +154,14 @@ fn a_locked_number_is_told_or_concealed_as_the_app_says() {
 
 #[test]
 fn a_blocked_app_sends_nothing() {
-    let world = World::of(App { blocked: true, ..demo_app() });
+    let world = TestWorld::of(App { blocked: true, ..demo_app() });
     assert_eq!(error(&ask(&world)), (403, "auth_blocked"));
     assert!(world.sms.taken().is_empty());
 }
 
 #[test]
 fn challenge_tokens_that_lead_nowhere_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, token) = stepping_up(&world);
     for odd in ["", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &token[..token.len() - 3]] {
         assert_eq!(error(&step_up(&world, odd)), (400, "invalid_challenge_token"), "{odd}");
@@ -180,7 +180,7 @@ fn challenge_tokens_that_lead_nowhere_are_refused() {
 
 #[test]
 fn a_challenge_token_is_answered_with_a_code_and_again_after_the_cool_down() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, token) = stepping_up(&world);
     let reply = step_up(&world, &token);
     assert_eq!(reply.status, 204, "{reply:?}");
@@ -198,13 +198,13 @@ fn a_challenge_token_is_answered_with_a_code_and_again_after_the_cool_down() {
 
 #[test]
 fn failures_outside_are_internal_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
         world.ledgers.fail_stores(faults);
         let reply = ask(&world);
         assert_eq!((error(&reply), reply.retry_after.as_deref()), ((500, "internal"), Some("1")));
     }
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&ask(&no_keys)), (500, "internal"));
     world.sms.answer([Verdict::Refuse]);
     assert_eq!(error(&ask(&world)), (500, "internal"), "the courier refuses");
@@ -213,7 +213,7 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
 
 #[test]
 fn a_message_whose_fate_is_unknown_leaves_the_browser_with_its_token() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.sms.answer([Verdict::Lose]);
     let reply = ask(&world);
     assert_eq!((reply.status, reply.outcome), (204, "unknown"));
@@ -227,7 +227,7 @@ fn a_message_whose_fate_is_unknown_leaves_the_browser_with_its_token() {
 #[test]
 fn a_login_config_is_a_template() {
     let templates = [("lcfg_1".to_owned(), "sms = Say { $code }".to_owned())].into();
-    let world = World::of(App { templates, ..demo_app() });
+    let world = TestWorld::of(App { templates, ..demo_app() });
     let body = json!({
         "identifier": { "type": "phone_number", "value": "+14155550100" },
         "login_config_id": "lcfg_1",
@@ -238,9 +238,9 @@ fn a_login_config_is_a_template() {
 
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
-    minds_keys(|| (World::default(), recorded("phone")), call_create);
+    minds_keys(|| (TestWorld::default(), recorded("phone")), call_create);
     let step = || {
-        let world = World::default();
+        let world = TestWorld::default();
         let (_, token) = stepping_up(&world);
         (world, recorded("step-up").json(&json!({ "challenge_token": token })))
     };
@@ -249,7 +249,7 @@ fn the_same_request_under_a_key_is_done_once() {
 
 #[test]
 fn a_browser_learns_when_and_not_how_much() {
-    let world = World::default();
+    let world = TestWorld::default();
     let limited = std::iter::repeat_with(|| ask(&world)).find(|reply| reply.status != 204).unwrap();
     assert_eq!(error(&limited), (429, "rate_limited"));
     assert!(limited.retry_after.is_some());

@@ -5,7 +5,7 @@ use crate::prelude::{
 };
 use crate::shared::{minds_keys, retry_after};
 use passcode_domain::{App, verification_token::Flow};
-use passcode_testkit::{FakeKeyring, Fault, Verdict, World, demo_app};
+use passcode_testkit::{COOL_DOWNS, FakeKeyring, Fault, Verdict, TestWorld, demo_app};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 use std::time::Duration;
@@ -14,11 +14,11 @@ fn recorded(case: &str) -> Event {
     Event::recorded("prelude-session-otp-retry", case)
 }
 
-fn retry(world: &World, token: &str) -> Reply {
+fn retry(world: &TestWorld, token: &str) -> Reply {
     call_retry(world, &recorded("header").header("x-verification-token", token))
 }
 
-fn check(world: &World, token: &str, code: &str) -> u16 {
+fn check(world: &TestWorld, token: &str, code: &str) -> u16 {
     let event = Event::recorded("prelude-session-otp-check", "header");
     let event = event.header("x-verification-token", token).json(&json!({ "code": code }));
     call_check(world, &event).status
@@ -26,7 +26,7 @@ fn check(world: &World, token: &str, code: &str) -> u16 {
 
 #[test]
 fn pages_of_other_sites_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     minds_origins(&recorded("header"), &recorded("preflight"), |e| call_retry(&world, e));
     let events = [&recorded("header"), &recorded("preflight")];
     needs_an_app(&world, events, |e| call_retry(&world, e));
@@ -34,7 +34,7 @@ fn pages_of_other_sites_are_refused() {
 
 #[test]
 fn tokens_that_lead_nowhere_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, code) = asked(&world);
     let nowhere = verification_token(&world, unknown(&world), Flow::Standalone);
     let unsent = verification_token(&world, world.open(), Flow::Standalone);
@@ -52,7 +52,7 @@ fn tokens_that_lead_nowhere_are_refused() {
 
 #[test]
 fn a_retry_makes_the_next_code_and_forgives_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, old) = asked(&world);
     let early = retry(&world, &token);
     assert_eq!(
@@ -60,7 +60,7 @@ fn a_retry_makes_the_next_code_and_forgives_nothing() {
         ((429, "rate_limited"), Some(retry_after(&world, 1)))
     );
     for _ in 0..3 {
-        assert_eq!(check(&world, &token, &World::wrong(&old)), 400);
+        assert_eq!(check(&world, &token, &TestWorld::wrong(&old)), 400);
     }
     world.clock.advance(world.cool_down(1));
     let reply = retry(&world, &token);
@@ -72,7 +72,7 @@ fn a_retry_makes_the_next_code_and_forgives_nothing() {
 
 #[test]
 fn the_retries_have_an_end() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (token, code) = asked(&world);
     for sends in 1..usize::from(world.app.policy.max_sends) {
         world.clock.advance(world.cool_down(sends));
@@ -82,7 +82,7 @@ fn the_retries_have_an_end() {
     assert_eq!(error(&retry(&world, &token)), (429, "rate_limited"), "five messages");
     let (token, _) = asked(&world);
     for _ in 0..5 {
-        check(&world, &token, &World::wrong(&code));
+        check(&world, &token, &TestWorld::wrong(&code));
     }
     world.clock.advance(world.cool_down(1));
     assert_eq!(error(&retry(&world, &token)), (429, "rate_limited"), "no attempt is left");
@@ -96,7 +96,7 @@ fn the_retries_have_an_end() {
 
 #[test]
 fn an_app_that_conceals_rests_here_too() {
-    let world = World::of(App { conceal_blocks: true, ..demo_app() });
+    let world = TestWorld::of(App { conceal_blocks: true, ..demo_app() });
     let (token, _) = asked(&world);
     let before = world.clock.slept();
     retry(&world, &token);
@@ -105,7 +105,7 @@ fn an_app_that_conceals_rests_here_too() {
 
 #[test]
 fn the_cookie_serves_where_there_is_no_header() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, _) = asked(&world);
     world.clock.advance(world.cool_down(1));
     let mut event = recorded("cookie");
@@ -118,14 +118,14 @@ fn the_cookie_serves_where_there_is_no_header() {
 
 #[test]
 fn failures_outside_are_internal_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, _) = asked(&world);
     world.clock.advance(world.cool_down(1));
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert_eq!(error(&retry(&world, &token)), (500, "internal"));
     world.sms.answer([Verdict::Refuse]);
     assert_eq!(error(&retry(&world, &token)), (500, "internal"));
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&retry(&no_keys, &token)), (500, "internal"));
     assert_eq!(retry(&world, &token).status, 204);
 }
@@ -133,7 +133,7 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     let asked = || {
-        let world = World::default();
+        let world = TestWorld::default();
         let (token, _) = asked(&world);
         world.clock.advance(world.cool_down(1));
         (world, recorded("header").header("x-verification-token", token.as_str()))
@@ -143,7 +143,7 @@ fn the_same_request_under_a_key_is_done_once() {
 
 #[test]
 fn a_browser_learns_when_and_not_how_much() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (token, _) = asked(&world);
     let reply = retry(&world, &token);
     assert_eq!((reply.status, reply.retry_after.clone()), (429, Some(retry_after(&world, 1))));

@@ -15,49 +15,27 @@ use passcode_domain::{
 };
 use passcode_testkit::{
     FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys, FakeTokens,
-    FakeUsers, Fault, USER_ID, World, ada, demo_app, schedule::block_on,
+    FakeUsers, Fault, USER_ID, TestWorld, ada, demo_app, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
-use prelude_stepup_request::{Deps, handle};
+use prelude_stepup_request::handle;
 use serde_json::{Value, json};
 
-type Fakes = Deps<
-    FakeApps,
-    FakeUsers,
-    FakeTokens,
-    FakeLedgers,
-    FakeKeyring,
-    FakeSigningKeys,
-    FakeClock,
-    FakeEntropy,
->;
-
-pub(crate) fn call(world: &World, event: &Event) -> Reply {
-    let deps = Fakes {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        signing: world.signing.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: "demo".parse().ok(),
-    };
-    reply(event, handle(&deps, event.request()))
+pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 pub(crate) fn recorded() -> Event {
     Event::recorded("prelude-stepup-request", "request")
 }
 
-fn ask(world: &World, body: &Value) -> Reply {
+fn ask(world: &TestWorld, body: &Value) -> Reply {
     call(world, &recorded().json(body))
 }
 
 #[test]
 fn pages_of_other_sites_and_strangers_are_refused() {
-    let world = World::default();
+    let world = TestWorld::default();
     let preflight = Event::recorded("prelude-stepup-request", "preflight");
     minds_origins(&recorded(), &preflight, |event| call(&world, event));
     for authorization in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic YTpi")] {
@@ -71,7 +49,7 @@ fn pages_of_other_sites_and_strangers_are_refused() {
 
 #[test]
 fn what_is_no_request_is_refused_and_opens_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let good = json!({ "scope": "transfer" });
     let many: serde_json::Map<_, _> = (0..6).map(|n| (format!("k{n}"), json!("v"))).collect();
     for body in [
@@ -100,16 +78,16 @@ fn an_app_that_is_not_set_up_for_it_says_so() {
         App { issuer: None, ..demo_app() },
         App { step_up: std::collections::BTreeMap::new(), ..demo_app() },
     ] {
-        let world = World::of(app);
+        let world = TestWorld::of(app);
         assert_eq!(error(&call(&world, &recorded())), (400, "not_configured"));
     }
-    let world = World::of(App { blocked: true, ..demo_app() });
+    let world = TestWorld::of(App { blocked: true, ..demo_app() });
     assert_eq!(error(&call(&world, &recorded())), (403, "auth_blocked"));
 }
 
 #[test]
 fn nobody_steps_up_without_an_address() {
-    let world = World::default();
+    let world = TestWorld::default();
     let stranger = recorded().header("authorization", "Bearer nobody|openid");
     let unknown = call(&world, &stranger);
     assert_eq!((unknown.status, &unknown.json), (200, &json!({ "status": "block" })));
@@ -120,7 +98,7 @@ fn nobody_steps_up_without_an_address() {
 
 #[test]
 fn the_token_says_which_step_comes_next() {
-    let world = World::default();
+    let world = TestWorld::default();
     for (scope, step, mode) in [
         ("transfer", Step::VerifySms, GrantMode::SingleUse),
         ("email:change", Step::VerifyEmail, GrantMode::SessionBound),
@@ -140,7 +118,7 @@ fn the_token_says_which_step_comes_next() {
 }
 
 /// The claims as the published clients read them, who decode a challenge token and do not verify it.
-fn claims(world: &World, event: &Event) -> Value {
+fn claims(world: &TestWorld, event: &Event) -> Value {
     let reply = call(world, event);
     let token = reply.json["challenge_token"].as_str().unwrap().to_owned();
     let claims = token.split('.').nth(1).unwrap().to_owned();
@@ -150,7 +128,7 @@ fn claims(world: &World, event: &Event) -> Value {
 
 #[test]
 fn the_token_holds_what_the_published_clients_read() {
-    let world = World::default();
+    let world = TestWorld::default();
     let token = format!("Bearer {USER_ID}|openid|sid=ses_1");
     let signed_in = recorded().header("authorization", token.as_str());
     let metadata = json!({ "amount": "20", "identifier": "i".repeat(320) });
@@ -173,7 +151,7 @@ fn the_token_holds_what_the_published_clients_read() {
 
 #[test]
 fn failures_outside_are_internal_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert_eq!(error(&call(&world, &recorded())), (500, "internal"));
     world.users.set_down(true);
@@ -182,16 +160,16 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
     world.tokens.set_down(true);
     assert_eq!(error(&call(&world, &recorded())), (500, "internal"), "a dead issuer");
     world.tokens.set_down(false);
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&call(&no_keys, &recorded())), (500, "internal"));
     assert_eq!(call(&world, &recorded()).status, 200);
 }
 
 #[test]
 fn open_challenges_have_an_end() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..8 {
-        let phone = Address::Phone(World::phone());
+        let phone = Address::Phone(TestWorld::phone());
         let sent = block_on(world.send_to_as(phone, None, Lookup::User)).unwrap().sent;
         assert!(matches!(sent, Sent::Sent(..)), "{sent:?}");
     }
@@ -201,23 +179,23 @@ fn open_challenges_have_an_end() {
 
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
-    minds_keys(|| (World::default(), recorded()), call);
+    minds_keys(|| (TestWorld::default(), recorded()), call);
 }
 
 #[test]
 fn the_message_says_what_the_code_allows_and_that_it_is_not_for_signing_in() {
-    let code_for = |world: &World| {
+    let code_for = |world: &TestWorld| {
         let token = call(world, &recorded()).json["challenge_token"].clone();
         let event = Event::recorded("prelude-session-otp-create", "step-up");
         let reply = call_create(world, &event.json(&json!({ "challenge_token": token })));
         assert_eq!(reply.status, 204, "{reply:?}");
         world.sms.taken().pop().unwrap().1.text
     };
-    let text = code_for(&World::default());
+    let text = code_for(&TestWorld::default());
     assert!(text.contains("Demo code to confirm an action, not to sign in."), "{text}");
     let mut app = demo_app();
     let texts = &mut app.step_up.get_mut("transfer").unwrap().text;
     texts.insert("en".to_owned(), "to transfer money".to_owned());
-    let text = code_for(&World::of(app));
+    let text = code_for(&TestWorld::of(app));
     assert!(text.contains("Demo code to transfer money."), "{text}");
 }

@@ -1,35 +1,27 @@
 //! `POST /auth/otp/{otpChallengeId}`.
 
+use crate::shared::{request_id};
 use crate::shared::lets_pages_read;
 use passcode_domain::{App, ChallengeId};
 
-use otpless_contract::request_id;
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, World, demo_app,
+    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
     schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
-use rollout_otp_verify::{Deps, handle};
+use rollout_otp_verify::handle;
 use serde_json::json;
 use std::time::Duration;
 
-fn call(world: &World, event: &Event) -> Reply {
-    let deps: Deps<FakeApps, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy> = Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: "demo".parse().ok(),
-    };
-    reply(event, handle(&deps, event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded(case: &str) -> Event {
     Event::recorded("rollout-otp-verify", case)
 }
 
-pub(crate) fn present(world: &World, id: ChallengeId, code: &str) -> Reply {
+pub(crate) fn present(world: &TestWorld, id: ChallengeId, code: &str) -> Reply {
     let event = recorded("json").challenge(&request_id(id)).json(&json!({ "otp": code }));
     call(world, &event)
 }
@@ -43,7 +35,7 @@ fn check_refused(reply: &Reply) {
 
 #[test]
 fn what_is_no_code_is_refused_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     let event = || recorded("json").challenge(&request_id(id));
     let twice = format!(r#"{{"otp":"{code}","otp":"{code}"}}"#);
@@ -92,7 +84,7 @@ fn fields_that_the_contract_does_not_know_are_skipped_however_often_they_come() 
         format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
     for is_form in [true, false] {
-        let world = World::default();
+        let world = TestWorld::default();
         let (id, code) = world.open_and_send();
         let event = recorded("json").challenge(&request_id(id));
         let event = if is_form {
@@ -107,14 +99,14 @@ fn fields_that_the_contract_does_not_know_are_skipped_however_often_they_come() 
 
 #[test]
 fn wrong_expired_exhausted_used_and_unknown_answer_alike() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (wrong, code) = world.open_and_send();
-    let incorrect = present(&world, wrong, &World::wrong(&code));
+    let incorrect = present(&world, wrong, &TestWorld::wrong(&code));
     let (used, code) = world.open_and_send();
     assert_eq!(present(&world, used, &code).status, 200);
     let (spent, right) = world.open_and_send();
     for _ in 0..5 {
-        present(&world, spent, &World::wrong(&right));
+        present(&world, spent, &TestWorld::wrong(&right));
     }
     let exhausted = present(&world, spent, &right);
     let already_used = present(&world, used, &code);
@@ -122,7 +114,7 @@ fn wrong_expired_exhausted_used_and_unknown_answer_alike() {
     world.clock.advance(Duration::from_secs(601));
     let expired = present(&world, old, &code);
     let unsent = present(&world, world.open(), &code);
-    let elsewhere = World { entropy: FakeEntropy::seeded(5), ..World::without_waits() };
+    let elsewhere = TestWorld { entropy: FakeEntropy::seeded(5), ..TestWorld::without_waits() };
     let unknown = present(&world, elsewhere.open(), &code);
     let malformed = |id: &str| call(&world, &recorded("json").challenge(id));
     let outcomes = [
@@ -143,7 +135,7 @@ fn wrong_expired_exhausted_used_and_unknown_answer_alike() {
 
 #[test]
 fn an_id_with_one_character_changed_is_unknown() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     let text = request_id(id);
     for at in 5..text.len() {
@@ -158,7 +150,7 @@ fn an_id_with_one_character_changed_is_unknown() {
 
 #[test]
 fn failures_outside_are_a_503_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     for faults in [vec![Fault::Unavailable], vec![Fault::Conflict; 12]] {
         world.ledgers.fail_stores(faults);
@@ -166,7 +158,7 @@ fn failures_outside_are_a_503_and_the_caller_can_go_on() {
         assert_eq!((reply.status, reply.retry_after.as_deref()), (503, Some("1")));
         assert_eq!((&reply.json["ok"], reply.outcome), (&json!(false), "unavailable"));
     }
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(present(&no_keys, id, &code).status, 503);
     assert_eq!(present(&world, id, &code).status, 200);
 }
@@ -178,7 +170,7 @@ fn the_code_is_taken_in_every_media_type_and_answered_in_the_one_accepted() {
         ("text", "text/plain; charset=utf-8"),
         ("form", "multipart/form-data; boundary=----passcode-form-boundary-7d1f0c4e"),
     ] {
-        let world = World::default();
+        let world = TestWorld::default();
         let (id, code) = world.open_and_send();
         let event = recorded(case).challenge(&request_id(id));
         let refused = call(&world, &event);
@@ -206,7 +198,7 @@ fn the_code_is_taken_in_every_media_type_and_answered_in_the_one_accepted() {
 
 #[test]
 fn accept_is_negotiated() {
-    let world = World::default();
+    let world = TestWorld::default();
     for (accept, media) in [
         (None, "application/json"),
         (Some("*/*"), "application/json"),
@@ -223,8 +215,8 @@ fn accept_is_negotiated() {
 
 #[test]
 fn a_credential_is_the_same_for_the_same_app_and_address_and_no_other() {
-    let world = World::default();
-    let credential = |world: &World| {
+    let world = TestWorld::default();
+    let credential = |world: &TestWorld| {
         let (id, code) = world.open_and_send();
         let reply = present(world, id, &code);
         assert_eq!((reply.status, reply.json.as_object().unwrap().len()), (200, 2));
@@ -232,16 +224,16 @@ fn a_credential_is_the_same_for_the_same_app_and_address_and_no_other() {
     };
     let first = credential(&world);
     assert_eq!(first, credential(&world));
-    let other = World::of(App { id: "other".parse().unwrap(), ..demo_app() });
+    let other = TestWorld::of(App { id: "other".parse().unwrap(), ..demo_app() });
     assert_ne!(first, credential(&other));
 }
 
 #[test]
 fn an_id_is_the_same_challenge_bare_or_as_any_contract_printed_it() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
-    let order = otpless_contract::order::order_id(id);
-    let wrong = json!({ "otp": World::wrong(&code) });
+    let order = crate::shared::order_id(id);
+    let wrong = json!({ "otp": TestWorld::wrong(&code) });
     let event = recorded("json").challenge(&order).json(&wrong);
     assert_eq!(call(&world, &event).outcome, "incorrect");
     let event = recorded("json").challenge(&id.to_string()).json(&json!({ "otp": code }));
@@ -251,12 +243,12 @@ fn an_id_is_the_same_challenge_bare_or_as_any_contract_printed_it() {
 
 #[test]
 fn pages_of_listed_origins_read_the_answers() {
-    let page = |world: &World| {
+    let page = |world: &TestWorld| {
         let (id, code) = world.open_and_send();
         recorded("page").challenge(&request_id(id)).json(&json!({ "otp": code }))
     };
     lets_pages_read(page, &recorded("preflight"), call);
-    let world = World::default();
+    let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     world.apps.set_down(true);
     let event = recorded("page").challenge(&request_id(id)).json(&json!({ "otp": code }));
@@ -266,9 +258,9 @@ fn pages_of_listed_origins_read_the_answers() {
 
 #[test]
 fn a_page_cannot_tell_an_id_that_leads_nowhere_from_one_that_leads_somewhere() {
-    let world = World::default();
+    let world = TestWorld::default();
     let known = world.open();
-    let elsewhere = World::of(App { id: "eve".parse().unwrap(), ..demo_app() }).open();
+    let elsewhere = TestWorld::of(App { id: "eve".parse().unwrap(), ..demo_app() }).open();
     let ask = |id| call(&world, &recorded("page").challenge(&request_id(id)));
     let (known, elsewhere) = (ask(known), ask(elsewhere));
     assert_eq!(

@@ -1,10 +1,34 @@
 //! What the OTPless functions have in common: who may call, and what a body may be. And what every
 //! function that opens or sends does about an `Idempotency-Key`.
 
-use passcode_testkit::{Fault, World};
+use passcode_domain::{ChallengeId, Keyring};
+use passcode_http::id;
+use passcode_testkit::{Fault, TestWorld};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+/// The keys of every test world.
+static KEYRING: LazyLock<Arc<Keyring>> =
+    LazyLock::new(|| TestWorld::default().keyring.in_hand.clone().expect("a keyring"));
+
+/// An id as OTPless prints it.
+pub(crate) fn request_id(id: ChallengeId) -> String {
+    id::REQUEST_ID.print(id, &KEYRING)
+}
+
+/// An id as the older generation of OTPless prints it.
+pub(crate) fn order_id(id: ChallengeId) -> String {
+    id::ORDER_ID.print(id, &KEYRING)
+}
+
+/// Reads an id that OTPless printed.
+pub(crate) fn parse_request_id(text: &str) -> Option<ChallengeId> {
+    id::REQUEST_ID.parse(text, &KEYRING)
+}
 
 /// The row of the OTPless error table that a reply is.
 pub(crate) fn row(reply: &Reply) -> (u16, &str) {
@@ -109,12 +133,12 @@ pub(crate) fn refuses_client_ips(event: &Event, call: impl Fn(&Event) -> Reply) 
 /// What an endpoint does for pages that hold an id: those of origins that the app of the host lists
 /// read every answer, the others none. `page` makes a world's request that is served.
 pub(crate) fn lets_pages_read(
-    page: impl Fn(&World) -> Event,
+    page: impl Fn(&TestWorld) -> Event,
     preflight: &Event,
-    call: impl Fn(&World, &Event) -> Reply,
+    call: impl Fn(&TestWorld, &Event) -> Reply,
 ) {
     let allowed = |reply: &Reply| reply.header("access-control-allow-origin").map(str::to_owned);
-    let (world, listed) = (World::default(), "https://shop.example");
+    let (world, listed) = (TestWorld::default(), "https://shop.example");
     let asked = call(&world, preflight);
     assert_eq!((asked.status, asked.text.as_str(), asked.outcome), (204, "", "preflight"));
     assert_eq!(allowed(&asked).as_deref(), Some(listed));
@@ -134,7 +158,7 @@ pub(crate) fn lets_pages_read(
         let asked = call(&world, &preflight.clone().header("origin", origin));
         assert_eq!((asked.status, allowed(&asked)), (204, None), "{origin:?}");
         assert_eq!(asked.header("access-control-allow-headers"), None, "{origin:?}");
-        let world = World::default();
+        let world = TestWorld::default();
         let reply = call(&world, &page(&world).header("origin", origin));
         assert_eq!((reply.status, allowed(&reply)), (200, None), "{origin:?}: unread");
         assert_eq!(reply.header("vary"), Some("origin"), "{origin:?}");
@@ -155,12 +179,12 @@ pub(crate) fn retry_after(world: &World, sends: usize) -> String {
 }
 
 /// How many messages went out.
-pub(crate) fn messages(world: &World) -> usize {
+pub(crate) fn messages(world: &TestWorld) -> usize {
     world.sms.taken().len() + world.email.taken().len()
 }
 
 /// A world in which an event is served, and the event.
-pub(crate) type Scene = (World, Event);
+pub(crate) type Scene = (TestWorld, Event);
 
 /// In what functions that mind keys differ.
 pub(crate) struct Manners {
@@ -178,7 +202,7 @@ impl Manners {
 }
 
 /// What every function that opens or sends does about an `Idempotency-Key`.
-pub(crate) fn minds_keys(scene: impl Fn() -> Scene, call: impl Fn(&World, &Event) -> Reply) {
+pub(crate) fn minds_keys(scene: impl Fn() -> Scene, call: impl Fn(&TestWorld, &Event) -> Reply) {
     minds_keys_with(&Manners::PLAIN, scene, call);
 }
 
@@ -186,7 +210,7 @@ pub(crate) fn minds_keys(scene: impl Fn() -> Scene, call: impl Fn(&World, &Event
 pub(crate) fn minds_keys_with(
     manners: &Manners,
     scene: impl Fn() -> Scene,
-    call: impl Fn(&World, &Event) -> Reply,
+    call: impl Fn(&TestWorld, &Event) -> Reply,
 ) {
     refuses_malformed_keys(manners.malformed, &scene(), &call);
     let costs = costs_of(&scene(), &call);
@@ -198,7 +222,7 @@ pub(crate) fn minds_keys_with(
 fn refuses_malformed_keys(
     status: u16,
     (world, event): &Scene,
-    call: &impl Fn(&World, &Event) -> Reply,
+    call: &impl Fn(&TestWorld, &Event) -> Reply,
 ) {
     world.ledgers.take_calls();
     let sent = messages(world);
@@ -211,7 +235,7 @@ fn refuses_malformed_keys(
 }
 
 /// The reads and writes that serving the event costs without a key.
-fn costs_of((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) -> (u64, u64) {
+fn costs_of((world, event): &Scene, call: &impl Fn(&TestWorld, &Event) -> Reply) -> (u64, u64) {
     world.ledgers.take_calls();
     assert!(call(world, event).status < 300);
     world.ledgers.take_calls()
@@ -221,7 +245,7 @@ fn answers_again(
     manners: &Manners,
     (world, event): &Scene,
     costs: (u64, u64),
-    call: &impl Fn(&World, &Event) -> Reply,
+    call: &impl Fn(&TestWorld, &Event) -> Reply,
 ) {
     world.ledgers.take_calls();
     let first = call(world, &keyed(event, KEY));
@@ -248,7 +272,7 @@ fn answers_again(
 fn waits_for_a_lost_answer(
     (world, event): &Scene,
     costs: (u64, u64),
-    call: &impl Fn(&World, &Event) -> Reply,
+    call: &impl Fn(&TestWorld, &Event) -> Reply,
 ) {
     world.ledgers.fail_stores((0..=costs.1).map(|_| Fault::None));
     world.ledgers.fail_stores([Fault::Unavailable]);
@@ -265,7 +289,7 @@ fn waits_for_a_lost_answer(
 }
 
 /// A failure outside leaves the key free, and nothing behind.
-fn may_be_tried_again((world, event): &Scene, call: &impl Fn(&World, &Event) -> Reply) {
+fn may_be_tried_again((world, event): &Scene, call: &impl Fn(&TestWorld, &Event) -> Reply) {
     let sent = messages(world);
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert!(call(world, &keyed(event, KEY)).status >= 500, "the key cannot be claimed");

@@ -2,6 +2,7 @@
 //! id never get the same challenge, a success is never seen by a caller who did not take part, and
 //! what anonymous callers do costs nobody else anything.
 
+use crate::shared::{parse_request_id};
 use crate::{
     otpless_auth_status, otpless_otp_initiate, otpless_otp_verify,
     prelude::{asked, call_check, call_create, error},
@@ -11,15 +12,14 @@ use crate::{
 };
 use passcode_domain::{App, guard::Mode, verification_token::VerificationToken};
 
-use otpless_contract::parse_request_id;
-use passcode_testkit::{World, demo_app, schedule::block_on, without_waits};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on, without_waits};
 use passcode_tests::event::Event;
 use serde_json::json;
 use std::time::Duration;
 
 #[test]
 fn of_two_direct_calls_neither_sees_spends_or_ends_what_the_other_has() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let [first, second] = [1, 2].map(|_| {
         let reply = otpless_otp_initiate::call(&world, &otpless_otp_initiate::recorded("phone"));
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -28,7 +28,7 @@ fn of_two_direct_calls_neither_sees_spends_or_ends_what_the_other_has() {
     });
     assert_ne!(first.0, second.0);
     for _ in 0..5 {
-        otpless_otp_verify::present(&world, second.0, &World::wrong(&second.1));
+        otpless_otp_verify::present(&world, second.0, &TestWorld::wrong(&second.1));
     }
     assert_eq!(otpless_otp_verify::present(&world, first.0, &first.1).status, 200);
     let [current, older] = otpless_auth_status::both(&world, second.0);
@@ -43,7 +43,7 @@ fn of_two_direct_calls_neither_sees_spends_or_ends_what_the_other_has() {
 /// the OTP while it waits, and tells neither of them afterwards that the other has verified it.
 #[test]
 fn an_id_of_what_is_found_by_identity_tells_no_success() {
-    let world = World::default();
+    let world = TestWorld::default();
     let mut ids = Vec::new();
     for _ in 0..2 {
         let event = zap_otp_generate::recorded("phone");
@@ -58,23 +58,23 @@ fn an_id_of_what_is_found_by_identity_tells_no_success() {
     };
     nowhere("while it waits");
     let code = world.last_code();
-    let wrong = otpless_otp_verify::present(&world, ids[0], &World::wrong(&code));
+    let wrong = otpless_otp_verify::present(&world, ids[0], &TestWorld::wrong(&code));
     assert_eq!(row(&wrong), (400, "7118"), "who has the id can verify");
     assert_eq!(zap_otp_verify::present(&world, "+14155550100", &code).status, 200);
     nowhere("after its success");
-    for code in [&code, &World::wrong(&code)] {
+    for code in [&code, &TestWorld::wrong(&code)] {
         assert_eq!(row(&otpless_otp_verify::present(&world, ids[0], code)), (400, "7114"));
     }
 }
 
 #[test]
 fn a_user_with_a_token_steps_up_while_anonymous_callers_have_locked_the_address() {
-    let world = World::of(without_waits(demo_app()));
+    let world = TestWorld::of(without_waits(demo_app()));
     for _ in 0..2 {
         let (token, code) = asked(&world);
         let id = VerificationToken::id_in(&token).unwrap();
         for _ in 0..5 {
-            block_on(world.verify(id, &World::wrong(&code))).unwrap();
+            block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }
     }
     let anonymous = call_create(&world, &Event::recorded("prelude-session-otp-create", "phone"));
@@ -92,7 +92,7 @@ fn a_user_with_a_token_steps_up_while_anonymous_callers_have_locked_the_address(
 
 #[test]
 fn only_what_is_decided_is_held_for_a_second_where_blocks_are_concealed() {
-    let world = World::of(App { conceal_blocks: true, ..demo_app() });
+    let world = TestWorld::of(App { conceal_blocks: true, ..demo_app() });
     let phone = || Event::recorded("prelude-session-otp-create", "phone");
     for malformed in ["", "{", "[]", "{}", r#"{"identifier":{"type":"fax","value":"1"}}"#] {
         assert_eq!(call_create(&world, &phone().body(malformed)).status, 400);
@@ -106,12 +106,12 @@ fn only_what_is_decided_is_held_for_a_second_where_blocks_are_concealed() {
 
 #[test]
 fn a_lock_is_concealed_from_whoever_names_a_waiting_otp_as_well() {
-    let world = World::of(App { conceal_blocks: true, ..without_waits(demo_app()) });
+    let world = TestWorld::of(App { conceal_blocks: true, ..without_waits(demo_app()) });
     let mut code = String::new();
     for _ in 0..2 {
         code = zap_otp_generate::generated(&world, "phone");
         for _ in 0..5 {
-            zap_otp_verify::present(&world, "+14155550100", &World::wrong(&code));
+            zap_otp_verify::present(&world, "+14155550100", &TestWorld::wrong(&code));
         }
     }
     let sent = messages(&world);
@@ -128,7 +128,7 @@ fn a_temporary_refusal_is_not_kept_under_a_key() {
     let mut guard = demo_app().guard;
     guard.unverified_per_ip_hour.floor = 1;
     guard.unverified_per_ip_hour.mode = Mode::Enforce;
-    let world = World::of(without_waits(App { guard, ..demo_app() }));
+    let world = TestWorld::of(without_waits(App { guard, ..demo_app() }));
     let event = Event::recorded("prelude-session-otp-create", "phone");
     assert_eq!(call_create(&world, &event).status, 204);
     world.clock.advance(Duration::from_mins(40));

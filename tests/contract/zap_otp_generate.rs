@@ -1,5 +1,6 @@
 //! `POST /v1/otp`, and `/v1/otp/`.
 
+use crate::shared::{parse_request_id};
 use crate::{
     shared::{minds_keys, retry_after, with},
     zap_shared::{
@@ -7,7 +8,6 @@ use crate::{
         refuses_strangers, said, world_with_eve,
     },
 };
-use otpless_contract::parse_request_id;
 use passcode_domain::{
     ChallengeId,
     ports::StoreUsers as _,
@@ -16,8 +16,8 @@ use passcode_domain::{
 };
 use passcode_http::Answer;
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
-    FakeUsers, Fault, USER_ID, Verdict, World, ada, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
+    FakeTokens, FakeUsers, Fault, USER_ID, Verdict, TestWorld, ada, schedule::block_on,
 };
 use passcode_tests::{
     document::admits,
@@ -25,41 +25,14 @@ use passcode_tests::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use zap_otp_generate::{Deps, handle};
+use zap_otp_generate::handle;
 
-type Fakes = Deps<
-    FakeApps,
-    FakeUsers,
-    FakeTokens,
-    FakeLedgers,
-    FakeKeyring,
-    FakeClock,
-    FakeEntropy,
-    FakeSms,
-    FakeEmail,
->;
-
-fn deps(world: &World) -> Fakes {
-    Deps {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-        default_app: "demo".parse().ok(),
-    }
-}
-
-pub(crate) fn answer(world: &World, event: &Event) -> Answer {
+pub(crate) fn answer(world: &TestWorld, event: &Event) -> Answer {
     block_on(handle(&deps(world), event.request()))
 }
 
-pub(crate) fn call(world: &World, event: &Event) -> Reply {
-    reply(event, handle(&deps(world), event.request()))
+pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 pub(crate) fn recorded(case: &str) -> Event {
@@ -67,20 +40,20 @@ pub(crate) fn recorded(case: &str) -> Event {
 }
 
 /// Generates an OTP for Ada's phone or mailbox, and returns its code.
-pub(crate) fn generated(world: &World, case: &str) -> String {
+pub(crate) fn generated(world: &TestWorld, case: &str) -> String {
     let reply = call(world, &recorded(case));
     assert_eq!(reply.status, 200, "{reply:?}");
     if case == "phone" { world.last_code() } else { mailed_code(world) }
 }
 
 /// The code of the last e-mail.
-pub(crate) fn mailed_code(world: &World) -> String {
+pub(crate) fn mailed_code(world: &TestWorld) -> String {
     let (_, email) = world.email.taken().pop().unwrap();
     let is_code = |word: &&str| word.len() >= 4 && word.bytes().all(|b| b.is_ascii_digit());
     email.text.split_whitespace().find(is_code).unwrap().to_owned()
 }
 
-pub(crate) fn messages(world: &World) -> (usize, usize) {
+pub(crate) fn messages(world: &TestWorld) -> (usize, usize) {
     (world.email.taken().len(), world.sms.taken().len())
 }
 
@@ -91,7 +64,7 @@ pub(crate) fn ids(answer: &Answer) -> Vec<ChallengeId> {
 
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_get_nothing_sent() {
-    let world = World::default();
+    let world = TestWorld::default();
     for with_and_without_slash in ["email", "phone"] {
         refuses_strangers(&recorded(with_and_without_slash), call);
         refuses_bodies(&recorded(with_and_without_slash), |event| call(&world, event));
@@ -101,7 +74,7 @@ fn strangers_and_bodies_that_are_no_json_object_get_nothing_sent() {
 
 #[test]
 fn what_is_missing_or_malformed_is_named_and_never_repeated() {
-    let world = World::default();
+    let world = TestWorld::default();
     let long = format!("{}@example.com", "a".repeat(320));
     let whole =
         json!({ "userId": USER_ID, "email": "ada@example.com", "phoneNumber": "+14155550100" });
@@ -136,7 +109,7 @@ fn what_is_missing_or_malformed_is_named_and_never_repeated() {
 
 #[test]
 fn a_user_without_an_address_is_sent_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let id: UserId = "without".parse().unwrap();
     block_on(world.users.store_user(&User::new(world.app.id.clone(), id))).unwrap();
     for user in ["nobody", "without"] {
@@ -150,7 +123,7 @@ fn a_user_without_an_address_is_sent_nothing() {
 
 #[test]
 fn generating_again_is_a_resend_that_forgives_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let old = generated(&world, "phone");
     let id = ids(&answer(&world, &recorded("email")))[0];
     let early = call(&world, &recorded("phone"));
@@ -165,17 +138,17 @@ fn generating_again_is_a_resend_that_forgives_nothing() {
     let verify = |code: &str| block_on(world.verify(phone, code)).unwrap();
     assert_eq!(verify(&old), Outcome::Incorrect);
     for _ in 0..3 {
-        verify(&World::wrong(&new));
+        verify(&TestWorld::wrong(&new));
     }
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(ids(&answer(&world, &recorded("phone"))), [phone]);
-    verify(&World::wrong(&world.last_code()));
+    verify(&TestWorld::wrong(&world.last_code()));
     assert_eq!(verify(&world.last_code()), Outcome::Exhausted);
 }
 
 #[test]
 fn sends_are_counted_and_a_challenge_makes_room_when_it_ends() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "phone");
     for sends in 1..usize::from(world.app.policy.max_sends) {
         world.clock.advance(world.cool_down(sends));
@@ -190,11 +163,11 @@ fn sends_are_counted_and_a_challenge_makes_room_when_it_ends() {
 
 #[test]
 fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
-    let locked = World::without_waits();
+    let locked = TestWorld::without_waits();
     for _ in 0..2 {
         let id = ids(&answer(&locked, &recorded("phone")))[0];
         for _ in 0..5 {
-            block_on(locked.verify(id, &World::wrong(&locked.last_code()))).unwrap();
+            block_on(locked.verify(id, &TestWorld::wrong(&locked.last_code()))).unwrap();
         }
     }
     let before = messages(&locked);
@@ -202,7 +175,7 @@ fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
     check_shape(&reply);
     assert_eq!((reply.status, reply.retry_after.as_deref()), (429, Some("86400")));
     assert_eq!(messages(&locked), before);
-    let full = World::without_waits();
+    let full = TestWorld::without_waits();
     for _ in 0..8 {
         full.open_and_send();
     }
@@ -211,7 +184,7 @@ fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
 
 #[test]
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.sms.answer([Verdict::Refuse, Verdict::Lose]);
     let cool_down = world.cool_down(1).as_secs();
     for (status, wait) in [(500, 1), (500, cool_down), (429, cool_down)] {
@@ -226,10 +199,10 @@ fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_do
 
 #[test]
 fn failures_outside_are_a_500_that_says_when_to_come_back() {
-    let world = World::default();
+    let world = TestWorld::default();
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = call(&world, &recorded("phone"));
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     let no_keys = call(&no_keys, &recorded("phone"));
     world.users.set_down(true);
     let no_users = call(&world, &recorded("registered"));
@@ -247,7 +220,7 @@ fn of_two_messages_none_is_told_for_both() {
     let both =
         json!({ "userId": USER_ID, "email": "ada@example.com", "phoneNumber": "+14155550100" });
     let both = recorded("email").json(&both);
-    let world = World::default();
+    let world = TestWorld::default();
     world.sms.answer([Verdict::Refuse]);
     let reply = call(&world, &both);
     check_shape(&reply);
@@ -262,7 +235,7 @@ fn of_two_messages_none_is_told_for_both() {
     assert!(said(&reply).1.ends_with("the message for `phoneNumber` was sent"));
     assert_eq!(messages(&world), (1, 1));
 
-    let world = World::default();
+    let world = TestWorld::default();
     let answer = answer(&world, &both);
     let [email, phone] = ids(&answer)[..] else { panic!("two ids: {answer:?}") };
     assert_eq!(messages(&world), (1, 1));
@@ -273,7 +246,7 @@ fn of_two_messages_none_is_told_for_both() {
 
 #[test]
 fn the_code_goes_out_and_nothing_of_it_is_told() {
-    let world = World::default();
+    let world = TestWorld::default();
     for (case, to) in [("email", (1, 0)), ("phone", (1, 1)), ("registered", (2, 1))] {
         let reply = call(&world, &recorded(case));
         assert_eq!((reply.status, reply.outcome), (200, "sent"), "{reply:?}");
@@ -296,7 +269,7 @@ fn the_code_goes_out_and_nothing_of_it_is_told() {
 
 #[test]
 fn both_spellings_of_the_user_are_read_and_a_phone_is_the_second_choice() {
-    let world = World::default();
+    let world = TestWorld::default();
     let user = User { email: None, ..ada() };
     block_on(world.users.store_user(&user)).unwrap();
     // The document knows one spelling, so these are not held against it.
@@ -310,7 +283,7 @@ fn both_spellings_of_the_user_are_read_and_a_phone_is_the_second_choice() {
 
 #[test]
 fn the_challenge_lives_an_hour_and_its_code_ten_minutes() {
-    let world = World::default();
+    let world = TestWorld::default();
     let id = ids(&answer(&world, &recorded("phone")))[0];
     let first = world.last_code();
     world.clock.advance(Duration::from_mins(10));
@@ -325,7 +298,7 @@ fn the_challenge_lives_an_hour_and_its_code_ten_minutes() {
 
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
-    minds_keys(|| (World::default(), recorded("phone")), call);
+    minds_keys(|| (TestWorld::default(), recorded("phone")), call);
 }
 
 #[test]
@@ -346,5 +319,5 @@ fn the_documents_phone_numbers_have_digits() {
 
 #[test]
 fn a_client_ip_that_is_none_is_refused() {
-    refuses_client_ips(&recorded("phone"), |event| call(&World::default(), event));
+    refuses_client_ips(&recorded("phone"), |event| call(&TestWorld::default(), event));
 }

@@ -11,8 +11,8 @@ use crate::{
 };
 use passcode_domain::{ports::StoreUsers as _, user::User};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms, FakeTokens,
-    FakeUsers, Fault, Verdict, World, ada, schedule::block_on,
+    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
+    FakeTokens, FakeUsers, Fault, Verdict, TestWorld, ada, schedule::block_on,
 };
 use passcode_tests::{
     document::admits,
@@ -20,40 +20,13 @@ use passcode_tests::{
 };
 use serde_json::json;
 use std::time::Duration;
-use zap_otp_resend::{Deps, handle};
-
-type Fakes = Deps<
-    FakeApps,
-    FakeUsers,
-    FakeTokens,
-    FakeLedgers,
-    FakeKeyring,
-    FakeClock,
-    FakeEntropy,
-    FakeSms,
-    FakeEmail,
->;
+use zap_otp_resend::handle;
 
 const PHONE: &str = "+14155550100";
 const EMAIL: &str = "ada@example.com";
 
-fn deps(world: &World) -> Fakes {
-    Deps {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-        default_app: "demo".parse().ok(),
-    }
-}
-
-fn call(world: &World, event: &Event) -> Reply {
-    reply(event, handle(&deps(world), event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded(case: &str) -> Event {
@@ -64,21 +37,21 @@ fn phone() -> Event {
     recorded("email").json(&json!({ "phoneNumber": PHONE }))
 }
 
-fn pass_cool_down(world: &World) {
-    world.clock.advance(world.cool_down(1));
+fn cool_down(world: &TestWorld) {
+    world.clock.advance(Duration::from_secs(30));
 }
 
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_get_nothing_sent() {
     refuses_strangers(&recorded("email"), call);
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_bodies(&recorded("email"), |event| call(&world, event));
     assert_eq!((messages(&world), world.ledgers.take_calls()), ((0, 0), (0, 0)));
 }
 
 #[test]
 fn what_is_missing_or_malformed_is_named_and_never_repeated() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "email");
     pass_cool_down(&world);
     for (field, body) in [
@@ -108,7 +81,7 @@ fn what_is_missing_or_malformed_is_named_and_never_repeated() {
 
 #[test]
 fn where_no_otp_is_open_nothing_is_sent() {
-    let refused = |world: &World, event: &Event, field: &str| {
+    let refused = |world: &TestWorld, event: &Event, field: &str| {
         let before = messages(world);
         let reply = call(world, event);
         check_shape(&reply);
@@ -116,7 +89,7 @@ fn where_no_otp_is_open_nothing_is_sent() {
         assert_eq!(said(&reply), (400, expected.as_str()));
         assert_eq!(messages(world), before);
     };
-    let world = World::default();
+    let world = TestWorld::default();
     refused(&world, &recorded("email"), "email");
     refused(&world, &recorded("username"), "username");
     refused(&world, &recorded("username").json(&json!({ "username": "nobody" })), "username");
@@ -131,7 +104,7 @@ fn where_no_otp_is_open_nothing_is_sent() {
 
     let code = generated(&world, "phone");
     for _ in 0..5 {
-        present(&world, PHONE, &World::wrong(&code));
+        present(&world, PHONE, &TestWorld::wrong(&code));
     }
     pass_cool_down(&world);
     refused(&world, &phone(), "phoneNumber");
@@ -154,7 +127,7 @@ fn another_apps_otp_is_not_sent_again() {
 
 #[test]
 fn cool_down_and_count_and_locks_hold_it_back() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "phone");
     world.clock.advance(Duration::from_millis(10_500));
     let early = call(&world, &phone());
@@ -172,11 +145,11 @@ fn cool_down_and_count_and_locks_hold_it_back() {
     assert_eq!(messages(&world), (0, 5));
     assert!(said(&spent).1.contains("`phoneNumber`"));
 
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         let code = generated(&world, "phone");
         for _ in 0..5 {
-            present(&world, PHONE, &World::wrong(&code));
+            present(&world, PHONE, &TestWorld::wrong(&code));
         }
     }
     let locked = call(&world, &phone());
@@ -185,22 +158,22 @@ fn cool_down_and_count_and_locks_hold_it_back() {
 
 #[test]
 fn the_code_before_stops_working_and_spent_attempts_stay_spent() {
-    let world = World::default();
+    let world = TestWorld::default();
     let old = generated(&world, "email");
     for _ in 0..3 {
-        present(&world, EMAIL, &World::wrong(&old));
+        present(&world, EMAIL, &TestWorld::wrong(&old));
     }
     pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("email")).status, 200);
     let new = mailed_code(&world);
     assert_eq!(present(&world, EMAIL, &old).outcome, "incorrect", "the fourth attempt");
-    assert_eq!(present(&world, EMAIL, &World::wrong(&new)).outcome, "incorrect", "the fifth");
+    assert_eq!(present(&world, EMAIL, &TestWorld::wrong(&new)).outcome, "incorrect", "the fifth");
     assert_eq!(present(&world, EMAIL, &new).outcome, "exhausted");
 }
 
 #[test]
 fn of_two_messages_none_is_told_for_both() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "email");
     pass_cool_down(&world);
     let reply = call(&world, &recorded("both"));
@@ -242,7 +215,7 @@ fn of_two_messages_none_is_told_for_both() {
 
 #[test]
 fn failures_outside_are_a_500_that_says_when_to_come_back() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "email");
     pass_cool_down(&world);
     world.ledgers.fail_stores([Fault::Unavailable]);
@@ -251,7 +224,7 @@ fn failures_outside_are_a_500_that_says_when_to_come_back() {
     let refused = call(&world, &recorded("email"));
     world.users.set_down(true);
     let no_users = call(&world, &recorded("username"));
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     for reply in [lost, refused, no_users, call(&no_keys, &recorded("email"))] {
         check_shape(&reply);
         assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("1")));
@@ -262,7 +235,7 @@ fn failures_outside_are_a_500_that_says_when_to_come_back() {
 
 #[test]
 fn a_name_leads_to_the_otp_that_is_open_email_first() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "phone");
     pass_cool_down(&world);
     assert_eq!(call(&world, &recorded("username")).status, 200);
@@ -285,7 +258,7 @@ fn a_name_leads_to_the_otp_that_is_open_email_first() {
 
 #[test]
 fn the_next_code_lives_ten_minutes_and_never_longer_than_its_otp() {
-    let world = World::default();
+    let world = TestWorld::default();
     generated(&world, "phone");
     world.clock.advance(Duration::from_mins(45));
     let reply = call(&world, &phone());
@@ -306,7 +279,7 @@ fn the_next_code_lives_ten_minutes_and_never_longer_than_its_otp() {
 #[test]
 fn the_same_request_under_a_key_is_done_once() {
     let generated = || {
-        let world = World::default();
+        let world = TestWorld::default();
         generated(&world, "phone");
         world.clock.advance(world.cool_down(1));
         (world, phone())
@@ -332,5 +305,5 @@ fn the_documents_phone_numbers_have_digits() {
 
 #[test]
 fn a_client_ip_that_is_none_is_refused() {
-    refuses_client_ips(&recorded("both"), |event| call(&World::default(), event));
+    refuses_client_ips(&recorded("both"), |event| call(&TestWorld::default(), event));
 }

@@ -10,45 +10,29 @@ use crate::{
 use passcode_domain::{ports::StoreUsers as _, user::User, verify::Outcome};
 use passcode_testkit::{
     FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, Fault,
-    World, ada, schedule::block_on,
+    TestWorld, ada, schedule::block_on,
 };
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;
-use zap_otp_verify::{Deps, handle};
-
-type Fakes =
-    Deps<FakeApps, FakeUsers, FakeTokens, FakeLedgers, FakeKeyring, FakeClock, FakeEntropy>;
+use zap_otp_verify::handle;
 
 const PHONE: &str = "+14155550100";
 const EMAIL: &str = "ada@example.com";
 
-fn deps(world: &World) -> Fakes {
-    Deps {
-        apps: world.apps.clone(),
-        users: world.users.clone(),
-        tokens: world.tokens.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: "demo".parse().ok(),
-    }
-}
-
-fn call(world: &World, event: &Event) -> Reply {
-    reply(event, handle(&deps(world), event.request()))
+fn call(world: &TestWorld, event: &Event) -> Reply {
+    reply(event, async |request, record| handle(world, request, record).await)
 }
 
 fn recorded() -> Event {
     Event::recorded("zap-otp-verify", "email")
 }
 
-pub(crate) fn present(world: &World, identity: &str, code: &str) -> Reply {
+pub(crate) fn present(world: &TestWorld, identity: &str, code: &str) -> Reply {
     call(world, &recorded().json(&json!({ "otp": code, "identity": identity })))
 }
 
-fn is_verified(world: &World, identity: &str, code: &str) -> bool {
+fn is_verified(world: &TestWorld, identity: &str, code: &str) -> bool {
     let reply = present(world, identity, code);
     assert!([200, 400].contains(&reply.status), "{reply:?}");
     reply.status == 200
@@ -57,14 +41,14 @@ fn is_verified(world: &World, identity: &str, code: &str) -> bool {
 #[test]
 fn strangers_and_bodies_that_are_no_json_object_are_refused() {
     refuses_strangers(&recorded(), call);
-    let world = World::default();
+    let world = TestWorld::default();
     refuses_bodies(&recorded(), |event| call(&world, event));
     assert_eq!(world.ledgers.take_calls(), (0, 0));
 }
 
 #[test]
 fn what_is_missing_or_malformed_is_named_and_spends_nothing() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = generated(&world, "email");
     world.ledgers.take_calls();
     let long = format!("{}@example.com", "a".repeat(320));
@@ -104,14 +88,14 @@ fn wrong_expired_exhausted_used_and_unknown_are_told_alike() {
         outcomes.push(reply.outcome);
         told.push((reply.status, reply.text, reply.media, reply.retry_after));
     };
-    let world = World::default();
+    let world = TestWorld::default();
     let code = generated(&world, "phone");
-    tell(present(&world, PHONE, &World::wrong(&code)));
+    tell(present(&world, PHONE, &TestWorld::wrong(&code)));
     assert!(is_verified(&world, PHONE, &code));
     tell(present(&world, PHONE, &code));
     let code = generated(&world, "phone");
     for _ in 0..5 {
-        assert!(!is_verified(&world, PHONE, &World::wrong(&code)));
+        assert!(!is_verified(&world, PHONE, &TestWorld::wrong(&code)));
     }
     tell(present(&world, PHONE, &code));
     let code = generated(&world, "email");
@@ -128,19 +112,19 @@ fn wrong_expired_exhausted_used_and_unknown_are_told_alike() {
 
 #[test]
 fn who_guesses_by_identity_cannot_touch_what_is_known_by_its_id() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     let (id, by_id) = world.open_and_send();
     assert!(!is_verified(&world, PHONE, &by_id), "it is found by its id alone");
     for _ in 0..2 {
         let code = generated(&world, "phone");
         for _ in 0..5 {
-            assert!(!is_verified(&world, PHONE, &World::wrong(&code)));
+            assert!(!is_verified(&world, PHONE, &TestWorld::wrong(&code)));
         }
     }
     assert_eq!(generate(&world, &generation("phone")).status, 429, "locked by identity");
     let verify = |code: &str| block_on(world.verify(id, code)).unwrap();
     for _ in 0..4 {
-        assert_eq!(verify(&World::wrong(&by_id)), Outcome::Incorrect, "no attempt is spent");
+        assert_eq!(verify(&TestWorld::wrong(&by_id)), Outcome::Incorrect, "no attempt is spent");
     }
     assert!(matches!(verify(&by_id), Outcome::Verified(_)));
     world.open_and_send();
@@ -148,29 +132,29 @@ fn who_guesses_by_identity_cannot_touch_what_is_known_by_its_id() {
 
 #[test]
 fn who_guesses_by_id_cannot_touch_what_is_found_by_identity() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = generated(&world, "phone");
     for _ in 0..2 {
         let (id, by_id) = world.open_and_send();
         for _ in 0..5 {
-            block_on(world.verify(id, &World::wrong(&by_id))).unwrap();
+            block_on(world.verify(id, &TestWorld::wrong(&by_id))).unwrap();
         }
     }
     let (id, by_id) = (world.open(), world.last_code());
     assert_ne!(block_on(world.verify(id, &by_id)).unwrap(), Outcome::Incorrect, "locked by id");
     for _ in 0..4 {
-        assert!(!is_verified(&world, PHONE, &World::wrong(&code)));
+        assert!(!is_verified(&world, PHONE, &TestWorld::wrong(&code)));
     }
     assert!(is_verified(&world, PHONE, &code));
 }
 
 #[test]
 fn a_right_code_by_id_does_not_forgive_the_guesses_by_identity() {
-    let world = World::without_waits();
+    let world = TestWorld::without_waits();
     for _ in 0..2 {
         let code = generated(&world, "phone");
         for _ in 0..5 {
-            assert!(!is_verified(&world, PHONE, &World::wrong(&code)));
+            assert!(!is_verified(&world, PHONE, &TestWorld::wrong(&code)));
         }
         let (id, by_id) = world.open_and_send();
         assert!(matches!(block_on(world.verify(id, &by_id)), Ok(Outcome::Verified(_))));
@@ -192,7 +176,7 @@ fn another_apps_identity_leads_nowhere_and_loses_nothing() {
 
 #[test]
 fn a_name_costs_one_attempt_at_one_address() {
-    let world = World::default();
+    let world = TestWorld::default();
     let (mailed, texted) = (generated(&world, "email"), generated(&world, "phone"));
     world.ledgers.take_calls();
     assert!(!is_verified(&world, "ada", &texted), "the e-mail's is asked for");
@@ -200,7 +184,7 @@ fn a_name_costs_one_attempt_at_one_address() {
     assert!(!is_verified(&world, "nobody", &texted));
     assert_eq!(world.ledgers.take_calls(), (2, 2), "and so are both of a name that nobody has");
     for _ in 0..4 {
-        assert!(!is_verified(&world, PHONE, &World::wrong(&texted)), "none of these is spent");
+        assert!(!is_verified(&world, PHONE, &TestWorld::wrong(&texted)), "none of these is spent");
     }
     assert!(is_verified(&world, "ADA", &mailed));
     assert!(is_verified(&world, "ada", &texted), "once the e-mail's is used");
@@ -209,7 +193,7 @@ fn a_name_costs_one_attempt_at_one_address() {
 
 #[test]
 fn a_name_leads_to_the_registered_addresses_and_nowhere_else() {
-    let world = World::default();
+    let world = TestWorld::default();
     let named = Event::recorded("zap-otp-verify", "username");
     assert_eq!(call(&world, &named).outcome, "not found");
     let code = generated(&world, "phone");
@@ -223,13 +207,13 @@ fn a_name_leads_to_the_registered_addresses_and_nowhere_else() {
 
 #[test]
 fn failures_outside_are_a_500_and_the_caller_can_go_on() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = generated(&world, "phone");
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = present(&world, PHONE, &code);
     world.users.set_down(true);
     let no_users = present(&world, "ada", &code);
-    let no_keys = World { keyring: FakeKeyring::none(), ..World::default() };
+    let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     for reply in [lost, no_users, present(&no_keys, PHONE, &code)] {
         check_shape(&reply);
         assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("1")));
@@ -240,7 +224,7 @@ fn failures_outside_are_a_500_and_the_caller_can_go_on() {
 
 #[test]
 fn the_right_code_is_verified_once_however_the_address_is_spelt() {
-    let world = World::default();
+    let world = TestWorld::default();
     for (case, spellings) in
         [("email", [EMAIL, "ADA@Example.com"]), ("phone", [PHONE, "+1 (415) 555-0100"])]
     {
@@ -259,7 +243,7 @@ fn the_right_code_is_verified_once_however_the_address_is_spelt() {
 
 #[test]
 fn the_record_names_the_challenge_and_no_address_code_or_token() {
-    let world = World::default();
+    let world = TestWorld::default();
     let code = generated(&world, "email");
     assert_eq!(code, mailed_code(&world));
     let body = json!({ "otp": code, "identity": EMAIL });

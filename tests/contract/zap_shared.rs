@@ -2,7 +2,7 @@
 
 use crate::shared;
 use passcode_domain::{App, app::SecretHash, ports::StoreApps as _};
-use passcode_testkit::{World, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 
@@ -48,8 +48,8 @@ pub(crate) fn bearing(event: &Event, credential: &str) -> Event {
 pub(crate) const TOKEN: &str = "a.b.c|otp:admin";
 
 /// A world in which another app is reached under its own name.
-pub(crate) fn world_with_eve() -> World {
-    let world = World::default();
+pub(crate) fn world_with_eve() -> TestWorld {
+    let world = TestWorld::default();
     let admin_keys = vec![SecretHash::of("eve-admin")];
     let eve = App { id: "eve".parse().unwrap(), admin_keys, ..demo_app() };
     block_on(world.apps.store_app(&eve.validated().unwrap())).unwrap();
@@ -64,7 +64,7 @@ pub(crate) fn at_eve(event: &Event) -> Event {
 }
 
 /// Callers that are refused before anything else is looked at.
-pub(crate) fn refuses_strangers(event: &Event, call: impl Fn(&World, &Event) -> Reply) {
+pub(crate) fn refuses_strangers(event: &Event, call: impl Fn(&TestWorld, &Event) -> Reply) {
     let world = world_with_eve();
     let mut answers = Vec::new();
     for header in [
@@ -84,10 +84,10 @@ pub(crate) fn refuses_strangers(event: &Event, call: impl Fn(&World, &Event) -> 
     ] {
         answers.push(call(&world, &event.clone().header("authorization", header)));
     }
-    let elsewhere = World::of(App { id: "other".parse().unwrap(), ..demo_app() });
+    let elsewhere = TestWorld::of(App { id: "other".parse().unwrap(), ..demo_app() });
     answers.push(call(&elsewhere, event));
     answers.push(call(&elsewhere, &bearing(event, TOKEN)));
-    let without_issuer = World::of(App { issuer: None, ..demo_app() });
+    let without_issuer = TestWorld::of(App { issuer: None, ..demo_app() });
     answers.push(call(&without_issuer, &bearing(event, TOKEN)));
     let mut at_eve = at_eve(event);
     at_eve.0["headers"]["authorization"] = "Bearer demo-admin".into();
@@ -102,7 +102,7 @@ pub(crate) fn refuses_strangers(event: &Event, call: impl Fn(&World, &Event) -> 
         check_shape(&reply);
         assert_eq!(said(&reply), (403, "the access token lacks the scope otp:admin"), "{token}");
     }
-    let blocked = World::of(App { blocked: true, ..demo_app() });
+    let blocked = TestWorld::of(App { blocked: true, ..demo_app() });
     for reply in [call(&blocked, event), call(&blocked, &bearing(event, TOKEN))] {
         check_shape(&reply);
         assert_eq!(said(&reply), (403, "this app is blocked"));

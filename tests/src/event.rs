@@ -2,7 +2,7 @@
 
 use crate::document;
 use lambda_http::http::HeaderMap;
-use passcode_http::{Answer, Request};
+use passcode_http::{Answer, ContractError, Record, Request, rendered};
 use passcode_testkit::schedule::block_on;
 use serde_json::{Value, json};
 use std::{
@@ -116,8 +116,29 @@ impl Reply {
 
 /// Runs a handler that waits only for fakes, and holds event and answer against the OpenAPI
 /// document.
-pub fn reply(event: &Event, handling: impl Future<Output = Answer>) -> Reply {
-    let answer = block_on(handling);
+pub fn reply<E: ContractError>(
+    event: &Event,
+    handle: impl AsyncFnOnce(&Request, &mut Record) -> Result<Answer, E>,
+) -> Reply {
+    replied(event, block_on(served(event, handle)))
+}
+
+/// The answer of a handler, and the record of the request.
+pub async fn served<E: ContractError>(
+    event: &Event,
+    handle: impl AsyncFnOnce(&Request, &mut Record) -> Result<Answer, E>,
+) -> (Answer, Record) {
+    let (request, mut record) = (event.request(), Record::default());
+    let answered = handle(&request, &mut record).await;
+    (rendered(answered, &request, &mut record), record)
+}
+
+/// Holds an event and its answer against the OpenAPI document.
+///
+/// # Panics
+///
+/// Where they disagree.
+pub fn replied(event: &Event, (answer, record): (Answer, Record)) -> Reply {
     let header = |name: &str| {
         answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
@@ -134,7 +155,7 @@ pub fn reply(event: &Event, handling: impl Future<Output = Answer>) -> Reply {
         media: header("content-type").unwrap_or_default(),
         headers: answer.headers.clone(),
         text: answer.body,
-        outcome: answer.record.outcome,
+        outcome: record.outcome,
     };
     document::check(event, &reply);
     reply

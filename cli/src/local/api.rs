@@ -213,13 +213,10 @@ fn date(now: Timestamp) -> Option<HeaderValue> {
     text.try_into().ok()
 }
 
-/// The answer of API Gateway to a request that cannot become an event.
-fn bad_event() -> Answer {
-    Answer::json(
-        StatusCode::BAD_REQUEST,
-        &json!({ "message": "Bad Request" }),
-        Record::of("refused"),
-    )
+/// What API Gateway answers to what it cannot make an event of.
+fn bad_event() -> (Answer, Record) {
+    let answer = Answer::json(StatusCode::BAD_REQUEST, &json!({ "message": "Bad Request" }));
+    (answer, Record { outcome: "refused", ..Record::default() })
 }
 
 #[derive(Deserialize)]

@@ -5,8 +5,10 @@ use aws_types::SdkConfig;
 use passcode_demo::{CLIENT_ID, USER_ID};
 use passcode_domain::{
     App,
-    app::{Browser, EmailSender, Issuer},
-    guard::{Guard, Mode, Rule},
+    app::{
+        Browser, EmailSender, Issuer,
+        guard::{Guard, Mode, Rule},
+    },
     ports::{Entropy as _, LoadApps as _, LoadUsers as _, StoreApps as _, StoreUsers as _},
 };
 use passcode_dynamodb::{AppTable, UserTable};

@@ -17,7 +17,7 @@ mod sink;
 mod tables;
 
 pub use clock::LocalClock;
-pub use functions::Handler;
+pub use functions::{Deployable, FUNCTIONS, Handler};
 pub use inbox::Message;
 
 use crate::template::{self, Template};

@@ -3,9 +3,11 @@
 use super::file::Line;
 use crate::lines::Fault;
 use passcode_domain::{
-    EmailAddress, PhoneNumber, password, pin,
-    User, UserId, Username,
-    secret::password::HashedSecret,
+    EmailAddress, PhoneNumber, User, UserId, Username,
+    secret::{
+        password::{self, HashedSecret},
+        pin,
+    },
 };
 use std::{collections::HashMap, fmt::Display, hash::Hash};
 

@@ -10,9 +10,8 @@ use crate::{
 };
 use futures_util::{StreamExt as _, stream};
 use passcode_domain::{
-    AppId,
+    AppId, User,
     ports::{Entropy as _, LoadUsers as _, StoreError, StoreUserError, StoreUsers as _},
-    user::User,
 };
 use passcode_dynamodb::UserTable;
 use passcode_runtime::SystemEntropy;

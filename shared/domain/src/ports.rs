@@ -69,6 +69,24 @@ pub trait World: Sync {
     fn entropy(&self) -> &Self::Entropy;
 }
 
+/// An adapter, as the start of a function and the test of its policy see it.
+pub trait Adapter: Sync {
+    /// The ports that it is: the names of their traits, which are the `Sid`s of the statements that grant
+    /// them.
+    const PORTS: &'static [&'static str];
+
+    /// Opens the connections that every request needs, while Lambda still gives a starting function its
+    /// full share of a processor. A failure is not final: the first request tries again.
+    fn warm_up(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+}
+
+/// No adapter, for a port that the function does not have.
+impl Adapter for () {
+    const PORTS: &'static [&'static str] = &[];
+}
+
 /// The cause of a failure outside the domain, for the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
@@ -176,6 +194,11 @@ pub trait LoadApps: Sync {
         &self,
         id: &AppId,
     ) -> impl Future<Output = Result<Option<Arc<App>>, StoreError>> + Send;
+
+    /// The app that serves requests which name none, where the deployment has one.
+    fn default_app(&self) -> Option<&AppId> {
+        None
+    }
 }
 
 /// Writes apps (`dynamodb:PutItem`).

@@ -2,12 +2,14 @@
 //! value as a JSON document, so that what a rule decided is what is stored. A counter is an item of
 //! numbers, which the store adds to.
 
+mod adapter;
 mod apps;
 mod changes;
 mod counters;
 mod ledgers;
 mod users;
 
+pub use adapter::{LedgerReader, VerifiedCounters};
 pub use apps::AppTable;
 pub use changes::UserChanges;
 pub use counters::CounterTable;

@@ -1,4 +1,4 @@
-//! Answers: a response, and the record that goes to the log beside it.
+//! Answers, and the errors of contracts that become answers.
 
 use crate::Record;
 use headers_accept::Accept;
@@ -6,14 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use mediatype::MediaType;
 use passcode_domain::{
-    Timestamp,
-    code::CodeId,
-    guard::{Rule, Throttled},
-    ledger::MAX_LIVE,
-    send::Refusal,
+    Timestamp, action::send::Refusal, app::guard::Rule, guard::Throttled, ledger::MAX_LIVE,
+    secret::code::CodeId,
 };
 use serde::Serialize;
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 /// What a limit allows.
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -30,8 +27,6 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: String,
-    /// What the log says.
-    pub record: Record,
     /// Which code the body tells, where it tells one. Such a body is kept nowhere.
     pub code: Option<CodeId>,
 }
@@ -39,24 +34,24 @@ pub struct Answer {
 impl Answer {
     /// An answer with a body of some media type.
     #[must_use]
-    pub fn new(status: StatusCode, media: &'static str, body: String, record: Record) -> Self {
+    pub fn new(status: StatusCode, media: &'static str, body: String) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status, headers, body, record, code: None }
+        Self { status, headers, body, code: None }
     }
 
     /// An answer in JSON. The contracts' bodies are plain structs, which always serialise.
     #[must_use]
-    pub fn json(status: StatusCode, body: &impl Serialize, record: Record) -> Self {
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         let body = serde_json::to_string(body).unwrap_or_default();
-        Self::new(status, "application/json", body, record)
+        Self::new(status, "application/json", body)
     }
 
     /// An answer without a body.
     #[must_use]
-    pub fn empty(status: StatusCode, record: Record) -> Self {
-        let answer = Self::new(status, "", String::new(), record);
+    pub fn empty(status: StatusCode) -> Self {
+        let answer = Self::new(status, "", String::new());
         let mut headers = answer.headers;
         headers.remove(header::CONTENT_TYPE);
         Self { headers, ..answer }
@@ -82,6 +77,36 @@ impl Answer {
     }
 }
 
+/// An error of a contract: how it is answered, and how it is logged.
+pub trait ContractError {
+    /// The answer.
+    fn answer(&self, request: &Request) -> Answer;
+
+    /// How the log says that the request ended, where nothing more exact is known.
+    fn outcome(&self) -> &'static str;
+
+    /// What has failed outside the domain, for the log.
+    fn cause(&self) -> Option<&(dyn Error + 'static)>;
+}
+
+/// The answer to a request, whichever way it ended. An error says in the record how that was.
+#[must_use]
+pub fn rendered<E: ContractError>(
+    answered: Result<Answer, E>,
+    request: &Request,
+    record: &mut Record,
+) -> Answer {
+    answered.unwrap_or_else(|error| {
+        if record.outcome.is_empty() {
+            record.outcome = error.outcome();
+        }
+        if let Some(cause) = error.cause() {
+            record.error(cause);
+        }
+        error.answer(request)
+    })
+}
+
 /// What a caller has shown of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
@@ -91,16 +116,35 @@ pub enum Caller {
     WithoutCredentials,
 }
 
+/// A send that the rules have refused.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedSend {
+    /// Why.
+    pub refusal: Refusal,
+    /// When.
+    pub at: Timestamp,
+    /// Who has asked for it.
+    pub caller: Caller,
+}
+
+impl RefusedSend {
+    /// The time from the refusal until another moment.
+    #[must_use]
+    pub fn wait(&self, until: Timestamp) -> Duration {
+        self.at.until(until)
+    }
+}
+
 impl Answer {
     /// Says which limit is used up, and when there is room again (IETF draft `ratelimit-headers`,
     /// -10), to callers with credentials. Others would learn quotas, and what limits count is not
     /// theirs alone: `Retry-After` is enough for them. How much an app may spend is nobody's business.
     #[must_use]
-    pub fn rate_limit(self, caller: Caller, refused: &Refusal, now: Timestamp) -> Self {
-        if caller == Caller::WithoutCredentials {
+    pub fn rate_limit(self, refused: &RefusedSend) -> Self {
+        if refused.caller == Caller::WithoutCredentials {
             return self;
         }
-        let (name, quota, window, until) = match refused {
+        let (name, quota, window, until) = match &refused.refusal {
             Refusal::Throttled(Throttled { rule, quota, window, until })
                 if *rule != Rule::SpendCap =>
             {
@@ -121,7 +165,7 @@ impl Answer {
         };
         let window = window.map(|window| format!(";w={}", window.as_secs())).unwrap_or_default();
         let policy = format!("\"{name}\";q={quota}{window}");
-        let limit = format!("\"{name}\";r=0;t={}", seconds(now.until(until)));
+        let limit = format!("\"{name}\";r=0;t={}", seconds(refused.wait(until)));
         // Names and numbers are letters, digits and underscores.
         let value =
             |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));

@@ -1,7 +1,7 @@
 //! Cross-origin requests from web pages (the CORS protocol of the Fetch standard): which origins may
 //! call, and what the response headers tell their browsers.
 
-use crate::{Answer, Record, Request, header_text};
+use crate::{Answer, Request, header_text};
 use http::{HeaderValue, StatusCode, header};
 use passcode_domain::App;
 use utoipa::openapi::{
@@ -46,9 +46,8 @@ impl Cors {
     /// The answer to a preflight of this origin: what a page may send. Without an origin that may
     /// call it allows nothing.
     #[must_use]
-    pub fn preflight(&self, origin: Option<&HeaderValue>, record: Record) -> Answer {
-        let record = Record { outcome: "preflight", ..record };
-        let answer = self.share(Answer::empty(StatusCode::NO_CONTENT, record), origin);
+    pub fn preflight(&self, origin: Option<&HeaderValue>) -> Answer {
+        let answer = self.share(Answer::empty(StatusCode::NO_CONTENT), origin);
         if origin.is_none() {
             return answer;
         }

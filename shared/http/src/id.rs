@@ -1,7 +1,7 @@
 //! The forms in which contracts print the id of a challenge. A challenge that was opened through one
 //! contract can be verified through another, so all forms stand here.
 
-use passcode_domain::{ChallengeId, verification_token::VerificationToken};
+use passcode_domain::{ChallengeId, Keyring, secret::token::VerificationToken};
 
 /// How a contract prints the id of a challenge: a prefix, then the id in base32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +24,23 @@ const FORMS: [IdForm; 3] = [REQUEST_ID, ORDER_ID, BARE];
 impl IdForm {
     /// Prints an id.
     #[must_use]
-    pub fn print(self, id: ChallengeId) -> String {
-        format!("{}{id}", self.prefix)
+    pub fn print(self, id: ChallengeId, keyring: &Keyring) -> String {
+        format!("{}{}", self.prefix, id.print(keyring))
     }
 
     /// Reads an id; `None` where the text has another form.
     #[must_use]
-    pub fn parse(self, text: &str) -> Option<ChallengeId> {
-        text.strip_prefix(self.prefix)?.parse().ok()
+    pub fn parse(self, text: &str, keyring: &Keyring) -> Option<ChallengeId> {
+        ChallengeId::parse(text.strip_prefix(self.prefix)?, keyring).ok()
     }
 }
 
 /// Reads the id of a challenge in any contract's form. Prelude's browsers hold a verification token
 /// instead, which has the id in it.
 #[must_use]
-pub fn parse_any(text: &str) -> Option<ChallengeId> {
+pub fn parse_any(text: &str, keyring: &Keyring) -> Option<ChallengeId> {
     let bare = FORMS.iter().find_map(|form| text.strip_prefix(form.prefix))?;
-    bare.parse().ok().or_else(|| VerificationToken::id_in(bare))
+    BARE.parse(bare, keyring).or_else(|| VerificationToken::id_in(bare, keyring))
 }
 
 #[cfg(test)]
@@ -50,14 +50,20 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_none_is_read_as_another() {
+        let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
+        let keyring = Keyring::from_secret(secret).expect("a keyring");
         let id = ChallengeId::new(SubjectKey::from_bytes([1; 16]), [2; 16]);
         for form in FORMS {
-            assert_eq!(parse_any(&form.print(id)), Some(id), "{form:?}");
+            assert_eq!(parse_any(&form.print(id, &keyring), &keyring), Some(id), "{form:?}");
             for other in FORMS {
                 let expected = (other == form).then_some(id);
-                assert_eq!(other.parse(&form.print(id)), expected, "{form:?} as {other:?}");
+                assert_eq!(
+                    other.parse(&form.print(id, &keyring), &keyring),
+                    expected,
+                    "{form:?} as {other:?}"
+                );
             }
         }
-        assert_eq!(parse_any("ARID_Otp_"), None);
+        assert_eq!(parse_any("ARID_Otp_", &keyring), None);
     }
 }

@@ -3,17 +3,20 @@
 //! or of a lock with whatever status, are not kept: the same request may be tried again. An answer that tells a code is not kept either: it is made
 //! again, with the code derived again. Without the header nothing here asks the store.
 
-use crate::{Answer, Record, Request, body::bytes, header_text};
+use crate::{Answer, ContractError, RETRY, Record, Request, body::bytes, header_text, rendered};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use passcode_domain::{
-    AppId, Keyring,
-    code::CodeId,
-    idempotency::{self, IdempotencyKey, KeptAnswer, Keyed, MalformedKey, Stays, Turn},
-    ports::{Clock, Entropy, LoadLedgers, StoreLedgers},
-    transact::{Failure, Ports},
+    AppId, Keyring, World,
+    action::{
+        idempotency::{self, IdempotencyKey, Keep, KeyedRequest, MalformedKey, PendingRequest},
+        transact::Failure,
+    },
+    ledger::request::KeptAnswer,
+    ports::{LoadLedgers, StoreLedgers},
+    secret::code::CodeId,
 };
 use sfv::{Item, Parser};
-use std::{future::Future, pin::Pin, time::Duration};
+use std::time::Duration;
 use utoipa::openapi::{
     Content, Header, ObjectBuilder, OpenApi, Ref, Response, ResponseBuilder, Type,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},
@@ -23,18 +26,15 @@ use utoipa::openapi::{
 const HEADER: &str = "idempotency-key";
 
 /// How a request is logged that is answered as it was before.
-const AGAIN: &str = "answered again";
-
-/// When to ask again for an answer that another is still at work on.
-const RETRY: Duration = Duration::from_secs(1);
+pub const AGAIN: &str = "answered again";
 
 /// Why a request with a key is not done. Each contract says it in its own words.
 #[derive(Debug)]
-pub enum Refused {
+pub enum IdempotencyError {
     /// 400: the header holds no key, or none that is good enough.
     Malformed(String),
     /// 409: the same request is being done; ask again after the wait. Or, without a wait, it was
-    /// done, and the code that its answer told is good no more.
+    /// done, and the code that its answer told is no longer valid.
     Conflict(Option<Duration>),
     /// 422: the key came with another body before.
     OtherBody,
@@ -48,113 +48,85 @@ pub struct Idempotent<'a> {
     pub request: &'a Request,
     /// Its app, where the caller is one of an app.
     pub app: Option<&'a AppId>,
-    /// What shows who calls, and has been believed; `None` where nothing does.
+    /// What shows who calls, and has been verified; `None` where nothing does.
     pub credential: Option<&'a str>,
-    /// Whether the body holds a secret, such as a PIN: at that nobody may guess by the key.
+    /// Whether the body holds a secret, such as a PIN: the key must not let anybody guess it.
     pub has_secret: bool,
-    /// How the contract refuses.
-    pub refuse: fn(Refused, &Request, Record) -> Answer,
 }
 
-impl Idempotent<'_> {
-    /// Does the work, or gives the answer that the same request was given before. With a key that
-    /// is one read more, and two writes where the work is done.
-    pub fn run<L, C, E, W>(
+/// What to do about a request.
+pub enum Begun<'a> {
+    /// It is this caller's to do.
+    Proceed(Pending<'a>),
+    /// It was answered so before.
+    Answered(Answer),
+}
+
+/// A request that is this caller's to do, and whose answer is kept if it came with a key.
+pub struct Pending<'a> {
+    request: &'a Request,
+    pending: Option<Box<PendingRequest>>,
+}
+
+impl<'a> Idempotent<'a> {
+    /// Asks whether the request was answered before. With a key that is one more read, and two writes
+    /// where the request is done.
+    pub async fn begin<W>(
         self,
+        world: &W,
         keyring: &Keyring,
-        ports: Ports<'_, L, C, E>,
-        work: W,
-    ) -> impl Future<Output = Answer>
+        record: &mut Record,
+    ) -> Result<Begun<'a>, IdempotencyError>
     where
-        L: LoadLedgers + StoreLedgers,
-        C: Clock,
-        E: Entropy,
-        W: Future<Output = Answer>,
+        W: World<Ledgers: LoadLedgers + StoreLedgers>,
     {
-        self.run_telling(keyring, ports, work, async |_| Ok(None))
+        // Only an answer that tells a code is kept as a code, and here none does.
+        let begun = self.begin_or_code(world, keyring, record).await?;
+        begun.map_err(|_| IdempotencyError::Conflict(None))
     }
 
-    /// The same for work whose answer tells a code: `tell` makes that answer again, as long as the
-    /// code is good.
-    pub fn run_telling<L, C, E, W, T>(
+    /// The same where answers tell codes: an error is the code that was answered before.
+    pub async fn begin_or_code<W>(
         self,
+        world: &W,
         keyring: &Keyring,
-        ports: Ports<'_, L, C, E>,
-        work: W,
-        tell: T,
-    ) -> impl Future<Output = Answer>
+        record: &mut Record,
+    ) -> Result<Result<Begun<'a>, CodeId>, IdempotencyError>
     where
-        L: LoadLedgers + StoreLedgers,
-        C: Clock,
-        E: Entropy,
-        W: Future<Output = Answer>,
-        T: AsyncFnOnce(CodeId) -> Result<Option<Answer>, Failure>,
+        W: World<Ledgers: LoadLedgers + StoreLedgers>,
     {
-        // On the heap, and before the first wait: what waits would hold it twice.
-        self.serve(keyring, ports, Box::pin(work), tell)
-    }
-
-    async fn serve<L, C, E, W, T>(
-        self,
-        keyring: &Keyring,
-        ports: Ports<'_, L, C, E>,
-        work: Pin<Box<W>>,
-        tell: T,
-    ) -> Answer
-    where
-        L: LoadLedgers + StoreLedgers,
-        C: Clock,
-        E: Entropy,
-        W: Future<Output = Answer>,
-        T: AsyncFnOnce(CodeId) -> Result<Option<Answer>, Failure>,
-    {
-        if !self.request.headers().contains_key(HEADER) {
-            return work.await;
+        let request = self.request;
+        if !request.headers().contains_key(HEADER) {
+            return Ok(Ok(Begun::Proceed(Pending { request, pending: None })));
         }
-        let turn = match self.begin(keyring, ports).await {
-            Ok(turn) => turn,
-            Err(refused) => return self.refused(refused),
-        };
-        let refused = match turn {
-            Turn::Go(claim) => {
-                let answer = work.await;
-                let (stays, now) = (stays(&answer), ports.clock.now());
-                let kept = idempotency::settle(ports.ledgers, ports.entropy, claim, stays, now);
-                // The work is done all the same, and its answer is the caller's.
-                return match kept.await {
-                    Ok(()) => answer,
-                    Err(error) => Answer { record: answer.record.clone().error(&error), ..answer },
-                };
+        match self.ask(world, keyring).await? {
+            idempotency::Begun::Proceed(pending) => {
+                Ok(Ok(Begun::Proceed(Pending { request, pending: Some(pending) })))
             }
-            Turn::Again(kept) => return again(kept, self.record()),
-            Turn::Told(code) => match tell(code).await {
-                Ok(Some(told)) => {
-                    return Answer { record: Record { outcome: AGAIN, ..told.record }, ..told };
-                }
-                Ok(None) => Refused::Conflict(None),
-                Err(failure) => Refused::Failed(failure),
-            },
-            Turn::InFlight => Refused::Conflict(Some(RETRY)),
-            Turn::OtherBody => Refused::OtherBody,
-        };
-        self.refused(refused)
+            idempotency::Begun::Answered(kept) => {
+                record.outcome = AGAIN;
+                Ok(Ok(Begun::Answered(again(kept))))
+            }
+            idempotency::Begun::AnsweredWithCode(code) => Ok(Err(code)),
+            idempotency::Begun::InFlight => Err(IdempotencyError::Conflict(Some(RETRY))),
+            idempotency::Begun::KeyReused => Err(IdempotencyError::OtherBody),
+        }
     }
 
-    async fn begin<L, C, E>(
+    async fn ask<W>(
         &self,
+        world: &W,
         keyring: &Keyring,
-        ports: Ports<'_, L, C, E>,
-    ) -> Result<Turn, Refused>
+    ) -> Result<idempotency::Begun, IdempotencyError>
     where
-        L: LoadLedgers + StoreLedgers,
-        C: Clock,
-        E: Entropy,
+        W: World<Ledgers: LoadLedgers + StoreLedgers>,
     {
-        let malformed =
-            |why: &dyn std::fmt::Display| Refused::Malformed(format!("`Idempotency-Key` {why}"));
+        let malformed = |why: &dyn std::fmt::Display| {
+            IdempotencyError::Malformed(format!("`Idempotency-Key` {why}"))
+        };
         let key = header_text(self.request, HEADER).unwrap_or_default();
         let key = parse_key(key).map_err(|why| malformed(&why))?;
-        let keyed = Keyed {
+        let keyed = KeyedRequest {
             app: self.app,
             credential: self.credential,
             route: self.request.uri().path(),
@@ -166,51 +138,55 @@ impl Idempotent<'_> {
             let why = "must have at least 16 characters, as a UUID has";
             return Err(malformed(&why));
         }
-        idempotency::begin(ports, keyring, keyed).await.map_err(Refused::Failed)
-    }
-
-    fn refused(&self, refused: Refused) -> Answer {
-        (self.refuse)(refused, self.request, self.record())
-    }
-
-    fn record(&self) -> Record {
-        self.app.map_or(Record::default(), |app| Record::default().app(app))
+        idempotency::begin(world, keyring, keyed).await.map_err(IdempotencyError::Failed)
     }
 }
 
-/// Reads the value of the header. The draft makes it a string of RFC 9651 §3.3.3, which is in quotes;
-/// many clients send the key without quotes, and that is the same key. Parameters are refused.
-fn parse_key(value: &str) -> Result<IdempotencyKey, MalformedKey> {
-    if !value.contains('"') {
-        return value.parse();
+impl Pending<'_> {
+    /// The answer to the request, kept for the next that comes under the same key.
+    pub async fn settle<W, E>(
+        self,
+        world: &W,
+        answered: Result<Answer, E>,
+        record: &mut Record,
+    ) -> Answer
+    where
+        W: World<Ledgers: StoreLedgers>,
+        E: ContractError,
+    {
+        let answer = rendered(answered, self.request, record);
+        if let Some(pending) = self.pending {
+            let kept = idempotency::settle(world, pending, keep(&answer, record)).await;
+            // The request is done all the same, and its answer is the caller's.
+            if let Err(error) = kept {
+                record.error(&error);
+            }
+        }
+        answer
     }
-    let item: Item = Parser::new(value).parse().map_err(|_| MalformedKey)?;
-    let key = item.bare_item.as_string().filter(|_| item.params.is_empty());
-    key.ok_or(MalformedKey)?.as_str().parse()
 }
 
-fn stays(answer: &Answer) -> Stays {
-    let is_temporary = answer.record.is_temporary
+fn keep(answer: &Answer, record: &Record) -> Keep {
+    let is_temporary = record.is_temporary
         || answer.status == StatusCode::TOO_MANY_REQUESTS
         || answer.status.is_server_error();
     if is_temporary {
-        return Stays::Nothing;
+        return Keep::Nothing;
     }
     if let Some(code) = answer.code {
-        return Stays::Code(code);
+        return Keep::Code(code);
     }
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
-    Stays::Answer(KeptAnswer {
+    Keep::Answer(KeptAnswer {
         status: answer.status.as_u16(),
         headers: answer.headers.iter().filter_map(header).collect(),
         body: answer.body.clone(),
     })
 }
 
-fn again(kept: KeptAnswer, record: Record) -> Answer {
-    let record = Record { outcome: AGAIN, ..record };
+fn again(kept: KeptAnswer) -> Answer {
     // What is kept was an answer's own.
     let status = StatusCode::from_u16(kept.status).unwrap_or_default();
     let header = |(name, value): (String, String)| {
@@ -220,7 +196,7 @@ fn again(kept: KeptAnswer, record: Record) -> Answer {
     for (name, value) in kept.headers.into_iter().filter_map(header) {
         headers.append(name, value);
     }
-    Answer { headers, body: kept.body, ..Answer::empty(status, record) }
+    Answer { headers, body: kept.body, ..Answer::empty(status) }
 }
 
 /// Adds to the operations of a contract what the header does to them; `error` is the schema of the

@@ -14,10 +14,12 @@ pub mod page;
 mod record;
 pub mod tenant;
 
-pub use answer::{Answer, Caller, header_text, preferred};
+pub use answer::{Answer, Caller, ContractError, RefusedSend, header_text, preferred, rendered};
 pub use body::{BodyError, MAX_BODY, Media, body, body_or_form, filled, object, whole};
 pub use choice::{Way, with_choice};
-pub use idempotency::{Idempotent, Refused, with_idempotency, with_idempotency_in};
+pub use idempotency::{
+    AGAIN, Begun, IdempotencyError, Idempotent, Pending, with_idempotency, with_idempotency_in,
+};
 pub use lambda_http::{Body, Request, RequestExt, Response};
 pub use origin::{InvalidClientIp, own_ip, told_ip, with_client_ip};
 pub use record::Record;

@@ -4,12 +4,12 @@
 //! no credential of the browser's is looked at, so whoever has the id is served, from whichever page.
 
 use crate::{
-    Answer, Record, Request,
+    Answer, ContractError, Record, Request,
     cors::{self, Cors},
-    tenant,
+    rendered, tenant,
 };
 use http::{HeaderValue, Method, header};
-use passcode_domain::{AppId, ports::LoadApps};
+use passcode_domain::{World, ports::LoadApps};
 use utoipa::openapi::{OpenApi, ResponseBuilder, ResponsesBuilder};
 
 const CORS: Cors = Cors {
@@ -19,40 +19,58 @@ const CORS: Cors = Cors {
     has_credentials: false,
 };
 
-/// Serves a request, and lets the page that makes it read the answer, if the app lists its origin.
-/// Preflights are answered here.
-pub async fn serve<F: Future<Output = Answer>>(
-    request: Request,
-    apps: &impl LoadApps,
-    default: Option<&AppId>,
-    handle: impl FnOnce(Request) -> F,
-) -> Answer {
-    let (origin, record) = listed_origin(&request, apps, default).await;
-    if request.method() == Method::OPTIONS {
-        return CORS.preflight(origin.as_ref(), record);
-    }
-    let mut answer = handle(request).await;
-    answer.record.error = answer.record.error.or(record.error);
-    CORS.share(answer, origin.as_ref())
+/// A caller that may be a page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The origin of the page, if the app of the host lists it.
+    origin: Option<HeaderValue>,
 }
 
-/// The origin of the calling page, if the app of the host lists it, and what is known of the app. A
-/// store that does not answer costs the page the answer, and nobody else.
-async fn listed_origin(
-    request: &Request,
-    apps: &impl LoadApps,
-    default: Option<&AppId>,
-) -> (Option<HeaderValue>, Record) {
-    let Some(origin) = request.headers().get(header::ORIGIN) else {
-        return (None, Record::default());
-    };
-    match tenant::app_of(request, apps, default).await {
-        Ok(Some(app)) => {
-            let origin = cors::is_allowed(&app, request, origin).then(|| origin.clone());
-            (origin, Record::default().app(&app.id))
+/// Who calls. A preflight is answered here.
+pub async fn admit<W>(world: &W, request: &Request, record: &mut Record) -> Result<Page, Answer>
+where
+    W: World<Apps: LoadApps>,
+{
+    let page = Page { origin: listed_origin(world, request, record).await };
+    if request.method() != Method::OPTIONS {
+        return Ok(page);
+    }
+    record.outcome = "preflight";
+    Err(CORS.preflight(page.origin.as_ref()))
+}
+
+impl Page {
+    /// The answer to a request, which the page may read if the app lists its origin.
+    #[must_use]
+    pub fn respond<E: ContractError>(
+        &self,
+        answered: Result<Answer, E>,
+        request: &Request,
+        record: &mut Record,
+    ) -> Answer {
+        CORS.share(rendered(answered, request, record), self.origin.as_ref())
+    }
+}
+
+/// The origin of the calling page, if the app of the host lists it. A store that does not answer costs
+/// the page the answer, and nobody else.
+async fn listed_origin<W>(world: &W, request: &Request, record: &mut Record) -> Option<HeaderValue>
+where
+    W: World<Apps: LoadApps>,
+{
+    let origin = request.headers().get(header::ORIGIN)?;
+    match tenant::app_of(world, request).await {
+        Ok(app) => {
+            let app = app?;
+            if request.method() == Method::OPTIONS {
+                record.app(&app.id);
+            }
+            cors::is_allowed(&app, request, origin).then(|| origin.clone())
         }
-        Ok(None) => (None, Record::default()),
-        Err(error) => (None, Record::default().error(&error)),
+        Err(error) => {
+            record.error(&error);
+            None
+        }
     }
 }
 

@@ -2,14 +2,15 @@
 //! secret and no body has a place in it.
 
 use passcode_domain::{
-    AppId, ChallengeId, Channel,
-    challenge::Trace,
-    guard::{Finding, Rule},
-    policy::FailedVerifies,
-    ports::Cause,
-    send::{Delivery, Refusal, Sent},
+    AppId, ChallengeId, Channel, Keyring,
+    action::{
+        send::{Delivery, Sent},
+        verify::Verification,
+    },
+    app::{guard::Rule, policy::FailedVerifies},
+    guard::{Finding, GuardRefusal},
 };
-use std::fmt::Write as _;
+use std::{error::Error, fmt::Write as _};
 
 /// The record of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub struct Record {
     pub outcome: &'static str,
     /// Whose request it was.
     pub app: Option<AppId>,
-    /// Which challenge it was about.
-    pub challenge: Option<ChallengeId>,
+    /// Which challenge it was about: a name that only logs and the tags of messages know it by.
+    pub challenge: Option<String>,
     /// On which channel.
     pub channel: Option<Channel>,
     /// The rule of the guard that has refused it.
@@ -35,74 +36,73 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record that knows only how the request ended.
-    #[must_use]
-    pub fn of(outcome: &'static str) -> Self {
-        Self { outcome, ..Self::default() }
+    /// Notes whose request it was.
+    pub fn app(&mut self, app: &AppId) {
+        self.app = Some(app.clone());
     }
 
-    /// Adds whose request it was.
-    #[must_use]
-    pub fn app(self, app: &AppId) -> Self {
-        Self { app: Some(app.clone()), ..self }
+    /// Notes which challenge it was about.
+    pub fn challenge(&mut self, id: ChallengeId, keyring: &Keyring) {
+        self.challenge = Some(id.log_id(keyring));
     }
 
-    /// Adds which challenge it was about.
-    #[must_use]
-    pub fn challenge(self, id: ChallengeId) -> Self {
-        Self { challenge: Some(id), ..self }
-    }
-
-    /// Adds the channel.
-    #[must_use]
-    pub fn channel(self, channel: Channel) -> Self {
-        Self { channel: Some(channel), ..self }
-    }
-
-    /// Adds what the domain knows of the challenge.
-    #[must_use]
-    pub fn trace(self, trace: Option<Trace>) -> Self {
-        match trace {
-            Some(Trace { app, channel, failed_verifies }) => {
-                Self { app: Some(app), channel, failed_verifies, ..self }
-            }
-            None => self,
+    /// Notes how a verify ended, and what the domain knows of the challenge.
+    pub fn verification(&mut self, verification: &Verification) {
+        self.outcome = verification.outcome.as_str();
+        if let Some(trace) = &verification.trace {
+            self.app = Some(trace.app.clone());
+            self.channel = trace.channel;
+            self.failed_verifies = trace.failed_verifies;
         }
     }
 
-    /// Adds what is known of a send: whose it was, what the guard has said, and why it is not marked.
-    #[must_use]
-    pub fn delivery(self, delivery: &Delivery) -> Self {
-        let app = delivery.app.clone().or(self.app);
-        let is_temporary = matches!(&delivery.sent, Sent::Refused(refused) if refused.is_block());
-        let record = Self { app, is_temporary, ..self }.findings(&delivery.findings);
-        match &delivery.unmarked {
-            Some(cause) => record.cause(cause),
-            None => record,
+    /// Notes what is known of a send: whose it was, how it ended, and what the guard has decided.
+    pub fn delivery(&mut self, delivery: &Delivery, keyring: &Keyring) {
+        if let Some(app) = &delivery.app {
+            self.app(app);
+        }
+        self.findings(&delivery.findings);
+        if let Some(cause) = &delivery.unreleased {
+            self.error(cause.as_ref());
+        }
+        match &delivery.sent {
+            Sent::Sent(id, channel) => self.sent("sent", *id, *channel, keyring),
+            Sent::ToTestAddress(id, channel) => self.sent("tested", *id, *channel, keyring),
+            Sent::Concealed(id, channel) => self.sent("concealed", *id, *channel, keyring),
+            Sent::Refused(refusal) => self.is_temporary = refusal.is_block(),
+            Sent::Unknown(channel, ..) => self.channel = Some(*channel),
+            Sent::AppBlocked | Sent::Undeliverable(_) => {}
         }
     }
 
-    /// Adds what the guard's rules have said. Where one of them has refused the request, that is
-    /// how it ended.
-    fn findings(self, findings: &[Finding]) -> Self {
-        let enforced = findings.iter().find(|finding| finding.is_enforced);
-        let outcome = match enforced.map(|finding| finding.refusal) {
-            Some(Refusal::Throttled(_)) => "throttled",
-            Some(Refusal::Blocked(_)) => "blocked",
-            _ => self.outcome,
-        };
+    fn sent(
+        &mut self,
+        outcome: &'static str,
+        id: ChallengeId,
+        channel: Channel,
+        keyring: &Keyring,
+    ) {
+        self.outcome = outcome;
+        self.challenge(id, keyring);
+        self.channel = Some(channel);
+    }
+
+    /// Notes what the guard's rules have decided. Where one of them has refused the request, that is how
+    /// it ended.
+    fn findings(&mut self, findings: &[Finding]) {
+        if let Some(finding) = findings.iter().find(|finding| finding.is_enforced) {
+            self.rule = Some(finding.rule);
+            self.outcome = match finding.refusal {
+                GuardRefusal::Throttled(_) => "throttled",
+                GuardRefusal::Blocked(_) => "blocked",
+            };
+        }
         let shadow = findings.iter().filter(|finding| !finding.is_enforced);
-        Self {
-            outcome,
-            rule: enforced.map(|finding| finding.rule),
-            shadow: shadow.map(|finding| finding.rule).collect(),
-            ..self
-        }
+        self.shadow = shadow.map(|finding| finding.rule).collect();
     }
 
-    /// Adds what failed: the error and its causes, outermost first.
-    #[must_use]
-    pub fn error(self, error: &(dyn std::error::Error + 'static)) -> Self {
+    /// Notes what failed: the error and its causes, outermost first.
+    pub fn error(&mut self, error: &(dyn Error + 'static)) {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -110,12 +110,6 @@ impl Record {
             let _ = write!(text, ": {cause}");
             source = cause.source();
         }
-        Self { error: Some(text), ..self }
-    }
-
-    /// Adds what failed.
-    #[must_use]
-    pub fn cause(self, cause: &Cause) -> Self {
-        self.error(cause.as_ref())
+        self.error = Some(text);
     }
 }

@@ -3,23 +3,23 @@
 
 use crate::{Request, header_text};
 use passcode_domain::{
-    App, AppId,
+    App, AppId, World,
     ports::{LoadApps, StoreError},
 };
 use std::{net::IpAddr, sync::Arc};
 
 /// The app of a request; `None` where there is none.
-pub async fn app_of(
-    request: &Request,
-    apps: &impl LoadApps,
-    default: Option<&AppId>,
-) -> Result<Option<Arc<App>>, StoreError> {
+pub async fn app_of<W>(world: &W, request: &Request) -> Result<Option<Arc<App>>, StoreError>
+where
+    W: World<Apps: LoadApps>,
+{
+    let apps = world.apps();
     if let Some(label) = request.uri().host().and_then(label)
         && let Some(app) = apps.load_app(&label).await?
     {
         return Ok(Some(app));
     }
-    match default {
+    match apps.default_app() {
         Some(default) => apps.load_app(default).await,
         None => Ok(None),
     }

@@ -13,7 +13,8 @@ use jsonwebtoken::{
 use passcode_domain::{
     Timestamp,
     app::{Issuer, is_local_url, is_trusted_url},
-    ports::{Bearer, Cause, ReadTokens, TokenError},
+    ports::{Adapter, Cause, ReadTokens, TokenError},
+    secret::proof::Bearer,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -51,17 +52,17 @@ pub trait FetchKeys: Send + Sync {
 #[derive(Debug)]
 pub struct IssuerTokens<F> {
     source: F,
-    known: Mutex<HashMap<Issuer, Known>>,
+    known: Mutex<HashMap<Issuer, CachedKeys>>,
 }
 
 /// What is remembered of an issuer.
 #[derive(Clone, Debug)]
-struct Known {
+struct CachedKeys {
     asked_at: Timestamp,
     keys: Option<(Timestamp, Arc<JwkSet>)>,
 }
 
-impl Known {
+impl CachedKeys {
     /// Whether the issuer answered when it was last asked.
     fn has_answered(&self) -> bool {
         self.keys.as_ref().is_some_and(|(fetched_at, _)| *fetched_at == self.asked_at)
@@ -120,7 +121,7 @@ impl<F: FetchKeys> IssuerTokens<F> {
             Ok(keys) => Some((now, keys.clone())),
             Err(_) => before,
         };
-        let known = Known { asked_at: now, keys };
+        let known = CachedKeys { asked_at: now, keys };
         let stale = keys_within(Some(&known), STALE_LIFE, now);
         self.remember(issuer, known);
         let key = stale.as_deref().and_then(|keys| choose(keys, header).cloned());
@@ -153,17 +154,17 @@ impl<F: FetchKeys> IssuerTokens<F> {
         Ok(found.jwks_uri)
     }
 
-    fn recall(&self, issuer: &Issuer) -> Option<Known> {
+    fn recall(&self, issuer: &Issuer) -> Option<CachedKeys> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(issuer).cloned()
     }
 
-    fn remember(&self, issuer: &Issuer, known: Known) {
+    fn remember(&self, issuer: &Issuer, known: CachedKeys) {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(issuer.clone(), known);
     }
 }
 
-fn keys_within(known: Option<&Known>, life: Duration, now: Timestamp) -> Option<Arc<JwkSet>> {
+fn keys_within(known: Option<&CachedKeys>, life: Duration, now: Timestamp) -> Option<Arc<JwkSet>> {
     let (fetched_at, keys) = known?.keys.as_ref()?;
     (*fetched_at + life > now).then(|| keys.clone())
 }
@@ -205,6 +206,11 @@ fn unreadable(error: jsonwebtoken::errors::Error) -> TokenError {
         ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => invalid("malformed"),
         _ => TokenError::Invalid(error.into()),
     }
+}
+
+/// Issuers are asked over the internet: AWS grants nothing for it.
+impl<F: FetchKeys> Adapter for IssuerTokens<F> {
+    const PORTS: &'static [&'static str] = &["ReadTokens"];
 }
 
 impl<F: FetchKeys> ReadTokens for IssuerTokens<F> {
@@ -278,14 +284,14 @@ fn bearer(claims: &Map<String, Value>) -> Result<Bearer, TokenError> {
         scopes: scopes.collect(),
         claims: claims
             .iter()
-            .filter(|(_, value)| says_something(value))
+            .filter(|(_, value)| is_truthy(value))
             .map(|(name, _)| name.clone())
             .collect(),
     })
 }
 
 /// Whether a claim is there for more than its name.
-fn says_something(value: &Value) -> bool {
+fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),

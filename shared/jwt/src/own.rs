@@ -11,7 +11,7 @@ use jsonwebtoken::{
         OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse,
     },
 };
-use passcode_domain::{SigningKeys, proof::ChallengeToken};
+use passcode_domain::{SigningKeys, secret::proof::ChallengeToken};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
 use thiserror::Error;

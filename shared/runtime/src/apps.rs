@@ -8,7 +8,7 @@
 use crate::{SystemClock, log};
 use passcode_domain::{
     App, AppId,
-    ports::{Clock as _, LoadApps, StoreError},
+    ports::{Adapter, Clock as _, LoadApps, StoreError},
 };
 use std::{
     collections::HashMap,
@@ -29,14 +29,15 @@ const MAX_APPS: usize = 1000;
 #[derive(Debug)]
 pub struct CachedApps<A> {
     apps: A,
-    known: Mutex<HashMap<AppId, Known>>,
+    default_app: Option<AppId>,
+    cached: Mutex<HashMap<AppId, CachedApp>>,
     /// Where a line of the log goes.
     print: fn(&[u8]),
 }
 
 /// What the table said when it was read: the app, or that there is none.
 #[derive(Clone, Debug)]
-struct Known {
+struct CachedApp {
     read_at: Instant,
     app: Option<Arc<App>>,
 }
@@ -48,28 +49,34 @@ impl<A> CachedApps<A> {
         let print = |line: &[u8]| {
             let _ = std::io::stdout().lock().write_all(line);
         };
-        Self { apps, known: Mutex::default(), print }
+        Self { apps, default_app: None, cached: Mutex::default(), print }
     }
 
-    fn recall(&self, id: &AppId) -> Option<Known> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.clone();
-        let life = if known.app.is_some() { LIFE } else { MISS_LIFE };
-        (known.read_at.elapsed() < life).then_some(known)
+    /// Names the app that serves requests which name none.
+    #[must_use]
+    pub fn with_default(self, default_app: Option<AppId>) -> Self {
+        Self { default_app, ..self }
+    }
+
+    fn recall(&self, id: &AppId) -> Option<CachedApp> {
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.clone();
+        let life = if cached.app.is_some() { LIFE } else { MISS_LIFE };
+        (cached.read_at.elapsed() < life).then_some(cached)
     }
 
     fn remember(&self, id: &AppId, app: Option<&Arc<App>>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_APPS {
-            known.clear();
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() >= MAX_APPS {
+            cached.clear();
         }
-        known.insert(id.clone(), Known { read_at: Instant::now(), app: app.cloned() });
+        cached.insert(id.clone(), CachedApp { read_at: Instant::now(), app: app.cloned() });
     }
 }
 
 impl<A: LoadApps + Send> LoadApps for CachedApps<A> {
     async fn load_app(&self, id: &AppId) -> Result<Option<Arc<App>>, StoreError> {
-        if let Some(known) = self.recall(id) {
-            return Ok(known.app);
+        if let Some(cached) = self.recall(id) {
+            return Ok(cached.app);
         }
         let loaded = self.apps.load_app(id).await?;
         if let Some(app) = loaded.as_deref().filter(|app| !app.dropped_parts.is_empty()) {
@@ -78,6 +85,14 @@ impl<A: LoadApps + Send> LoadApps for CachedApps<A> {
         self.remember(id, loaded.as_ref());
         Ok(loaded)
     }
+
+    fn default_app(&self) -> Option<&AppId> {
+        self.default_app.as_ref()
+    }
+}
+
+impl<A: Adapter + Send> Adapter for CachedApps<A> {
+    const PORTS: &'static [&'static str] = A::PORTS;
 }
 
 #[cfg(test)]

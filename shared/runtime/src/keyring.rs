@@ -7,8 +7,8 @@ use aws_types::SdkConfig;
 use passcode_aws::CallFailed;
 use passcode_domain::{
     Keyring, SigningKeys,
-    keyring::KeyringError,
-    ports::{Cause, LoadKeyring, LoadSigningKeys},
+    ports::{Adapter, Cause, LoadKeyring, LoadSigningKeys},
+    secret::keyring::KeyringError,
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -120,5 +120,21 @@ impl LoadSigningKeys for SecretSigningKeys {
 
     async fn refreshed_signing_keys(&self) -> Result<Arc<SigningKeys>, Cause> {
         self.younger_than(MIN_LIFE).await
+    }
+}
+
+impl Adapter for SecretKeyring {
+    const PORTS: &'static [&'static str] = &["LoadKeyring"];
+
+    async fn warm_up(&self) {
+        let _ = self.keyring().await;
+    }
+}
+
+impl Adapter for SecretSigningKeys {
+    const PORTS: &'static [&'static str] = &["LoadSigningKeys"];
+
+    async fn warm_up(&self) {
+        let _ = self.signing_keys().await;
     }
 }

@@ -3,6 +3,7 @@
 
 mod apps;
 pub mod aws;
+mod function;
 mod issuer;
 mod keyring;
 pub mod log;
@@ -11,8 +12,10 @@ mod settings;
 mod system;
 
 pub use apps::CachedApps;
+pub use function::{Adapters, Function, Handling};
 pub use issuer::HttpsIssuers;
 pub use keyring::{CALL_TIMEOUT, SecretKeyring, SecretSigningKeys, StoredKeys};
-pub use serve::{Observed, connect, observe, serve, warm_up};
+pub use lambda_http::Error;
+pub use serve::{Observed, observe, run};
 pub use settings::{BadSetting, Settings};
 pub use system::{SystemClock, SystemEntropy};

@@ -7,7 +7,7 @@ use metrique_writer::{Entry, EntryWriter, format::Format as _};
 use metrique_writer_format_emf::{Emf, NoMetric};
 use passcode_domain::{
     App, Timestamp,
-    guard::{Mode, Rule},
+    app::guard::{Mode, Rule},
 };
 use passcode_http::Record;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -78,8 +78,8 @@ impl Entry for Line<'_> {
             let names: Vec<_> = record.shadow.iter().map(|rule| rule.as_str()).collect();
             writer.value("shadow", names.join(" ").as_str());
         }
-        if let Some(id) = record.challenge {
-            writer.value("challengeId", &id.to_string());
+        if let Some(challenge) = &record.challenge {
+            writer.value("challenge", challenge.as_str());
         }
         if let Some(error) = &record.error {
             writer.value("error", error.as_str());
@@ -215,13 +215,17 @@ fn at(moment: Timestamp) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passcode_domain::{ChallengeId, Channel, SubjectKey, policy::FailedVerifies};
+    use passcode_domain::{Channel, app::policy::FailedVerifies};
     use serde_json::{Value, json};
 
     fn line(record: &Record) -> Value {
         let mut lines = lines(record);
         assert_eq!(lines.len(), 1, "one line: {lines:?}");
         lines.remove(0)
+    }
+
+    fn of(outcome: &'static str) -> Record {
+        Record { outcome, app: Some("demo".parse().unwrap()), ..Record::default() }
     }
 
     fn lines(record: &Record) -> Vec<Value> {
@@ -239,11 +243,12 @@ mod tests {
 
     #[test]
     fn a_line_says_who_what_and_how_long() {
-        let id = ChallengeId::new(SubjectKey::from_bytes([1; 16]), [2; 16]);
-        let record = Record::of("verified")
-            .app(&"demo".parse().unwrap())
-            .challenge(id)
-            .channel(Channel::Sms);
+        let record = Record {
+            app: Some("demo".parse().unwrap()),
+            challenge: Some("a name".to_owned()),
+            channel: Some(Channel::Sms),
+            ..of("verified")
+        };
         assert_eq!(
             line(&record),
             json!({
@@ -263,7 +268,7 @@ mod tests {
                 "durationMicros": 1500,
                 "app": "demo",
                 "channel": "sms",
-                "challengeId": id.to_string(),
+                "challenge": "a name",
                 "Verified": 1,
             })
         );
@@ -271,16 +276,14 @@ mod tests {
 
     #[test]
     fn what_the_guard_says_is_counted_by_app_and_rule() {
-        let record = Record { rule: Some(Rule::SendsPerIp), ..Record::of("throttled") };
-        let printed = line(&record.app(&"demo".parse().unwrap()));
+        let record = Record { rule: Some(Rule::SendsPerIp), ..of("throttled") };
+        let printed = line(&record);
         let metrics = &printed["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(metrics["Dimensions"], json!([["app", "rule"], []]));
         assert_eq!((&printed["rule"], &printed["Throttled"]), (&json!("sends_per_ip"), &json!(1)));
 
-        let record = Record {
-            shadow: vec![Rule::PrefixConcentration, Rule::SpendCap],
-            ..Record::of("sent").app(&"demo".parse().unwrap())
-        };
+        let record =
+            Record { shadow: vec![Rule::PrefixConcentration, Rule::SpendCap], ..of("sent") };
         let printed = lines(&record);
         assert_eq!(printed.len(), 3);
         assert_eq!(printed[0]["shadow"], "prefix_concentration spend_cap");
@@ -296,8 +299,7 @@ mod tests {
     fn wrong_codes_of_an_app_add_up_to_an_alarm() {
         let failed = |mode, per_hour| {
             let failed_verifies = Some(FailedVerifies { mode, per_hour });
-            let record = Record { failed_verifies, ..Record::of("incorrect") };
-            lines(&record.app(&"demo".parse().unwrap()))
+            lines(&Record { failed_verifies, ..of("incorrect") })
         };
         let enforced = failed(Mode::Enforce, 200);
         let metrics = &enforced[1]["_aws"]["CloudWatchMetrics"][0];
@@ -308,13 +310,13 @@ mod tests {
         assert_eq!(failed(Mode::Shadow, 8)[1]["ShadowFailedVerifies"], 12.5);
         assert_eq!(failed(Mode::Off, 8).len(), 1);
         let failed_verifies = Some(FailedVerifies::default());
-        let verified = Record { failed_verifies, ..Record::of("verified") };
+        let verified = Record { failed_verifies, ..of("verified") };
         assert_eq!(lines(&verified).len(), 1, "a right code is no failure");
     }
 
     #[test]
     fn an_outcome_that_is_no_metric_counts_nothing() {
-        let printed = line(&Record::of("created"));
+        let printed = line(&of("created"));
         let metrics = &printed["_aws"]["CloudWatchMetrics"];
         assert!(metrics.to_string().matches("Name\"").count() == 0, "{metrics}");
     }
@@ -322,7 +324,11 @@ mod tests {
     #[test]
     fn a_line_break_in_a_cause_cannot_forge_a_line() {
         let cause: passcode_domain::ports::Cause = "first\n{\"forged\":true}".into();
-        let printed = line(&Record::of("unavailable").cause(&cause));
+        let printed = line(&{
+            let mut record = of("unavailable");
+            record.error(cause.as_ref());
+            record
+        });
         assert_eq!(printed["level"], "ERROR");
         assert_eq!(printed["error"], "first\n{\"forged\":true}");
     }

@@ -10,7 +10,7 @@ use passcode_aws::{CallFailed, send_once, send_timeouts};
 use passcode_domain::{
     EmailAddress,
     message::Email,
-    ports::{CourierError, EmailCourier},
+    ports::{Adapter, CourierError, EmailCourier},
 };
 
 /// The e-mail courier.
@@ -30,6 +30,10 @@ impl SesCourier {
             .build();
         Self { client: Client::from_conf(config), default_from }
     }
+}
+
+impl Adapter for SesCourier {
+    const PORTS: &'static [&'static str] = &["EmailCourier"];
 }
 
 impl EmailCourier for SesCourier {

@@ -6,7 +6,7 @@ use passcode_aws::{CallFailed, send_once, send_timeouts};
 use passcode_domain::{
     PhoneNumber,
     message::Sms,
-    ports::{CourierError, SmsCourier},
+    ports::{Adapter, CourierError, SmsCourier},
 };
 
 /// The SMS courier.
@@ -25,6 +25,10 @@ impl SnsCourier {
             .build();
         Self { client: Client::from_conf(config) }
     }
+}
+
+impl Adapter for SnsCourier {
+    const PORTS: &'static [&'static str] = &["SmsCourier"];
 }
 
 impl SmsCourier for SnsCourier {

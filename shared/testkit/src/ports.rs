@@ -17,7 +17,7 @@ use passcode_domain::{
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -232,6 +232,12 @@ impl LoadApps for FakeApps {
             return Err(StoreError::Unavailable("told to fail".into()));
         }
         Ok(lock(&self.apps).get(id).cloned())
+    }
+
+    /// Hosts without a label of their own are the demo app's.
+    fn default_app(&self) -> Option<&AppId> {
+        static DEMO: LazyLock<Option<AppId>> = LazyLock::new(|| "demo".parse().ok());
+        DEMO.as_ref()
     }
 }
 

@@ -1,20 +1,29 @@
-//! The function's adapters, by name: on Lambda and on one machine the same.
+//! The function's adapters, by port: on Lambda and on one machine the same.
 
-use crate::Deps;
+use crate::{NAME, handle};
+use passcode_domain::ports::Clock;
 use passcode_dynamodb::{AppTable, ChallengeTable};
-use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
+use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, SecretKeyring, Settings, aws};
 
-/// What the function works with, for real.
-pub type Adapters<C> = Deps<CachedApps<AppTable>, ChallengeTable, SecretKeyring, C, SystemEntropy>;
-
-/// The adapters that settings describe, with a clock.
-pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
+/// The function that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>
+where
+    C: Clock + Send + 'static,
+{
     let aws = aws::config(settings)?;
-    Ok(Deps {
+    let world = Adapters {
         apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
+        users: (),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        counters: (),
+        tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        signing_keys: (),
+        sms: (),
+        email: (),
         clock,
-        entropy: SystemEntropy,
-    })
+    };
+    Ok(Function::new(NAME, world, |world, request, record| {
+        Box::pin(handle(world, request, record))
+    }))
 }

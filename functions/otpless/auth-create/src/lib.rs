@@ -3,36 +3,24 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use otpless_contract::{
-    self as otpless, EmailField, ErrorBody, ExpiryField, Refusal, addresses, request_id,
+    self as otpless, EmailField, Error, ErrorBody, ExpiryField, addresses, request_id,
 };
 use passcode_domain::{
-    App, Channel, PhoneNumber,
-    open::{self, Open, Opened},
-    policy::MAX_CHALLENGE_SECONDS,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
-    transact::Ports,
+    Addresses, App, Channel, Keyring, PhoneNumber, World,
+    action::open::{self, Open},
+    app::policy::MAX_CHALLENGE_SECONDS,
+    ports::{LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
 };
-use passcode_http::{Answer, Record, Request, filled, whole, with_choice, with_idempotency};
+use passcode_http::{Answer, Begun, Record, Request, filled, whole, with_choice, with_idempotency};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Whom to authenticate.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -86,70 +74,65 @@ pub struct CreateResponse {
         (status = 503, description = "Nothing was created; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<Apps: LoadApps, Ledgers: LoadLedgers + StoreLedgers, Keyring: LoadKeyring>,
 {
-    let accepted = otpless::accept::<CreateRequest>(&request, &deps.apps, own_row).await;
-    let (app, record, body) = match accepted {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
+    let (app, body) = otpless::accept(world, request, record, field_error).await?;
+    let keyring = world.keyring().keyring().await?;
+    let (addresses, life, template) = parse(body, &app)?;
+    let open = Open::new(&app, &keyring, world.entropy(), addresses, life).with_template(template);
+    let pending = match otpless::idempotent(request, Some(&app), None)
+        .begin(world, &keyring, record)
+        .await?
+    {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause, record),
-    };
-    let (addresses, life, template) = match parse(body, &app) {
-        Ok(parsed) => parsed,
-        Err(refusal) => return refusal.answer(record),
-    };
-    let command = Open::new(&app, &keyring, &deps.entropy, addresses, life);
-    let command = command.with_template(template);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let work = async {
-        match open::open(ports, &app, &command).await {
-            Ok(Opened::Opened) => {
-                let body = CreateResponse { request_id: request_id(command.id) };
-                let record = Record { outcome: "created", ..record };
-                Answer::json(StatusCode::OK, &body, record.challenge(command.id))
-            }
-            Ok(Opened::TooMany(room_at)) => {
-                Refusal::Identity(Some(deps.clock.now().until(room_at))).answer(record)
-            }
-            Err(failure) => otpless::failed(&failure, record),
-        }
-    };
-    otpless::idempotent(&request, Some(&app), None).run(&keyring, ports, work).await
+    let created = create(world, &keyring, &open, record).await;
+    Ok(pending.settle(world, created, record).await)
 }
 
-type Parsed = (passcode_domain::Addresses, Duration, Option<String>);
+async fn create<W>(
+    world: &W,
+    keyring: &Keyring,
+    open: &Open,
+    record: &mut Record,
+) -> Result<Answer, Error>
+where
+    W: World<Ledgers: LoadLedgers + StoreLedgers>,
+{
+    open::open(world, keyring, open).await?;
+    record.outcome = "created";
+    record.challenge(open.id, keyring);
+    let body = CreateResponse { request_id: request_id(open.id, keyring) };
+    Ok(Answer::json(StatusCode::OK, &body))
+}
 
-fn parse(body: CreateRequest, app: &App) -> Result<Parsed, Refusal> {
+type Parsed = (Addresses, Duration, Option<String>);
+
+fn parse(body: CreateRequest, app: &App) -> Result<Parsed, Error> {
     let phone = body.phone_number.map(|national| {
-        let code = body.country_code.ok_or(Refusal::Phone)?;
-        PhoneNumber::parse_national(&code, &national).map_err(|_| Refusal::Phone)
+        let code = body.country_code.ok_or(Error::Phone)?;
+        PhoneNumber::parse_national(&code, &national).map_err(|_| Error::Phone)
     });
     let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
     let expiry = body.expiry.unwrap_or(otpless::DEFAULT_EXPIRY);
     if !(otpless::MIN_EXPIRY..=MAX_CHALLENGE_SECONDS).contains(&expiry) {
-        return Err(Refusal::Expiry);
+        return Err(Error::Expiry);
     }
     if body.tid.as_ref().is_some_and(|tid| !app.templates.contains_key(tid)) {
-        return Err(Refusal::Template);
+        return Err(Error::Template);
     }
     Ok((addresses, Duration::from_secs(expiry.into()), body.tid))
 }
 
-fn own_row(field: &str) -> Option<Refusal> {
+fn field_error(field: &str) -> Option<Error> {
     match field {
-        "phoneNumber" | "countryCode" => Some(Refusal::Phone),
-        "email" => Some(Refusal::Email),
-        "expiry" => Some(Refusal::Expiry),
-        "tid" => Some(Refusal::Template),
+        "phoneNumber" | "countryCode" => Some(Error::Phone),
+        "email" => Some(Error::Email),
+        "expiry" => Some(Error::Expiry),
+        "tid" => Some(Error::Template),
         _ => None,
     }
 }

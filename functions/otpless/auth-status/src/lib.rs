@@ -3,27 +3,20 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::{Method, StatusCode};
-use otpless_contract::{self as otpless, ErrorBody, Refusal, authenticate, parse_request_id};
+use otpless_contract::{Error, ErrorBody, authenticate, parse_request_id};
 use passcode_domain::{
-    Address, Channel, Timestamp,
-    ports::{Clock, LoadApps, LoadLedgers},
-    status::{self, Details, Status},
+    Address, Channel, Timestamp, World,
+    action::status::{self, Details, Status},
+    ports::{LoadApps, LoadKeyring, LoadLedgers},
 };
-use passcode_http::{Answer, Media, RETRY, Record, Request, RequestExt as _, body};
+use passcode_http::{Answer, Media, Record, Request, RequestExt as _, body};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, C> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The time.
-    pub clock: C,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Which auth request.
 #[derive(Debug, Deserialize, ToSchema, IntoParams)]
@@ -130,42 +123,32 @@ pub struct Identity {
 }
 
 /// Serves one request, of either generation.
-pub async fn handle<A, L, C>(deps: &Deps<A, L, C>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers,
-    C: Clock,
+    W: World<Apps: LoadApps, Ledgers: LoadLedgers, Keyring: LoadKeyring>,
 {
-    let app = match authenticate(&request, &deps.apps).await {
-        Ok(app) => app,
-        Err(unknown) => return unknown.answer(),
-    };
-    let record = Record::default().app(&app.id);
+    let app = authenticate(world, request, record).await?;
     let is_old = request.method() == Method::POST;
-    let id = if is_old { id_in_body(&request).await } else { id_in_query(&request) };
-    let id = match id.and_then(|id| parse_request_id(&id)) {
-        Ok(id) => id,
-        Err(refusal) => return refusal.answer(record),
-    };
-    let record = record.challenge(id);
-    match status::status(&deps.ledgers, &app.id, id, deps.clock.now()).await {
-        Ok(status) if is_old => render_old(status, record),
-        Ok(status) => render(status, record),
-        Err(error) => otpless::unavailable(RETRY, record.error(&error)),
-    }
+    let id = if is_old { id_in_body(request).await? } else { id_in_query(request)? };
+    let keyring = world.keyring().keyring().await?;
+    let id = parse_request_id(&id, &keyring)?;
+    record.challenge(id, &keyring);
+    let standing = standing(status::status(world, &keyring, &app.id, id).await?)?;
+    record.outcome = "status";
+    Ok(if is_old { render_old(standing) } else { render(standing) })
 }
 
-async fn id_in_body(request: &Request) -> Result<String, Refusal> {
-    let own_row = |field: &str| (field == "requestId").then_some(Refusal::RequestId);
+async fn id_in_body(request: &Request) -> Result<String, Error> {
+    let field_error = |field: &str| (field == "requestId").then_some(Error::RequestId);
     let body: Result<StatusRequest, _> = body(request, &[Media::Json]).await;
-    let body = body.map_err(|error| Refusal::of_body(&error, own_row))?;
-    body.request_id.ok_or(Refusal::RequestId)
+    let body = body.map_err(|error| Error::of_body(&error, field_error))?;
+    body.request_id.ok_or(Error::RequestId)
 }
 
-fn id_in_query(request: &Request) -> Result<String, Refusal> {
+fn id_in_query(request: &Request) -> Result<String, Error> {
     let query = request.query_string_parameters_ref();
     let id = query.and_then(|query| query.first("requestId"));
-    id.map(str::to_owned).ok_or(Refusal::RequestId)
+    id.map(str::to_owned).ok_or(Error::RequestId)
 }
 
 /// What both forms tell of a challenge that has been sent.
@@ -175,28 +158,26 @@ enum Standing {
     Failed(Details),
 }
 
-fn standing(status: Status) -> Result<Standing, Refusal> {
+fn standing(status: Status) -> Result<Standing, Error> {
     match status {
-        Status::NotFound => Err(Refusal::NotFound),
-        Status::Expired => Err(Refusal::Expired),
-        Status::NotSent => Err(Refusal::NotStarted),
+        Status::NotFound => Err(Error::NotFound),
+        Status::Expired => Err(Error::Expired),
+        Status::NotSent => Err(Error::NotStarted),
         Status::Pending(details) => Ok(Standing::Pending(details)),
         Status::Verified(details, at) => Ok(Standing::Success(details, at)),
         Status::Exhausted(details) | Status::Cancelled(details) => Ok(Standing::Failed(details)),
     }
 }
 
-fn render(status: Status, record: Record) -> Answer {
-    let auth = match standing(status) {
-        Err(refusal) => return refusal.answer(record),
-        Ok(Standing::Pending(details)) => auth(&details, "PENDING"),
-        Ok(Standing::Success(details, at)) => {
+fn render(standing: Standing) -> Answer {
+    let auth = match standing {
+        Standing::Pending(details) => auth(&details, "PENDING"),
+        Standing::Success(details, at) => {
             Auth { verified_timestamp: Some(at.as_millis()), ..auth(&details, "SUCCESS") }
         }
-        Ok(Standing::Failed(details)) => Auth { error: Some(LOCKED), ..auth(&details, "FAILED") },
+        Standing::Failed(details) => Auth { error: Some(LOCKED), ..auth(&details, "FAILED") },
     };
-    let record = Record { outcome: "status", ..record };
-    Answer::json(StatusCode::OK, &StatusResponse { auths: [auth] }, record)
+    Answer::json(StatusCode::OK, &StatusResponse { auths: [auth] })
 }
 
 const LOCKED: AuthError = AuthError {
@@ -205,23 +186,21 @@ const LOCKED: AuthError = AuthError {
     description: "Too many incorrect OTPs, or given up. Create a new request, now or later.",
 };
 
-fn render_old(status: Status, record: Record) -> Answer {
+fn render_old(standing: Standing) -> Answer {
     let told = |status, message| OldStatusResponse {
         status,
         message: Some(message),
         completed_at: None,
         identities: None,
     };
-    let response = match standing(status) {
-        Err(refusal) => return refusal.answer(record),
-        Ok(Standing::Pending(_)) => {
+    let response = match standing {
+        Standing::Pending(_) => {
             told("PENDING", "Authentication not completed, please try again later.")
         }
-        Ok(Standing::Failed(_)) => told("DECLINE", "Authentication failed."),
-        Ok(Standing::Success(details, at)) => verified(&details, at),
+        Standing::Failed(_) => told("DECLINE", "Authentication failed."),
+        Standing::Success(details, at) => verified(&details, at),
     };
-    let record = Record { outcome: "status", ..record };
-    Answer::json(StatusCode::OK, &response, record)
+    Answer::json(StatusCode::OK, &response)
 }
 
 fn verified(details: &Details, at: Timestamp) -> OldStatusResponse {

@@ -5,16 +5,18 @@ pub mod order;
 
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
-    guard::Rule,
-    policy::MAX_CHALLENGE_SECONDS,
+    Address, Addresses, App, AppId, ChallengeId, Channel, EmailAddress, Keyring, PhoneNumber,
+    Timestamp, World,
+    action::{
+        send::{Delivery, Refusal, SendOptions, Sent},
+        transact::Failure,
+    },
+    app::{guard::Rule, policy::MAX_CHALLENGE_SECONDS},
     ports::{Cause, LoadApps, StoreError},
-    send::{self, Delivery, Sent, Wish},
-    transact::Failure,
 };
 use passcode_http::{
-    Answer, BodyError, Caller, Idempotent, InvalidClientIp, Media, RETRY, Record, Refused, Request,
-    body, header_text, id,
+    Answer, BodyError, Caller, ContractError, IdempotencyError, Idempotent, InvalidClientIp, Media,
+    RETRY, Record, RefusedSend, Request, body, header_text, id,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, sync::Arc, time::Duration};
@@ -25,13 +27,13 @@ use utoipa::{
 
 /// A challenge id as OTPless prints it.
 #[must_use]
-pub fn request_id(id: ChallengeId) -> String {
-    id::REQUEST_ID.print(id)
+pub fn request_id(id: ChallengeId, keyring: &Keyring) -> String {
+    id::REQUEST_ID.print(id, keyring)
 }
 
 /// Reads an id that OTPless printed.
-pub fn parse_request_id(text: &str) -> Result<ChallengeId, Refusal> {
-    id::REQUEST_ID.parse(text).ok_or(Refusal::RequestId)
+pub fn parse_request_id(text: &str, keyring: &Keyring) -> Result<ChallengeId, Error> {
+    id::REQUEST_ID.parse(text, keyring).ok_or(Error::RequestId)
 }
 
 /// A field with an e-mail address, in the document: an empty text is none.
@@ -146,8 +148,8 @@ pub struct ErrorBody {
 }
 
 /// The rows of the error table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+#[derive(Debug)]
+pub enum Error {
     /// 7101: a parameter is missing or malformed.
     Parameters(String),
     /// 7102.
@@ -211,39 +213,71 @@ pub enum Refusal {
     InFlight(Option<Duration>),
     /// 7101 as a 422: the key came with another body.
     OtherBody,
+    /// The rules have refused a send: the row that says why.
+    Send(RefusedSend),
+    /// A 503 with only `message`: something outside has failed and nothing was revealed; come back after
+    /// the wait.
+    Unavailable(Duration, Cause),
 }
 
-impl From<InvalidClientIp> for Refusal {
+impl From<InvalidClientIp> for Error {
     fn from(error: InvalidClientIp) -> Self {
         Self::Parameters(error.to_string())
     }
 }
 
-impl Refusal {
-    /// The row for a body that could not be read; `by_field` knows which field has its own row.
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::Unavailable(RETRY, cause)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(RETRY, failure.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(RETRY, error.into())
+    }
+}
+
+impl From<IdempotencyError> for Error {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::Malformed(why) => Self::Parameters(why),
+            IdempotencyError::Conflict(wait) => Self::InFlight(wait),
+            IdempotencyError::OtherBody => Self::OtherBody,
+            IdempotencyError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl Error {
+    /// The row for a body that could not be read; `field_error` knows which field has its own row.
     #[must_use]
-    pub fn of_body(error: &BodyError, by_field: fn(&str) -> Option<Self>) -> Self {
-        let own_row = error.field().and_then(by_field);
-        own_row.unwrap_or_else(|| Self::Parameters(error.to_string()))
+    pub fn of_body(error: &BodyError, field_error: fn(&str) -> Option<Self>) -> Self {
+        let field = error.field().and_then(field_error);
+        field.unwrap_or_else(|| Self::Parameters(error.to_string()))
     }
 
-    /// The row for a send that the rules refuse.
-    #[must_use]
-    pub fn of_send(refused: send::Refusal, now: Timestamp) -> Self {
-        use send::Refusal as Refused;
-        match refused {
-            Refused::NotFound => Self::NotFound,
-            Refused::Expired => Self::Expired,
-            Refused::AlreadyUsed => Self::AlreadyVerified,
-            Refused::NeverSent => Self::NotStarted,
-            Refused::Exhausted(None) => Self::Locked,
-            Refused::SendsExhausted | Refused::AlreadySent => Self::Identity(None),
-            Refused::Exhausted(Some(until))
-            | Refused::CoolingDown(until)
-            | Refused::TooMany(until) => Self::Identity(Some(now.until(until))),
-            Refused::NoAddress(channel) => Self::wrong_channel(channel),
-            Refused::Throttled(full) => Self::of_rule(full.rule, Some(now.until(full.until))),
-            Refused::Blocked(rule) => Self::of_rule(rule, None),
+    /// The row for a send that the rules have refused.
+    fn of_send(refused: &RefusedSend) -> Self {
+        match refused.refusal {
+            Refusal::NotFound => Self::NotFound,
+            Refusal::Expired => Self::Expired,
+            Refusal::AlreadyUsed => Self::AlreadyVerified,
+            Refusal::NeverSent => Self::NotStarted,
+            Refusal::Exhausted(None) => Self::Locked,
+            Refusal::SendsExhausted | Refusal::AlreadySent => Self::Identity(None),
+            Refusal::Exhausted(Some(until))
+            | Refusal::CoolingDown(until)
+            | Refusal::TooMany(until) => Self::Identity(Some(refused.wait(until))),
+            Refusal::NoAddress(channel) => Self::wrong_channel(channel),
+            Refusal::Throttled(full) => Self::of_rule(full.rule, Some(refused.wait(full.until))),
+            Refusal::Blocked(rule) => Self::of_rule(rule, None),
         }
     }
 
@@ -272,13 +306,15 @@ impl Refusal {
         }
     }
 
-    fn row(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
-        const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        const DENIED: StatusCode = StatusCode::UNAUTHORIZED;
-        const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
-        let (status, code, text) = match self {
+    /// The row: status, kind of error, code and description.
+    fn row(&self) -> Row {
+        const BAD: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Invalid Request");
+        const ACCESS: (StatusCode, &str) = (StatusCode::UNAUTHORIZED, "Access blocked");
+        const TOO_MANY: (StatusCode, &str) = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        const CONFLICT: (StatusCode, &str) = (StatusCode::CONFLICT, BAD.1);
+        let (kind, code, text) = match self {
             Self::Parameters(what) => {
-                return (BAD, "7101", format!("Request error: {what}").into());
+                return Row::of(BAD, "7101", format!("Request error: {what}"));
             }
             Self::Phone => (BAD, "7102", "Request error: Invalid phone number"),
             Self::PhoneChannel => {
@@ -302,104 +338,111 @@ impl Refusal {
                 (BAD, "7021", "Request error: Too many incorrect OTPs; create a new request")
             }
             Self::Template => (BAD, "7158", "Request error: Invalid template Id"),
-            Self::NotFound => {
-                (StatusCode::NOT_FOUND, "7168", "Request error: No data found for the request Id")
-            }
+            Self::NotFound => (
+                (StatusCode::NOT_FOUND, BAD.1),
+                "7168",
+                "Request error: No data found for the request Id",
+            ),
             Self::NotStarted => {
                 (BAD, "7170", "Auth not started yet. Please initiate authentication first.")
             }
             Self::Expired => (BAD, "7172", "Request error: The request Id has expired"),
             Self::CredentialsEmpty => {
-                (DENIED, "7012", "Authorization error: Merchant credentials are empty")
+                (ACCESS, "7012", "Authorization error: Merchant credentials are empty")
             }
-            Self::Credentials => (DENIED, "7002", "Authorization error: Invalid credentials"),
-            Self::Blocked => (DENIED, "7019", "Authorization error: This app is blocked"),
-            Self::Country => (DENIED, "7025", "SMS to this country is not enabled"),
-            Self::NumberType => (DENIED, "7035", "SMS to this kind of number is not supported"),
+            Self::Credentials => (ACCESS, "7002", "Authorization error: Invalid credentials"),
+            Self::Blocked => (
+                (StatusCode::UNAUTHORIZED, "Merchant Blocked"),
+                "7019",
+                "Authorization error: This app is blocked",
+            ),
+            Self::Country => (ACCESS, "7025", "SMS to this country is not enabled"),
+            Self::NumberType => (ACCESS, "7035", "SMS to this kind of number is not supported"),
             Self::General(_) => (TOO_MANY, "7020", "Too many requests"),
             Self::Identity(_) => (TOO_MANY, "7022", "Too many requests for this identity"),
             Self::Ip(_) => (TOO_MANY, "7023", "Too many requests from this IP"),
             Self::App(_) => (TOO_MANY, "7024", "Too many requests for this application"),
             Self::InFlight(_) => (
-                StatusCode::CONFLICT,
+                CONFLICT,
                 "7101",
                 "Request error: the same request under this Idempotency-Key is being served, or its answer is told once",
             ),
             Self::OtherBody => (
-                StatusCode::UNPROCESSABLE_ENTITY,
+                (StatusCode::UNPROCESSABLE_ENTITY, BAD.1),
                 "7101",
                 "Request error: this Idempotency-Key came with another body",
             ),
+            Self::Send(refused) => return Self::of_send(refused).row(),
+            Self::Unavailable(..) => {
+                return Row {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    body: ErrorBody {
+                        message: "Something went wrong. Please try again!",
+                        error_code: None,
+                        description: None,
+                    },
+                };
+            }
         };
-        (status, code, text.into())
+        Row::of(kind, code, text)
     }
 
-    /// The answer for this row.
-    #[must_use]
-    pub fn answer(&self, record: Record) -> Answer {
-        let (status, code, description) = self.row();
-        let message = match self {
-            Self::CredentialsEmpty | Self::Credentials | Self::Country | Self::NumberType => {
-                "Access blocked"
-            }
-            Self::Blocked => "Merchant Blocked",
-            Self::General(_) | Self::Identity(_) | Self::Ip(_) | Self::App(_) => {
-                "Too Many Requests"
-            }
-            _ => "Invalid Request",
-        };
-        let body = ErrorBody { message, error_code: Some(code), description: Some(description) };
-        let outcome = if record.outcome.is_empty() { "refused" } else { record.outcome };
-        let answer = Answer::json(status, &body, Record { outcome, ..record });
+    fn wait(&self) -> Option<Duration> {
         match self {
-            Self::General(Some(wait))
-            | Self::Identity(Some(wait))
-            | Self::Ip(Some(wait))
-            | Self::App(Some(wait))
-            | Self::InFlight(Some(wait)) => answer.retry_after(*wait),
-            _ => answer,
+            Self::General(wait)
+            | Self::Identity(wait)
+            | Self::Ip(wait)
+            | Self::App(wait)
+            | Self::InFlight(wait) => *wait,
+            Self::Unavailable(wait, _) => Some(*wait),
+            Self::Send(refused) => Self::of_send(refused).wait(),
+            _ => None,
         }
     }
 }
 
-/// The answer when something outside has failed and nothing was revealed: a 503 with only
-/// `message`, and when to come back.
-#[must_use]
-pub fn unavailable(wait: Duration, record: Record) -> Answer {
-    let message = "Something went wrong. Please try again!";
-    let body = ErrorBody { message, error_code: None, description: None };
-    let record = Record { outcome: "unavailable", ..record };
-    Answer::json(StatusCode::SERVICE_UNAVAILABLE, &body, record).retry_after(wait)
+/// One row of the error table.
+struct Row {
+    status: StatusCode,
+    body: ErrorBody,
 }
 
-/// The answer to a use-case that reached no outcome.
-#[must_use]
-pub fn failed(failure: &Failure, record: Record) -> Answer {
-    unavailable(RETRY, record.error(failure))
+impl Row {
+    fn of(
+        (status, message): (StatusCode, &'static str),
+        code: &'static str,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let body = ErrorBody { message, error_code: Some(code), description: Some(text.into()) };
+        Self { status, body }
+    }
 }
 
-/// The answer when the keyring could not be read.
-#[must_use]
-pub fn keyless(cause: &Cause, record: Record) -> Answer {
-    unavailable(RETRY, record.cause(cause))
-}
-
-/// Why a caller is not known.
-#[derive(Debug)]
-pub enum Unknown {
-    /// Its credentials are missing or wrong, or it is blocked.
-    Refused(Refusal),
-    /// The app could not be loaded.
-    Failed(StoreError),
-}
-
-impl Unknown {
-    /// The answer.
-    #[must_use]
-    pub fn answer(&self) -> Answer {
+impl ContractError for Error {
+    fn answer(&self, _: &Request) -> Answer {
+        let Row { status, body } = self.row();
+        let answer = Answer::json(status, &body);
+        let answer = match self.wait() {
+            Some(wait) => answer.retry_after(wait),
+            None => answer,
+        };
         match self {
-            Self::Refused(refusal) => refusal.answer(Record::of("denied")),
-            Self::Failed(error) => unavailable(RETRY, Record::default().error(error)),
+            Self::Send(refused) => answer.rate_limit(refused),
+            _ => answer,
+        }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unavailable(..) => "unavailable",
+            _ => "refused",
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(_, cause) => Some(cause.as_ref()),
+            _ => None,
         }
     }
 }
@@ -411,36 +454,53 @@ pub fn brings_credentials(request: &Request) -> bool {
 }
 
 /// The app whose server makes a request, by its `clientId` and `clientSecret`.
-pub async fn authenticate(request: &Request, apps: &impl LoadApps) -> Result<Arc<App>, Unknown> {
-    let given = |name| header_text(request, name).filter(|value| !value.is_empty());
-    let (Some(id), Some(secret)) = (given("clientid"), given("clientsecret")) else {
-        return Err(Unknown::Refused(Refusal::CredentialsEmpty));
-    };
-    let wrong = Unknown::Refused(Refusal::Credentials);
-    let Ok(id) = id.parse::<AppId>() else { return Err(wrong) };
-    let Some(app) = apps.load_app(&id).await.map_err(Unknown::Failed)? else { return Err(wrong) };
-    if !app.accepts_secret(secret) {
-        return Err(wrong);
+pub async fn authenticate<W>(
+    world: &W,
+    request: &Request,
+    record: &mut Record,
+) -> Result<Arc<App>, Error>
+where
+    W: World<Apps: LoadApps>,
+{
+    let app = app_of(world, request).await;
+    match &app {
+        Ok(app) => record.app(&app.id),
+        Err(Error::Unavailable(..)) => {}
+        Err(_) => record.outcome = "denied",
     }
-    if app.blocked {
-        return Err(Unknown::Refused(Refusal::Blocked));
-    }
-    Ok(app)
+    app
 }
 
-/// A server's request: whose it is, the record of it, and its body in JSON. Everything that keeps
-/// it from being one is answered here; `by_field` knows which field of the body has its own row.
-pub async fn accept<T: DeserializeOwned>(
-    request: &Request,
-    apps: &impl LoadApps,
-    by_field: fn(&str) -> Option<Refusal>,
-) -> Result<(Arc<App>, Record, T), Answer> {
-    let app = authenticate(request, apps).await.map_err(|unknown| unknown.answer())?;
-    let record = Record::default().app(&app.id);
-    match body(request, &[Media::Json]).await {
-        Ok(body) => Ok((app, record, body)),
-        Err(error) => Err(Refusal::of_body(&error, by_field).answer(record)),
+async fn app_of<W>(world: &W, request: &Request) -> Result<Arc<App>, Error>
+where
+    W: World<Apps: LoadApps>,
+{
+    let given = |name| header_text(request, name).filter(|value| !value.is_empty());
+    let (Some(id), Some(secret)) = (given("clientid"), given("clientsecret")) else {
+        return Err(Error::CredentialsEmpty);
+    };
+    let id: AppId = id.parse().map_err(|_| Error::Credentials)?;
+    let app = world.apps().load_app(&id).await?.ok_or(Error::Credentials)?;
+    if !app.accepts_secret(secret) {
+        return Err(Error::Credentials);
     }
+    if app.blocked { Err(Error::Blocked) } else { Ok(app) }
+}
+
+/// A server's request: whose it is, and its body in JSON; `field_error` knows which field of the body
+/// has its own row.
+pub async fn accept<W, T: DeserializeOwned>(
+    world: &W,
+    request: &Request,
+    record: &mut Record,
+    field_error: fn(&str) -> Option<Error>,
+) -> Result<(Arc<App>, T), Error>
+where
+    W: World<Apps: LoadApps>,
+{
+    let app = authenticate(world, request, record).await?;
+    let body = body(request, &[Media::Json]).await;
+    Ok((app, body.map_err(|error| Error::of_body(&error, field_error))?))
 }
 
 /// A request that may come with an `Idempotency-Key`: from an app's server, or else from whoever
@@ -457,16 +517,6 @@ pub fn idempotent<'a>(
         app: app.map(|app| &app.id),
         credential: secret.or(held),
         has_secret: false,
-        refuse: |refused, _, record| refuse(refused, record),
-    }
-}
-
-fn refuse(refused: Refused, record: Record) -> Answer {
-    match refused {
-        Refused::Malformed(why) => Refusal::Parameters(why).answer(record),
-        Refused::Conflict(wait) => Refusal::InFlight(wait).answer(record),
-        Refused::OtherBody => Refusal::OtherBody.answer(record),
-        Refused::Failed(failure) => failed(&failure, record),
     }
 }
 
@@ -480,21 +530,21 @@ pub const MIN_EXPIRY: u32 = 60;
 const MIN_SEND_EXPIRY: u32 = 30;
 
 /// The `expiry` of a send, as far as the caller gives one.
-pub fn send_expiry(expiry: Option<u32>) -> Result<Option<u32>, Refusal> {
+pub fn send_expiry(expiry: Option<u32>) -> Result<Option<u32>, Error> {
     let allowed = MIN_SEND_EXPIRY..=MAX_CHALLENGE_SECONDS;
     match expiry {
-        Some(seconds) if !allowed.contains(&seconds) => Err(Refusal::Expiry),
+        Some(seconds) if !allowed.contains(&seconds) => Err(Error::Expiry),
         expiry => Ok(expiry),
     }
 }
 
 /// The `otpLength` of a send, as far as the caller gives one: 4 or 6.
-pub const fn otp_length(length: Option<u64>) -> Result<Option<u8>, Refusal> {
+pub const fn otp_length(length: Option<u64>) -> Result<Option<u8>, Error> {
     match length {
         None => Ok(None),
         Some(4) => Ok(Some(4)),
         Some(6) => Ok(Some(6)),
-        Some(_) => Err(Refusal::Length),
+        Some(_) => Err(Error::Length),
     }
 }
 
@@ -524,30 +574,30 @@ pub fn channels<'a>(
 }
 
 /// Android's SMS retriever: 11 characters of base64.
-pub fn app_hash(text: Option<String>) -> Result<Option<String>, Refusal> {
+pub fn app_hash(text: Option<String>) -> Result<Option<String>, Error> {
     let is_hash = |text: &String| {
         text.len() == 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
     };
     if text.as_ref().is_some_and(|text| !is_hash(text)) {
-        return Err(Refusal::AppHash);
+        return Err(Error::AppHash);
     }
     Ok(text)
 }
 
 /// A phone number with its country code.
-pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Refusal>> {
-    phone.map(|phone| PhoneNumber::parse(&phone).map_err(|_| Refusal::Phone))
+pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Error>> {
+    phone.map(|phone| PhoneNumber::parse(&phone).map_err(|_| Error::Phone))
 }
 
 /// The addresses of a request: a phone number, an e-mail address, or both, in which case the
 /// request is about the one that `first` reaches.
 pub fn addresses(
-    phone: Option<Result<PhoneNumber, Refusal>>,
+    phone: Option<Result<PhoneNumber, Error>>,
     email: Option<&str>,
     first: Channel,
-) -> Result<Addresses, Refusal> {
+) -> Result<Addresses, Error> {
     let phone = phone.transpose()?.map(Address::Phone);
-    let email = email.map(EmailAddress::parse).transpose().map_err(|_| Refusal::Email)?;
+    let email = email.map(EmailAddress::parse).transpose().map_err(|_| Error::Email)?;
     let email = email.map(Address::Email);
     let (primary, other) = match first {
         Channel::Sms | Channel::Caller => (phone, email),
@@ -556,49 +606,33 @@ pub fn addresses(
     match (primary, other) {
         (Some(primary), other) => Ok(Addresses::new(primary, other)),
         (None, Some(only)) => Ok(Addresses::new(only, None)),
-        (None, None) => Err(Refusal::PhoneOrEmail),
+        (None, None) => Err(Error::PhoneOrEmail),
     }
 }
 
 /// Every channel that is asked for needs an address.
-pub fn check_reachable(addresses: &Addresses, wish: &Wish) -> Result<(), Refusal> {
-    match wish.channels.iter().find(|channel| addresses.on(**channel).is_none()) {
-        Some(missing) => Err(Refusal::wrong_channel(*missing)),
+pub fn check_reachable(addresses: &Addresses, options: &SendOptions) -> Result<(), Error> {
+    match options.channels.iter().find(|channel| addresses.on(**channel).is_none()) {
+        Some(missing) => Err(Error::wrong_channel(*missing)),
         None => Ok(()),
     }
 }
 
-/// The answer to a send; `sent` makes it where a courier took the message.
-pub fn deliver(
-    caller: Caller,
+/// The challenge whose message is on its way, or shall seem so: the log alone knows better.
+pub fn sent(
     delivery: Delivery,
-    record: Record,
+    caller: Caller,
     now: Timestamp,
-    sent: impl FnOnce(ChallengeId, Record) -> Answer,
-) -> Answer {
-    let record = record.delivery(&delivery);
+    keyring: &Keyring,
+    record: &mut Record,
+) -> Result<ChallengeId, Error> {
+    record.delivery(&delivery, keyring);
     match delivery.sent {
-        Sent::Sent(id, channel) => {
-            let record = record.challenge(id).channel(channel);
-            sent(id, Record { outcome: "sent", ..record })
-        }
-        // As if it had gone out; the log alone knows better.
-        Sent::Tested(id, channel) => {
-            let record = record.challenge(id).channel(channel);
-            sent(id, Record { outcome: "tested", ..record })
-        }
-        Sent::Concealed(id, channel) => {
-            let record = record.challenge(id).channel(channel);
-            sent(id, Record { outcome: "concealed", ..record })
-        }
-        Sent::Refused(refused) => {
-            Refusal::of_send(refused, now).answer(record).rate_limit(caller, &refused, now)
-        }
-        Sent::AppBlocked => Refusal::Blocked.answer(record),
-        Sent::Undeliverable(cause) => unavailable(RETRY, record.cause(&cause)),
-        Sent::Unknown(channel, cool_down, cause) => {
-            unavailable(cool_down, record.channel(channel).cause(&cause))
-        }
+        Sent::Sent(id, _) | Sent::ToTestAddress(id, _) | Sent::Concealed(id, _) => Ok(id),
+        Sent::Refused(refusal) => Err(Error::Send(RefusedSend { refusal, at: now, caller })),
+        Sent::AppBlocked => Err(Error::Blocked),
+        Sent::Undeliverable(cause) => Err(Error::Unavailable(RETRY, cause)),
+        Sent::Unknown(_, cool_down, cause) => Err(Error::Unavailable(cool_down, cause)),
     }
 }
 
@@ -609,13 +643,13 @@ mod tests {
     #[test]
     fn every_limit_has_a_row_that_says_when_to_come_back() {
         let wait = Some(Duration::from_secs(30));
-        for (refusal, code) in [
-            (Refusal::General(wait), "7020"),
-            (Refusal::Identity(wait), "7022"),
-            (Refusal::Ip(wait), "7023"),
-            (Refusal::App(wait), "7024"),
+        for (error, code) in [
+            (Error::General(wait), "7020"),
+            (Error::Identity(wait), "7022"),
+            (Error::Ip(wait), "7023"),
+            (Error::App(wait), "7024"),
         ] {
-            let answer = refusal.answer(Record::default());
+            let answer = error.answer(&Request::default());
             assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
             assert_eq!(answer.headers["retry-after"], "30");
             assert!(answer.body.contains(code) && answer.body.contains("Too Many Requests"));

@@ -1,11 +1,13 @@
 //! OTPless, the older generation: requests known by an `orderId`, the caller's own or one of ours.
 
-use crate::Refusal;
+use crate::Error;
 use passcode_domain::{
-    AppId, ChallengeId, Keyring, PhoneNumber, Timestamp,
-    order::{self, OrderId},
+    AppId, ChallengeId, Keyring, PhoneNumber, World,
+    action::order,
+    ledger::order::OrderId,
     ports::{LoadLedgers, StoreError},
 };
+
 use passcode_http::id;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,32 +32,34 @@ pub enum OrderRef {
 
 impl OrderRef {
     /// Reads an `orderId`.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let made = id::ORDER_ID.parse(text);
+    pub fn parse(text: &str, keyring: &Keyring) -> Result<Self, Error> {
+        let made = id::ORDER_ID.parse(text, keyring);
         let malformed = |_| {
             let allowed = "ASCII letters, digits and punctuation, without spaces";
-            Refusal::Parameters(format!("`orderId` must be 1 to 64 characters: {allowed}"))
+            Error::Parameters(format!("`orderId` must be 1 to 64 characters: {allowed}"))
         };
         made.map(Self::Made).map_or_else(|| text.parse().map(Self::Own).map_err(malformed), Ok)
     }
 
     /// The challenge it leads to.
-    pub async fn resolve(
+    pub async fn resolve<W>(
         &self,
-        ledgers: &impl LoadLedgers,
+        world: &W,
         keyring: &Keyring,
         app: &AppId,
-        now: Timestamp,
-    ) -> Result<Option<ChallengeId>, StoreError> {
+    ) -> Result<Option<ChallengeId>, StoreError>
+    where
+        W: World<Ledgers: LoadLedgers>,
+    {
         match self {
             Self::Made(id) => Ok(Some(*id)),
-            Self::Own(order) => order::find(ledgers, keyring, app, order, now).await,
+            Self::Own(order) => order::find(world, keyring, app, order).await,
         }
     }
 }
 
 /// A phone number with its country code. This generation's clients leave the `+` out.
-pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Refusal>> {
+pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Error>> {
     let is_bare = |phone: &str| phone.starts_with(|first: char| first.is_ascii_digit());
     crate::international(
         phone.map(|phone| if is_bare(&phone) { format!("+{phone}") } else { phone }),
@@ -64,6 +68,6 @@ pub fn international(phone: Option<String>) -> Option<Result<PhoneNumber, Refusa
 
 /// An id as the older generation prints it.
 #[must_use]
-pub fn order_id(id: ChallengeId) -> String {
-    id::ORDER_ID.print(id)
+pub fn order_id(id: ChallengeId, keyring: &Keyring) -> String {
+    id::ORDER_ID.print(id, keyring)
 }

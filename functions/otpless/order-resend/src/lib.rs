@@ -2,39 +2,29 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use otpless_contract::order::{OrderRef, OrderResponse};
-use otpless_contract::{self as otpless, ErrorBody, Refusal};
-use passcode_domain::{
-    ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        SmsCourier, StoreLedgers,
-    },
-    send::{self, Couriers, Target, Wish},
-    transact::Ports,
+use otpless_contract::{
+    self as otpless, Error, ErrorBody,
+    order::{OrderRef, OrderResponse},
 };
-use passcode_http::{Answer, Caller, RETRY, Request, told_ip, with_client_ip, with_idempotency};
+use passcode_domain::{
+    App, Keyring, World,
+    action::send::{self, SendOptions, SendTarget},
+    ports::{
+        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
+        ReserveCounters, SmsCourier, StoreLedgers,
+    },
+};
+use passcode_http::{
+    Answer, Begun, Caller, Record, Request, told_ip, with_client_ip, with_idempotency,
+};
 use serde::Deserialize;
+use std::{net::IpAddr, sync::Arc};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E, S, M> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Which order.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -63,56 +53,60 @@ pub struct OrderResendRequest {
         (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let accepted = otpless::accept::<OrderResendRequest>(&request, &deps.apps, |_| None).await;
-    let (app, record, body) = match accepted {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
+    let (app, body) =
+        otpless::accept::<_, OrderResendRequest>(world, request, record, |_| None).await?;
+    let keyring = world.keyring().keyring().await?;
+    let ip = told_ip(request)?;
+    let order = OrderRef::parse(&body.order_id, &keyring)?;
+    let pending = match otpless::idempotent(request, Some(&app), None)
+        .begin(world, &keyring, record)
+        .await?
+    {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause, record),
-    };
-    let ip = told_ip(&request).map_err(Refusal::from);
-    let (order, ip) = match ip.and_then(|ip| Ok((OrderRef::parse(&body.order_id)?, ip))) {
-        Ok(parsed) => parsed,
-        Err(refusal) => return refusal.answer(record),
-    };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let work = async {
-        let id = match order.resolve(&deps.ledgers, &keyring, &app.id, deps.clock.now()).await {
-            Ok(Some(id)) => id,
-            Ok(None) => return Refusal::NotFound.answer(record),
-            Err(error) => return otpless::unavailable(RETRY, record.error(&error)),
-        };
-        let record = record.challenge(id);
-        // By the channel, in the length and for the time of the order's first message.
-        let wish = Wish { ip, ..Wish::default() };
-        let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-        let target = Target::Again(id, &app);
-        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-            Ok(delivery) => {
-                let (caller, now) = (Caller::WithCredentials, deps.clock.now());
-                otpless::deliver(caller, delivery, record, now, |_, record| {
-                    Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }, record)
-                })
-            }
-            Err(failure) => otpless::failed(&failure, record),
-        }
-    };
-    otpless::idempotent(&request, Some(&app), None).run(&keyring, ports, work).await
+    let sent = Box::pin(resend(world, &app, &keyring, &order, ip, record)).await;
+    let answered =
+        sent.map(|()| Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }));
+    Ok(pending.settle(world, answered, record).await)
+}
+
+async fn resend<W>(
+    world: &W,
+    app: &Arc<App>,
+    keyring: &Keyring,
+    order: &OrderRef,
+    ip: Option<IpAddr>,
+    record: &mut Record,
+) -> Result<(), Error>
+where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
+{
+    let id = order.resolve(world, keyring, &app.id).await?.ok_or(Error::NotFound)?;
+    record.challenge(id, keyring);
+    // By the channel, in the length and for the time of the order's first message.
+    let options = SendOptions { ip, ..SendOptions::default() };
+    let delivery = send::send(world, keyring, SendTarget::Again(id, app), &options).await?;
+    let now = world.clock().now();
+    otpless::sent(delivery, Caller::WithCredentials, now, keyring, record).map(drop)
 }
 
 #[derive(OpenApi)]

@@ -3,47 +3,35 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use otpless_contract::order::{self as otpless_order, OrderRef, OrderResponse, order_id};
 use otpless_contract::{
-    self as otpless, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses,
+    self as otpless, EmailField, Error, ErrorBody, LengthField, SendExpiryField, addresses,
+    order::{OrderRef, OrderResponse, international, order_id},
 };
 use passcode_domain::{
-    App, Channel,
-    open::Open,
-    order::{self, OrderId},
-    ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        SmsCourier, StoreLedgers,
+    Addresses, App, Channel, Keyring, World,
+    action::{
+        open::Open,
+        order,
+        send::{self, Delivery, Refusal, SendOptions, SendTarget, Sent},
     },
-    send::{self, Couriers, Delivery, Refusal as Refused, Sent, Target, Wish},
-    transact::Ports,
+    ledger::order::OrderId,
+    ports::{
+        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
+        ReserveCounters, SmsCourier, StoreLedgers,
+    },
 };
 use passcode_http::{
-    Answer, Caller, Record, Request, filled, told_ip, whole, with_client_ip, with_idempotency,
+    Answer, Begun, Caller, Record, Request, filled, told_ip, whole, with_client_ip,
+    with_idempotency,
 };
 use serde::Deserialize;
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E, S, M> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Where the code shall go.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -109,70 +97,91 @@ pub struct OrderSendRequest {
         (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let accepted = otpless::accept::<OrderSendRequest>(&request, &deps.apps, own_row).await;
-    let (app, record, body) = match accepted {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
+    let (app, body) = otpless::accept(world, request, record, field_error).await?;
+    let keyring = world.keyring().keyring().await?;
+    let order = parse(body, &app, told_ip(request)?, &keyring)?;
+    let pending = match otpless::idempotent(request, Some(&app), None)
+        .begin(world, &keyring, record)
+        .await?
+    {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause, record),
+    let sent = Box::pin(send(world, &app, &keyring, order, record)).await;
+    Ok(pending.settle(world, sent, record).await)
+}
+
+async fn send<W>(
+    world: &W,
+    app: &Arc<App>,
+    keyring: &Keyring,
+    order: Order,
+    record: &mut Record,
+) -> Result<Answer, Error>
+where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
+{
+    let open = Open::new(app, keyring, world.entropy(), order.addresses, order.life);
+    let open = open.with_template(order.template).with_app_hash(order.app_hash);
+    let open = match &order.name {
+        None => open,
+        Some(name) => place(world, app, keyring, name, open, order.life).await?,
     };
-    let order = told_ip(&request).map_err(Refusal::from).and_then(|ip| parse(body, &app, ip));
-    let order = match order {
-        Ok(order) => order,
-        Err(refusal) => return refusal.answer(record),
-    };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let work = async {
-        let open = Open::new(&app, &keyring, &deps.entropy, order.addresses, order.life);
-        let open = open.with_template(order.template).with_app_hash(order.app_hash);
-        let open = match &order.name {
-            None => open,
-            Some(name) => {
-                match order::place(ports, &keyring, &app, name, open.id, order.life).await {
-                    Ok(id) if id.subject() == open.id.subject() => open.with_id(id),
-                    Ok(_) => return other_address().answer(record),
-                    Err(failure) => return otpless::failed(&failure, record),
-                }
-            }
-        };
-        let order_id = order.given_id.unwrap_or_else(|| order_id(open.id));
-        let told = |record| Answer::json(StatusCode::OK, &OrderResponse { order_id }, record);
-        let record = record.challenge(open.id);
-        let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-        let target = Target::Ordered(&open, &app);
-        match send::send(ports, &keyring, &deps.apps, couriers, target, &order.wish).await {
-            Ok(Delivery { sent: Sent::Refused(Refused::AlreadySent), .. }) => {
-                told(Record { outcome: "already sent", ..record })
-            }
-            Ok(delivery) => {
-                let (caller, now) = (Caller::WithCredentials, deps.clock.now());
-                otpless::deliver(caller, delivery, record, now, |_, record| told(record))
-            }
-            Err(failure) => otpless::failed(&failure, record),
+    record.challenge(open.id, keyring);
+    let target = SendTarget::Ordered(&open, app);
+    let delivery = send::send(world, keyring, target, &order.options).await?;
+    match delivery {
+        Delivery { sent: Sent::Refused(Refusal::AlreadySent), .. } => {
+            record.outcome = "already sent";
         }
-    };
-    otpless::idempotent(&request, Some(&app), None).run(&keyring, ports, work).await
+        delivery => {
+            let now = world.clock().now();
+            otpless::sent(delivery, Caller::WithCredentials, now, keyring, record)?;
+        }
+    }
+    let order_id = order.given_id.unwrap_or_else(|| order_id(open.id, keyring));
+    Ok(Answer::json(StatusCode::OK, &OrderResponse { order_id }))
+}
+
+/// Gives the challenge its order's name; or the id of the challenge that had it before.
+async fn place<W>(
+    world: &W,
+    app: &App,
+    keyring: &Keyring,
+    name: &OrderId,
+    open: Open,
+    life: Duration,
+) -> Result<Open, Error>
+where
+    W: World<Ledgers: LoadLedgers + StoreLedgers>,
+{
+    let id = order::place(world, keyring, &app.id, name, open.id, life).await?;
+    let is_same = id.subject() == open.id.subject();
+    is_same.then(|| open.with_id(id)).ok_or_else(other_address)
 }
 
 /// A send, as it is asked for.
 struct Order {
-    addresses: passcode_domain::Addresses,
-    wish: Wish,
+    addresses: Addresses,
+    options: SendOptions,
     life: Duration,
     template: Option<String>,
     app_hash: Option<String>,
@@ -181,28 +190,37 @@ struct Order {
     name: Option<OrderId>,
 }
 
-fn parse(body: OrderSendRequest, app: &App, ip: Option<IpAddr>) -> Result<Order, Refusal> {
+fn parse(
+    body: OrderSendRequest,
+    app: &App,
+    ip: Option<IpAddr>,
+    keyring: &Keyring,
+) -> Result<Order, Error> {
     let channels = channels(&body, app.strict_channels)?;
     let first = channels.first().copied().unwrap_or(Channel::Sms);
-    let phone = otpless_order::international(body.phone_number);
+    let phone = international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), first)?;
     let length = otpless::otp_length(body.otp_length)?;
     let expiry = otpless::send_expiry(body.expiry)?;
     let (hash, otp_hash) = (otpless::app_hash(body.hash)?, otpless::app_hash(body.otp_hash)?);
     if body.template_id.as_ref().is_some_and(|id| !app.templates.contains_key(id)) {
-        return Err(Refusal::Template);
+        return Err(Error::Template);
     }
-    let name = match body.order_id.as_deref().map(OrderRef::parse).transpose()? {
+    let name = match body.order_id.as_deref().map(|id| OrderRef::parse(id, keyring)).transpose()? {
         None => None,
         Some(OrderRef::Own(name)) => Some(name),
         Some(OrderRef::Made(_)) => {
-            return Err(Refusal::Parameters(
-                "`orderId` is one of ours; choose your own".to_owned(),
-            ));
+            return Err(Error::Parameters("`orderId` is one of ours; choose your own".to_owned()));
         }
     };
     Ok(Order {
-        wish: Wish { channels, length, code_seconds: expiry, ip, ..Wish::default() },
+        options: SendOptions {
+            channels,
+            length,
+            code_seconds: expiry,
+            ip,
+            ..SendOptions::default()
+        },
         addresses,
         life: Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into()),
         template: body.template_id,
@@ -213,36 +231,36 @@ fn parse(body: OrderSendRequest, app: &App, ip: Option<IpAddr>) -> Result<Order,
 }
 
 /// The channels to try, of those that are listed and have an address.
-fn channels(body: &OrderSendRequest, is_strict: bool) -> Result<Vec<Channel>, Refusal> {
+fn channels(body: &OrderSendRequest, is_strict: bool) -> Result<Vec<Channel>, Error> {
     let (has_phone, has_email) = (body.phone_number.is_some(), body.email.is_some());
-    let wrong = if has_phone { Refusal::PhoneChannel } else { Refusal::EmailChannel };
+    let wrong = || if has_phone { Error::PhoneChannel } else { Error::EmailChannel };
     let names =
         body.channel.as_deref().unwrap_or("SMS").split(',').map(|name| name.trim_matches(' '));
     let names = names.flat_map(|name| match name {
         all if all.eq_ignore_ascii_case("ALL") => vec!["SMS", "EMAIL"],
         name => vec![name],
     });
-    let channels = otpless::channels(names, is_strict).ok_or_else(|| wrong.clone())?;
+    let channels = otpless::channels(names, is_strict).ok_or_else(wrong)?;
     if !has_phone {
         return Ok(vec![Channel::Email]);
     }
     let has_address = |channel: &Channel| *channel == Channel::Sms || has_email;
     let channels: Vec<_> = channels.into_iter().filter(has_address).collect();
-    if channels.is_empty() { Err(wrong) } else { Ok(channels) }
+    if channels.is_empty() { Err(wrong()) } else { Ok(channels) }
 }
 
-fn other_address() -> Refusal {
-    Refusal::Parameters("`orderId` belongs to another address".to_owned())
+fn other_address() -> Error {
+    Error::Parameters("`orderId` belongs to another address".to_owned())
 }
 
-fn own_row(field: &str) -> Option<Refusal> {
+fn field_error(field: &str) -> Option<Error> {
     match field {
-        "phoneNumber" => Some(Refusal::Phone),
-        "email" => Some(Refusal::Email),
-        "otpLength" => Some(Refusal::Length),
-        "expiry" => Some(Refusal::Expiry),
-        "hash" | "otpHash" => Some(Refusal::AppHash),
-        "templateId" => Some(Refusal::Template),
+        "phoneNumber" => Some(Error::Phone),
+        "email" => Some(Error::Email),
+        "otpLength" => Some(Error::Length),
+        "expiry" => Some(Error::Expiry),
+        "hash" | "otpHash" => Some(Error::AppHash),
+        "templateId" => Some(Error::Template),
         _ => None,
     }
 }

@@ -3,33 +3,23 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use otpless_contract::order::{self as otpless_order, OrderRef};
-use otpless_contract::{self as otpless, EmailField, ErrorBody, Refusal, addresses};
-use passcode_domain::{
-    App, ChallengeId, Channel, Keyring, PresentedCode, SubjectKey,
-    ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
-    transact::Ports,
-    verify::{self, Outcome, Target, Verification},
+use otpless_contract::{
+    self as otpless, EmailField, Error, ErrorBody, addresses,
+    order::{self, OrderRef},
 };
-use passcode_http::{Answer, RETRY, Record, Request, filled};
+use passcode_domain::{
+    App, Channel, Keyring, PresentedCode, SubjectKey, World,
+    action::verify::{self, Outcome, VerifyTarget},
+    ports::{CountVerified, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
+};
+use passcode_http::{Answer, Record, Request, filled};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The code, the order, and whom it is about.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,43 +69,30 @@ pub struct OrderVerifyResponse {
         (status = 503, description = "Nothing was decided; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Keyring: LoadKeyring,
+        >,
 {
-    let accepted = otpless::accept::<OrderVerifyRequest>(&request, &deps.apps, own_row).await;
-    let (app, record, body) = match accepted {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
+    let (app, body) = otpless::accept(world, request, record, field_error).await?;
+    let keyring = world.keyring().keyring().await?;
+    let (order, otp, subject) = parse(body, &app, &keyring)?;
+    let id = order.resolve(world, &keyring, &app.id).await?;
+    let Some(id) = id.filter(|id| *id.subject() == subject) else {
+        return Ok(answer(&Outcome::NotFound, record));
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause, record),
-    };
-    let (order, otp, subject) = match parse(body, &app, &keyring) {
-        Ok(parsed) => parsed,
-        Err(refusal) => return refusal.answer(record),
-    };
-    let is_own = |id: &ChallengeId| *id.subject() == subject;
-    let id = match order.resolve(&deps.ledgers, &keyring, &app.id, deps.clock.now()).await {
-        Ok(Some(id)) if is_own(&id) => id,
-        Ok(_) => return answer(&Outcome::NotFound, record),
-        Err(error) => return otpless::unavailable(RETRY, record.error(&error)),
-    };
-    let record = record.challenge(id);
+    record.challenge(id, &keyring);
     // What can be nobody's code is wrong, and costs nothing.
     let Ok(code) = PresentedCode::parse(&otp) else {
-        return answer(&Outcome::Incorrect, record);
+        return Ok(answer(&Outcome::Incorrect, record));
     };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, Target::Owned(id, &app.id), &code).await {
-        Ok(Verification { outcome, trace, .. }) => answer(&outcome, record.trace(trace)),
-        Err(failure) => otpless::failed(&failure, record),
-    }
+    let verification = verify::verify(world, VerifyTarget::Owned(id, &app.id), &code).await?;
+    record.verification(&verification);
+    Ok(answer(&verification.outcome, record))
 }
 
 /// The order, the code as it was typed, and the subject that the caller says it is about.
@@ -123,15 +100,16 @@ fn parse(
     body: OrderVerifyRequest,
     app: &App,
     keyring: &Keyring,
-) -> Result<(OrderRef, String, SubjectKey), Refusal> {
-    let order = OrderRef::parse(&body.order_id)?;
-    let otp = body.otp.filter(|otp| !otp.trim().is_empty()).ok_or(Refusal::EmptyOtp)?;
-    let phone = otpless_order::international(body.phone_number);
+) -> Result<(OrderRef, String, SubjectKey), Error> {
+    let order = OrderRef::parse(&body.order_id, keyring)?;
+    let otp = body.otp.filter(|otp| !otp.trim().is_empty()).ok_or(Error::EmptyOtp)?;
+    let phone = order::international(body.phone_number);
     let addresses = addresses(phone, body.email.as_deref(), Channel::Sms)?;
     Ok((order, otp, SubjectKey::of_address(keyring, &app.id, addresses.primary())))
 }
 
-fn answer(outcome: &Outcome, record: Record) -> Answer {
+fn answer(outcome: &Outcome, record: &mut Record) -> Answer {
+    record.outcome = outcome.as_str();
     let reason = match outcome {
         Outcome::Verified(_) => None,
         Outcome::Incorrect => Some("Incorrect OTP!"),
@@ -141,14 +119,14 @@ fn answer(outcome: &Outcome, record: Record) -> Answer {
         Outcome::NotFound => Some("No OTP was sent for this order!"),
     };
     let body = OrderVerifyResponse { is_otp_verified: reason.is_none(), reason };
-    Answer::json(StatusCode::OK, &body, Record { outcome: outcome.as_str(), ..record })
+    Answer::json(StatusCode::OK, &body)
 }
 
-fn own_row(field: &str) -> Option<Refusal> {
+fn field_error(field: &str) -> Option<Error> {
     match field {
-        "phoneNumber" => Some(Refusal::Phone),
-        "email" => Some(Refusal::Email),
-        "otp" => Some(Refusal::EmptyOtp),
+        "phoneNumber" => Some(Error::Phone),
+        "email" => Some(Error::Email),
+        "otp" => Some(Error::EmptyOtp),
         _ => None,
     }
 }

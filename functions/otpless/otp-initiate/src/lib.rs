@@ -3,49 +3,33 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use otpless_contract::{
-    self as otpless, EmailField, ErrorBody, LengthField, Refusal, SendExpiryField, addresses,
+    self as otpless, EmailField, Error, ErrorBody, LengthField, SendExpiryField, addresses,
     authenticate, brings_credentials, parse_request_id, request_id,
 };
 use passcode_domain::{
-    App, AppId, ChallengeId, Channel, Keyring,
-    open::Open,
-    ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        SmsCourier, StoreLedgers,
+    App, ChallengeId, Channel, Keyring, World,
+    action::{
+        open::Open,
+        send::{self, SendOptions, SendTarget},
     },
-    send::{self, Couriers, Target, Wish},
-    transact::Ports,
+    ports::{
+        Clock as _, EmailCourier, Entropy, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
+        ReserveCounters, SmsCourier, StoreLedgers,
+    },
 };
 use passcode_http::{
-    Answer, Caller, Media, Record, Request, body, filled, own_ip, page, told_ip, whole,
+    Answer, Begun, Caller, Media, Record, Request, body, filled, own_ip, page, told_ip, whole,
     with_client_ip, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E, S, M> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none, whose pages may read answers.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Where the code shall go.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -125,99 +109,121 @@ pub struct InitiateResponse {
         (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let (apps, default_app) = (&deps.apps, deps.default_app.as_ref());
-    page::serve(request, apps, default_app, |request| initiate(deps, request)).await
+    let page = match page::admit(world, request, record).await {
+        Ok(page) => page,
+        Err(preflight) => return Ok(preflight),
+    };
+    let answered = initiate(world, request, record).await;
+    Ok(page.respond(answered, request, record))
 }
 
-async fn initiate<A, L, K, C, E, S, M>(deps: &Deps<A, L, K, C, E, S, M>, request: Request) -> Answer
+async fn initiate<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let app = match known_app(&request, &deps.apps).await {
-        Ok(app) => app,
-        Err(unknown) => return unknown.answer(),
+    let app = if brings_credentials(request) {
+        Some(authenticate(world, request, record).await?)
+    } else {
+        // A holder of a `requestId` needs none.
+        None
     };
-    let record = app.as_ref().map_or(Record::default(), |app| Record::default().app(&app.id));
-    let body = match body(&request, &[Media::Json]).await {
-        Ok(body) => body,
-        Err(error) => return Refusal::of_body(&error, own_row).answer(record),
+    let body = body(request, &[Media::Json]).await;
+    let body = body.map_err(|error| Error::of_body(&error, field_error))?;
+    let keyring = world.keyring().keyring().await?;
+    let ip = client_ip(request, app.as_ref())?;
+    let (plan, options) = parse(body, app.as_ref(), &keyring, world.entropy())?;
+    let options = SendOptions { ip, ..options };
+    record.challenge(plan.id(), &keyring);
+    let held = plan.held().map(|id| request_id(id, &keyring));
+    let pending = match otpless::idempotent(request, app.as_deref(), held.as_deref())
+        .begin(world, &keyring, record)
+        .await?
+    {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return otpless::keyless(&cause, record),
-    };
-    let parsed = client_ip(&request, app.as_ref()).and_then(|ip| {
-        let (plan, wish) = parse(body, app.as_ref(), &keyring, &deps.entropy)?;
-        Ok((plan, Wish { ip, ..wish }))
-    });
-    let (plan, wish) = match parsed {
-        Ok(parsed) => parsed,
-        Err(refusal) => return refusal.answer(record),
-    };
-    let (record, target, held) = match &plan {
-        Plan::Existing(id) => {
-            (record.challenge(*id), Target::Existing(*id, app.as_ref()), Some(id.to_string()))
-        }
-        Plan::New(open, app) => (record.challenge(open.id), Target::Ordered(open, app), None),
+    let sent = Box::pin(send(world, app.as_ref(), &keyring, &plan, &options, record)).await;
+    Ok(pending.settle(world, sent, record).await)
+}
+
+async fn send<W>(
+    world: &W,
+    app: Option<&Arc<App>>,
+    keyring: &Keyring,
+    plan: &Plan,
+    options: &SendOptions,
+    record: &mut Record,
+) -> Result<Answer, Error>
+where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
+{
+    let target = match plan {
+        Plan::Existing(id) => SendTarget::Existing(*id, app),
+        Plan::New(open, app) => SendTarget::Ordered(open, app),
     };
     let caller = match app {
         Some(_) => Caller::WithCredentials,
         None => Caller::WithoutCredentials,
     };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    let work = async {
-        match send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await {
-            Ok(delivery) => {
-                let now = deps.clock.now();
-                otpless::deliver(caller, delivery, record, now, |id, record| {
-                    let body = InitiateResponse { request_id: request_id(id) };
-                    Answer::json(StatusCode::OK, &body, record)
-                })
-            }
-            Err(failure) => otpless::failed(&failure, record),
-        }
-    };
-    otpless::idempotent(&request, app.as_deref(), held.as_deref()).run(&keyring, ports, work).await
-}
-
-/// The calling app, if the caller brings credentials. A holder of a `requestId` needs none.
-async fn known_app(
-    request: &Request,
-    apps: &impl LoadApps,
-) -> Result<Option<Arc<App>>, otpless::Unknown> {
-    if brings_credentials(request) { authenticate(request, apps).await.map(Some) } else { Ok(None) }
+    let delivery = send::send(world, keyring, target, options).await?;
+    let id = otpless::sent(delivery, caller, world.clock().now(), keyring, record)?;
+    let body = InitiateResponse { request_id: request_id(id, keyring) };
+    Ok(Answer::json(StatusCode::OK, &body))
 }
 
 /// Whose messages limits count. A server speaks for somebody else; whoever holds an id speaks for
 /// themselves.
-fn client_ip(request: &Request, app: Option<&Arc<App>>) -> Result<Option<IpAddr>, Refusal> {
+fn client_ip(request: &Request, app: Option<&Arc<App>>) -> Result<Option<IpAddr>, Error> {
     let told = told_ip(request)?;
     Ok(if app.is_some() { told } else { own_ip(request) })
 }
 
+/// What a request asks for: the next message of a challenge whose id the caller holds, or a new challenge.
 enum Plan {
     Existing(ChallengeId),
     New(Box<Open>, Arc<App>),
+}
+
+impl Plan {
+    const fn id(&self) -> ChallengeId {
+        match self {
+            Self::Existing(id) => *id,
+            Self::New(open, _) => open.id,
+        }
+    }
+
+    /// The id that the caller has shown.
+    const fn held(&self) -> Option<ChallengeId> {
+        match self {
+            Self::Existing(id) => Some(*id),
+            Self::New(..) => None,
+        }
+    }
 }
 
 fn parse(
@@ -225,9 +231,9 @@ fn parse(
     app: Option<&Arc<App>>,
     keyring: &Keyring,
     entropy: &impl Entropy,
-) -> Result<(Plan, Wish), Refusal> {
+) -> Result<(Plan, SendOptions), Error> {
     if app.is_none() && body.request_id.is_none() {
-        return Err(Refusal::CredentialsEmpty);
+        return Err(Error::CredentialsEmpty);
     }
     let is_email = body.phone_number.is_none() && body.email.is_some();
     let is_strict = app.is_some_and(|app| app.strict_channels);
@@ -244,52 +250,52 @@ fn parse(
     let length = length.filter(|_| app.is_some());
     let first = channels.first().copied().unwrap_or(Channel::Sms);
     let app_hash = otpless::app_hash(body.otp_hash)?;
-    let wish = Wish {
+    let options = SendOptions {
         channels,
         length,
         code_seconds: expiry,
         locale: body.locale,
         app_hash,
-        ..Wish::default()
+        ..SendOptions::default()
     };
     let has_address = body.phone_number.is_some() || body.email.is_some();
     let plan = match (body.request_id, app) {
         (Some(_), _) if has_address => {
             let either = "give either `requestId` or an address, not both";
-            return Err(Refusal::Parameters(either.to_owned()));
+            return Err(Error::Parameters(either.to_owned()));
         }
-        (Some(id), _) => Plan::Existing(parse_request_id(&id)?),
-        (None, None) => return Err(Refusal::CredentialsEmpty),
+        (Some(id), _) => Plan::Existing(parse_request_id(&id, keyring)?),
+        (None, None) => return Err(Error::CredentialsEmpty),
         (None, Some(app)) => {
             let phone = otpless::international(body.phone_number);
             let addresses = addresses(phone, body.email.as_deref(), first)?;
-            otpless::check_reachable(&addresses, &wish)?;
+            otpless::check_reachable(&addresses, &options)?;
             let life = Duration::from_secs(expiry.unwrap_or(otpless::DEFAULT_EXPIRY).into());
             let open = Open::new(app, keyring, entropy, addresses, life);
             Plan::New(Box::new(open), app.clone())
         }
     };
-    Ok((plan, wish))
+    Ok((plan, options))
 }
 
 /// The channels that are listed. Where one is unknown, or none is left, it is the wrong one for the
 /// address that was given.
-fn channels(names: &[String], is_strict: bool, is_email: bool) -> Result<Vec<Channel>, Refusal> {
+fn channels(names: &[String], is_strict: bool, is_email: bool) -> Result<Vec<Channel>, Error> {
     if names.is_empty() {
-        return Err(Refusal::Parameters("`channels` must name SMS or EMAIL".to_owned()));
+        return Err(Error::Parameters("`channels` must name SMS or EMAIL".to_owned()));
     }
-    let wrong = if is_email { Refusal::EmailChannel } else { Refusal::PhoneChannel };
+    let wrong = if is_email { Error::EmailChannel } else { Error::PhoneChannel };
     otpless::channels(names.iter().map(String::as_str), is_strict).ok_or(wrong)
 }
 
-fn own_row(field: &str) -> Option<Refusal> {
+fn field_error(field: &str) -> Option<Error> {
     match field {
-        "requestId" => Some(Refusal::RequestId),
-        "phoneNumber" => Some(Refusal::Phone),
-        "email" => Some(Refusal::Email),
-        "otpLength" => Some(Refusal::Length),
-        "expiry" => Some(Refusal::Expiry),
-        "otpHash" => Some(Refusal::AppHash),
+        "requestId" => Some(Error::RequestId),
+        "phoneNumber" => Some(Error::Phone),
+        "email" => Some(Error::Email),
+        "otpLength" => Some(Error::Length),
+        "expiry" => Some(Error::Expiry),
+        "otpHash" => Some(Error::AppHash),
         _ => None,
     }
 }

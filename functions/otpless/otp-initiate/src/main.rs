@@ -1,11 +1,5 @@
-//! Boot of `otpless-otp-initiate`.
+//! The program of `otpless-otp-initiate`.
 
-use otpless_otp_initiate::{boot, handle};
-use passcode_runtime::{Settings, SystemClock, serve, warm_up};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
-    let deps = boot(&Settings::from_env(), SystemClock)?;
-    warm_up(&deps.keyring, &deps.ledgers).await;
-    serve("otpless-otp-initiate", &deps.clock, |request| handle(&deps, request)).await
+fn main() -> Result<(), passcode_runtime::Error> {
+    passcode_runtime::run(otpless_otp_initiate::boot)
 }

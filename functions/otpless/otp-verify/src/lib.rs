@@ -2,32 +2,20 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use otpless_contract::{self as otpless, ErrorBody, Refusal, parse_request_id, request_id};
+use otpless_contract::{self as otpless, Error, ErrorBody, parse_request_id, request_id};
 use passcode_domain::{
-    PresentedCode,
-    ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
-    transact::Ports,
-    verify::{self, Outcome, Target, Verification},
+    PresentedCode, World,
+    action::verify::{self, Outcome, VerifyTarget},
+    ports::{CountVerified, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
 };
 use passcode_http::{Answer, Record, Request};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E> {
-    /// Who may call.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The code, and what it is for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,57 +65,45 @@ pub struct VerifyOtpResponse {
         (status = 503, description = "Nothing was decided; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Keyring: LoadKeyring,
+        >,
 {
-    let accepted = otpless::accept::<VerifyOtpRequest>(&request, &deps.apps, own_row).await;
-    let (app, record, body) = match accepted {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
-    };
-    let Some(otp) = body.otp.filter(|otp| !otp.trim().is_empty()) else {
-        return Refusal::EmptyOtp.answer(record);
-    };
-    let Ok(id) = parse_request_id(&body.request_id.unwrap_or_default()) else {
-        return Refusal::Token.answer(record);
-    };
-    let record = record.challenge(id);
+    let accepted = otpless::accept::<_, VerifyOtpRequest>(world, request, record, field_error);
+    let (app, body) = accepted.await?;
+    let otp = body.otp.filter(|otp| !otp.trim().is_empty()).ok_or(Error::EmptyOtp)?;
+    let keyring = world.keyring().keyring().await?;
+    let id = parse_request_id(&body.request_id.unwrap_or_default(), &keyring);
+    let id = id.map_err(|_| Error::Token)?;
+    record.challenge(id, &keyring);
     // What can be nobody's code is wrong, and costs nothing.
-    let Ok(code) = PresentedCode::parse(&otp) else {
-        return Refusal::IncorrectOtp.answer(record);
-    };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, Target::Owned(id, &app.id), &code).await {
-        Ok(Verification { outcome, trace, .. }) => {
-            let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
-            match outcome {
-                Outcome::Verified(_) => verified(request_id(id), record),
-                Outcome::Incorrect => Refusal::IncorrectOtp.answer(record),
-                Outcome::Expired => Refusal::OtpExpired.answer(record),
-                Outcome::Exhausted => Refusal::Locked.answer(record),
-                Outcome::AlreadyUsed => Refusal::AlreadyVerified.answer(record),
-                Outcome::NotFound => Refusal::Token.answer(record),
-            }
+    let code = PresentedCode::parse(&otp).map_err(|_| Error::IncorrectOtp)?;
+    let verification = verify::verify(world, VerifyTarget::Owned(id, &app.id), &code).await?;
+    record.verification(&verification);
+    match verification.outcome {
+        Outcome::Verified(_) => {
+            let message = "OTP verified successfully";
+            let request_id = request_id(id, &keyring);
+            let body = VerifyOtpResponse { request_id, is_otp_verified: true, message };
+            Ok(Answer::json(StatusCode::OK, &body))
         }
-        Err(failure) => otpless::failed(&failure, record),
+        Outcome::Incorrect => Err(Error::IncorrectOtp),
+        Outcome::Expired => Err(Error::OtpExpired),
+        Outcome::Exhausted => Err(Error::Locked),
+        Outcome::AlreadyUsed => Err(Error::AlreadyVerified),
+        Outcome::NotFound => Err(Error::Token),
     }
 }
 
-fn verified(request_id: String, record: Record) -> Answer {
-    let message = "OTP verified successfully";
-    let body = VerifyOtpResponse { request_id, is_otp_verified: true, message };
-    Answer::json(StatusCode::OK, &body, record)
-}
-
-fn own_row(field: &str) -> Option<Refusal> {
+fn field_error(field: &str) -> Option<Error> {
     match field {
-        "requestId" => Some(Refusal::Token),
-        "otp" => Some(Refusal::IncorrectOtp),
+        "requestId" => Some(Error::Token),
+        "otp" => Some(Error::IncorrectOtp),
         _ => None,
     }
 }

@@ -2,25 +2,27 @@
 //! the form of JSON:API.
 
 use headers_accept::Accept;
-use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
-use lambda_http::request::RequestContext;
+use lambda_http::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    request::RequestContext,
+};
 use mediatype::{
     MediaType, Name, media_type,
     names::{APPLICATION, JSON as SUFFIX},
 };
 use passcode_domain::{
-    App, AppId, Timestamp, UserId,
+    App, Timestamp, UserId, World,
+    action::{send::Refusal, transact::Failure},
     app::Issuer,
-    pin::PinError,
-    ports::{Bearer, LoadApps, ReadTokens, TokenError},
-    send,
+    ports::{Cause, Clock as _, LoadApps, ReadTokens, StoreError, TokenError},
+    secret::{pin::PinError, proof::Bearer},
 };
 use passcode_http::{
-    Answer, BodyError, Idempotent, Media, RETRY, Record, Refused, Request, RequestExt as _, body,
-    tenant,
+    Answer, BodyError, ContractError, IdempotencyError, Idempotent, Media, RETRY, Record,
+    RefusedSend, Request, RequestExt as _, body, tenant,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// The media type of every error, and of the documents of `/user/pin`.
@@ -81,8 +83,8 @@ pub struct PaceErrorSource {
 }
 
 /// Why a request is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+#[derive(Debug)]
+pub enum Error {
     /// 401: no access token.
     NoToken,
     /// 401: an access token that speaks for nobody.
@@ -118,38 +120,66 @@ pub enum Refusal {
     TooMany(Duration),
     /// 429: too many wrong PINs or passwords; no wait helps.
     Locked,
+    /// The rules have refused a send: the error that says why. A challenge that has had all of its
+    /// messages gives way to a new one when it ends: after this time, if not before.
+    Send(RefusedSend, Duration),
     /// 500: nothing was decided; come back after the wait.
-    Unavailable(Duration),
+    Unavailable(Duration, Cause),
 }
 
-impl Refusal {
-    /// The refusal of a field of the body.
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::Unavailable(RETRY, cause)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(RETRY, failure.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(RETRY, error.into())
+    }
+}
+
+impl From<IdempotencyError> for Error {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::Malformed(why) => Self::Body(why),
+            IdempotencyError::Conflict(wait) => Self::Conflict(wait),
+            IdempotencyError::OtherBody => Self::OtherBody,
+            IdempotencyError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl Error {
+    /// The error of a field of the body.
     #[must_use]
     pub const fn field(pointer: &'static str, must: &'static str) -> Self {
         Self::Field(Cow::Borrowed(pointer), must)
     }
 
-    /// The refusal of a send that the rules refuse. A challenge that has had all of its messages
-    /// gives way to a new one when it ends: after its `life`, if not before.
-    #[must_use]
-    pub fn of_send(refused: send::Refusal, now: Timestamp, life: Duration) -> Self {
-        use send::Refusal as Refused;
-        match refused {
-            Refused::Exhausted(Some(until))
-            | Refused::CoolingDown(until)
-            | Refused::TooMany(until) => Self::TooMany(now.until(until)),
-            Refused::Throttled(full) => Self::TooMany(now.until(full.until)),
+    fn of_send(refused: &RefusedSend, life: Duration) -> Self {
+        match refused.refusal {
+            Refusal::Exhausted(Some(until))
+            | Refusal::CoolingDown(until)
+            | Refusal::TooMany(until) => Self::TooMany(refused.wait(until)),
+            Refusal::Throttled(full) => Self::TooMany(refused.wait(full.until)),
             // Rules block text messages, and none is sent here.
-            Refused::Exhausted(None) | Refused::SendsExhausted | Refused::Blocked(_) => {
+            Refusal::Exhausted(None) | Refusal::SendsExhausted | Refusal::Blocked(_) => {
                 Self::TooMany(life)
             }
             // Of a challenge that is opened in the same step, none of these is true.
-            Refused::NotFound
-            | Refused::Expired
-            | Refused::AlreadyUsed
-            | Refused::AlreadySent
-            | Refused::NeverSent
-            | Refused::NoAddress(_) => Self::NotFound,
+            Refusal::NotFound
+            | Refusal::Expired
+            | Refusal::AlreadyUsed
+            | Refusal::AlreadySent
+            | Refusal::NeverSent
+            | Refusal::NoAddress(_) => Self::NotFound,
         }
     }
 
@@ -166,7 +196,7 @@ impl Refusal {
     }
 
     /// Status, code and title, which go together.
-    const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         const DENIED: StatusCode = StatusCode::UNAUTHORIZED;
         const NOT_ACCEPTABLE: StatusCode = StatusCode::NOT_ACCEPTABLE;
         const INVALID: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
@@ -207,7 +237,8 @@ impl Refusal {
             Self::TooMany(_) | Self::Locked => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
             }
-            Self::Unavailable(_) => {
+            Self::Send(refused, life) => Self::of_send(refused, *life).kind(),
+            Self::Unavailable(..) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
             }
         }
@@ -245,7 +276,8 @@ impl Refusal {
             Self::Locked => {
                 "Too many were wrong: verify a mailed code, or have an administrator unlock the user"
             }
-            Self::Unavailable(_) => "Nothing was decided; try again",
+            Self::Send(refused, life) => return Self::of_send(refused, *life).detail(),
+            Self::Unavailable(..) => "Nothing was decided; try again",
         };
         text.into()
     }
@@ -270,18 +302,18 @@ impl Refusal {
         }
     }
 
-    /// How it is logged where nobody knows better.
-    const fn outcome(&self) -> &'static str {
-        match self.kind().0 {
-            StatusCode::UNAUTHORIZED => "denied",
-            StatusCode::INTERNAL_SERVER_ERROR => "unavailable",
-            _ => "refused",
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::TooMany(wait) | Self::Unavailable(wait, _) => Some(*wait),
+            Self::Conflict(wait) => *wait,
+            Self::Send(refused, life) => Self::of_send(refused, *life).wait(),
+            _ => None,
         }
     }
+}
 
-    /// The answer.
-    #[must_use]
-    pub fn answer(&self, request: &Request, record: Record) -> Answer {
+impl ContractError for Error {
+    fn answer(&self, request: &Request) -> Answer {
         let (status, code, title) = self.kind();
         let error = PaceError {
             id: request_id(request).map(str::to_owned),
@@ -291,27 +323,42 @@ impl Refusal {
             code,
             source: self.pointer().map(|pointer| PaceErrorSource { pointer }),
         };
-        let outcome = if record.outcome.is_empty() { self.outcome() } else { record.outcome };
-        let answer =
-            document(status, &PaceErrors { errors: [error] }, Record { outcome, ..record });
+        let answer = document(status, &PaceErrors { errors: [error] });
         let challenge = self.challenge().and_then(|text| HeaderValue::try_from(text).ok());
         let answer = match challenge {
             Some(challenge) => answer.header(header::WWW_AUTHENTICATE, challenge),
             None => answer,
         };
+        let answer = match self.wait() {
+            Some(wait) => answer.retry_after(wait),
+            None => answer,
+        };
         match self {
-            Self::TooMany(wait) | Self::Unavailable(wait) | Self::Conflict(Some(wait)) => {
-                answer.retry_after(*wait)
-            }
+            Self::Send(refused, _) => answer.rate_limit(refused),
             _ => answer,
+        }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match self.kind().0 {
+            StatusCode::UNAUTHORIZED => "denied",
+            StatusCode::INTERNAL_SERVER_ERROR => "unavailable",
+            _ => "refused",
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(_, cause) => Some(cause.as_ref()),
+            _ => None,
         }
     }
 }
 
 /// An answer in JSON:API.
 #[must_use]
-pub fn document(status: StatusCode, body: &impl Serialize, record: Record) -> Answer {
-    Answer::json(status, body, record).header(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA))
+pub fn document(status: StatusCode, body: &impl Serialize) -> Answer {
+    Answer::json(status, body).header(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA))
 }
 
 /// The id that API Gateway has given a request.
@@ -337,54 +384,45 @@ pub struct Caller<'a> {
     pub app: Arc<App>,
     /// The user.
     pub user: UserId,
-    /// What is known of the request.
-    pub record: Record,
 }
 
-impl<'a> Caller<'a> {
-    /// Whose request it is. What keeps it from being anybody's, or from being answered, is answered
-    /// here: app, token and `Accept`, in this order.
-    pub async fn of(
-        request: &'a Request,
-        endpoint: &Endpoint,
-        apps: &impl LoadApps,
-        tokens: &impl ReadTokens,
-        default_app: Option<&AppId>,
-        now: Timestamp,
-    ) -> Result<Self, Answer> {
-        let unknown = Record::default();
-        let found = tenant::app_of(request, apps, default_app).await;
-        let app = found.map_err(|error| unavailable(request, unknown.clone().error(&error)))?;
-        let Some((app, issuer)) = app.and_then(with_issuer) else {
-            return Err(Refusal::NotFound.answer(request, unknown));
-        };
-        let record = Record::default().app(&app.id);
-        if app.blocked {
-            return Err(Refusal::Blocked.answer(request, record));
-        }
-        let Some(token) = tenant::bearer_token(request) else {
-            return Err(Refusal::NoToken.answer(request, record));
-        };
-        let bearer = match tokens.read_token(&issuer, token, now).await {
-            Ok(bearer) => bearer,
-            Err(TokenError::Invalid(_)) => return Err(Refusal::BadToken.answer(request, record)),
-            Err(error) => return Err(unavailable(request, record.error(&error))),
-        };
-        let allowed = check_reach(&bearer, &issuer, endpoint.scopes)
-            .and_then(|()| check_accept(request, endpoint.offers));
-        match allowed {
-            Ok(()) => Ok(Self { request, app, user: bearer.user, record }),
-            Err(refusal) => Err(refusal.answer(request, record)),
-        }
+/// Whose request it is. App, token and `Accept` are looked at in this order.
+pub async fn admit<'a, W>(
+    world: &W,
+    request: &'a Request,
+    record: &mut Record,
+    endpoint: &Endpoint,
+) -> Result<Caller<'a>, Error>
+where
+    W: World<Apps: LoadApps, Tokens: ReadTokens>,
+{
+    let app = tenant::app_of(world, request).await?;
+    let (app, issuer) = app.and_then(with_issuer).ok_or(Error::NotFound)?;
+    record.app(&app.id);
+    if app.blocked {
+        return Err(Error::Blocked);
     }
+    let token = tenant::bearer_token(request).ok_or(Error::NoToken)?;
+    let bearer = match world.tokens().read_token(&issuer, token, world.clock().now()).await {
+        Ok(bearer) => bearer,
+        Err(TokenError::Invalid(_)) => return Err(Error::BadToken),
+        Err(error @ TokenError::Unavailable(_)) => {
+            return Err(Error::Unavailable(RETRY, error.into()));
+        }
+    };
+    check_reach(&bearer, &issuer, endpoint.scopes)?;
+    check_accept(request, endpoint.offers)?;
+    Ok(Caller { request, app, user: bearer.user })
+}
 
+impl Caller<'_> {
     /// The request's body, in the one media type that the endpoint takes.
-    pub async fn body<T: DeserializeOwned>(&self, takes: Media) -> Result<T, Answer> {
+    pub async fn body<T: DeserializeOwned>(&self, takes: Media) -> Result<T, Error> {
         if !self.request.headers().contains_key(header::CONTENT_TYPE) {
-            return Err(self.refuse(&Refusal::ContentType(takes.name())));
+            return Err(Error::ContentType(takes.name()));
         }
         let read = body(self.request, &[takes]).await;
-        read.map_err(|error| self.refuse(&Refusal::of_body(&error, takes)))
+        read.map_err(|error| Error::of_body(&error, takes))
     }
 
     /// The request, which may come with an `Idempotency-Key`: the user's, whichever access token
@@ -396,41 +434,8 @@ impl<'a> Caller<'a> {
             app: Some(&self.app.id),
             credential: Some(self.user.as_str()),
             has_secret: false,
-            refuse: refuse_key,
         }
     }
-
-    /// The answer to a request that is refused.
-    #[must_use]
-    pub fn refuse(&self, refusal: &Refusal) -> Answer {
-        self.refuse_as(refusal, self.record.clone())
-    }
-
-    /// The same, where more is known of it.
-    #[must_use]
-    pub fn refuse_as(&self, refusal: &Refusal, record: Record) -> Answer {
-        refusal.answer(self.request, record)
-    }
-
-    /// The answer when something outside has failed and nothing was revealed.
-    #[must_use]
-    pub fn fail(&self, error: &(dyn Error + 'static)) -> Answer {
-        unavailable(self.request, self.record.clone().error(error))
-    }
-}
-
-fn refuse_key(refused: Refused, request: &Request, record: Record) -> Answer {
-    let refusal = match refused {
-        Refused::Malformed(why) => Refusal::Body(why),
-        Refused::Conflict(wait) => Refusal::Conflict(wait),
-        Refused::OtherBody => Refusal::OtherBody,
-        Refused::Failed(failure) => return unavailable(request, record.error(&failure)),
-    };
-    refusal.answer(request, record)
-}
-
-fn unavailable(request: &Request, record: Record) -> Answer {
-    Refusal::Unavailable(RETRY).answer(request, record)
 }
 
 fn with_issuer(app: Arc<App>) -> Option<(Arc<App>, Issuer)> {
@@ -443,24 +448,24 @@ fn check_reach(
     bearer: &Bearer,
     issuer: &Issuer,
     scopes: &'static [&'static str],
-) -> Result<(), Refusal> {
+) -> Result<(), Error> {
     if let Some(missing) = scopes.iter().find(|scope| !bearer.scopes.contains(**scope)) {
-        return Err(Refusal::Scope(missing));
+        return Err(Error::Scope(missing));
     }
     match &issuer.linked_identity_claim {
-        Some(claim) if !bearer.claims.contains(claim) => Err(Refusal::LinkedIdentity),
+        Some(claim) if !bearer.claims.contains(claim) => Err(Error::LinkedIdentity),
         _ => Ok(()),
     }
 }
 
 /// Whether the caller takes any of the media types that there are. One that does not say takes all.
-fn check_accept(request: &Request, offers: &[MediaType<'static>]) -> Result<(), Refusal> {
+fn check_accept(request: &Request, offers: &[MediaType<'static>]) -> Result<(), Error> {
     let Some(accept) = request.headers().get(header::ACCEPT) else { return Ok(()) };
     // In one case: the parser tells `utf-8` from the `UTF-8` that is offered, and nothing else does.
     let accept = accept.to_str().ok().map(str::to_ascii_uppercase);
     let accept = accept.and_then(|text| text.parse::<Accept>().ok());
     let chosen = accept.as_ref().and_then(|accept| accept.negotiate(offers));
-    chosen.map(drop).ok_or(Refusal::NotAcceptable)
+    chosen.map(drop).ok_or(Error::NotAcceptable)
 }
 
 /// A moment as JSON writes it: RFC 3339, in UTC, to the millisecond.

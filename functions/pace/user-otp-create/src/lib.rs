@@ -5,49 +5,30 @@
 mod boot;
 mod secret;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::{HeaderValue, StatusCode};
-use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
+use pace_contract::{self as pace, Caller, Endpoint, Error, PaceErrors};
 use passcode_domain::{
-    Address, Addresses, AppId, Channel, Keyring,
-    challenge::Lookup,
-    issue::{self, Issued, IssuedCode},
-    open::Open,
-    ports::{
-        Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
+    Address, Addresses, Channel, Keyring, Lookup, World,
+    action::{
+        issue::{self, Issued, IssuedCode},
+        open::Open,
     },
-    transact::Ports,
-    user::HashedSecret,
+    ports::{Clock as _, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers},
+    secret::password::HashedSecret,
 };
 use passcode_http::{
-    Answer, Idempotent, Media, Record, Request, id, with_choice, with_idempotency_in,
+    AGAIN, Answer, Begun, Idempotent, Media, Record, Request, id, with_choice, with_idempotency_in,
 };
 use secret::Presented;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// What the user proves to be the user with: at least one of them, of which one has to be right.
 #[derive(Deserialize, ToSchema)]
@@ -99,103 +80,80 @@ pub struct UserOtpResponse {
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     )
 )]
-pub async fn handle<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+        >,
 {
-    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
-    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
-    let caller = match known {
-        Ok(caller) => caller,
-        Err(answer) => return answer,
-    };
-    issue_once(deps, &caller).await.unwrap_or_else(|refused| refused)
-}
-
-async fn issue_once<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
-    caller: &Caller<'_>,
-) -> Result<Answer, Answer>
-where
-    U: LoadUsers,
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-{
+    let caller = pace::admit(world, request, record, &ENDPOINT).await?;
     let UserOtpRequest { pin, password } = caller.body(Media::Json).await?;
-    let presented = Presented::of(password, pin).map_err(|refusal| caller.refuse(&refusal))?;
-    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let work =
-        async { issue(deps, caller, &keyring, &presented).await.unwrap_or_else(|refused| refused) };
-    let tell = async |code| {
-        let issued = issue::tell_again(ports, &deps.keyring, code).await?;
-        Ok(issued.map(|issued| hand_over(&issued, record_of(caller))))
-    };
+    let presented = Presented::of(password, pin)?;
+    let keyring = world.keyring().keyring().await?;
     let idempotent = Idempotent { has_secret: true, ..caller.idempotent() };
-    Ok(idempotent.run_telling(&keyring, ports, work, tell).await)
+    let pending = match idempotent.begin_or_code(world, &keyring, record).await? {
+        Ok(Begun::Proceed(pending)) => pending,
+        Ok(Begun::Answered(answer)) => return Ok(answer),
+        Err(code) => {
+            let issued = issue::tell_again(world, code).await?.ok_or(Error::Conflict(None))?;
+            let answer = hand_over(&issued, &keyring, record);
+            record.outcome = AGAIN;
+            return Ok(answer);
+        }
+    };
+    let issued = Box::pin(issue(world, &caller, &keyring, &presented, record)).await;
+    Ok(pending.settle(world, issued, record).await)
 }
 
-async fn issue<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
+async fn issue<W>(
+    world: &W,
     caller: &Caller<'_>,
     keyring: &Keyring,
     presented: &Presented,
-) -> Result<Answer, Answer>
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
-    U: LoadUsers,
-    L: LoadLedgers + StoreLedgers,
-    C: Clock,
-    E: Entropy,
+    W: World<Users: LoadUsers, Ledgers: LoadLedgers + StoreLedgers>,
 {
     let app = &caller.app;
-    let user = deps.users.load_user(&app.id, &caller.user).await;
-    let user = user.map_err(|error| caller.fail(&error))?;
-    let shown = presented.comparisons(user.as_ref(), HashedSecret::matches);
+    let user = world.users().load_user(&app.id, &caller.user).await?;
+    let secrets = presented.comparisons(user.as_ref(), HashedSecret::matches);
     let addresses = Addresses::new(Address::User(caller.user.clone()), None);
     let life = Duration::from_secs(app.policy.code_seconds.into());
-    let open = Open::new(app, keyring, &deps.entropy, addresses, life);
+    let open = Open::new(app, keyring, world.entropy(), addresses, life);
     let open = open.found_by(Lookup::Identity);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let record = record_of(caller);
-    let issued = issue::issue(ports, keyring, app, &open, &shown).await;
-    Ok(match issued.map_err(|failure| caller.fail(&failure))? {
-        Issued::Issued(issued) => hand_over(&issued, record),
+    let issued = issue::issue(world, keyring, app, &open, &secrets).await?;
+    record.channel = Some(Channel::Caller);
+    match issued {
+        Issued::Issued(issued) => Ok(hand_over(&issued, keyring, record)),
         Issued::Incorrect => {
-            let failed_verifies = Some(app.policy.failed_verifies);
-            let record = Record { outcome: "incorrect", failed_verifies, ..record };
-            caller.refuse_as(&Refusal::Secret, record)
+            record.outcome = "incorrect";
+            record.failed_verifies = Some(app.policy.failed_verifies);
+            Err(Error::Secret)
         }
         Issued::Exhausted(until) => {
-            let refusal = Refusal::TooMany(deps.clock.now().until(until));
-            caller.refuse_as(&refusal, Record { outcome: "exhausted", ..record })
+            record.outcome = "exhausted";
+            Err(Error::TooMany(world.clock().now().until(until)))
         }
         Issued::Locked => {
-            caller.refuse_as(&Refusal::Locked, Record { outcome: "exhausted", ..record })
+            record.outcome = "exhausted";
+            Err(Error::Locked)
         }
-    })
+    }
 }
 
-fn record_of(caller: &Caller<'_>) -> Record {
-    caller.record.clone().channel(Channel::Caller)
-}
-
-fn hand_over(issued: &IssuedCode, record: Record) -> Answer {
+fn hand_over(issued: &IssuedCode, keyring: &Keyring, record: &mut Record) -> Answer {
     let otp = issued.code.reveal().to_owned();
     let body = UserOtpResponse { otp, expires_at: pace::date_time(issued.expires_at) };
-    let record = Record { outcome: "issued", ..record.challenge(issued.id.challenge) };
-    let answer = Answer::json(StatusCode::CREATED, &body, record).telling(issued.id);
-    match HeaderValue::try_from(id::REQUEST_ID.print(issued.id.challenge)) {
+    record.outcome = "issued";
+    record.channel = Some(Channel::Caller);
+    record.challenge(issued.id.challenge, keyring);
+    let answer = Answer::json(StatusCode::CREATED, &body).telling(issued.id);
+    match HeaderValue::try_from(id::REQUEST_ID.print(issued.id.challenge, keyring)) {
         Ok(id) => answer.header(pace::CHALLENGE_ID, id),
         Err(_) => answer,
     }

@@ -1,11 +1,12 @@
 //! What a caller presents to be given a code: the user's password, the user's PIN, or both.
 
 use passcode_domain::{
-    issue::{Comparison, Shown},
-    user::{HashedSecret, User},
+    User,
+    action::issue::{PresentedSecrets, SecretComparison},
+    secret::password::HashedSecret,
 };
 
-use pace_contract::Refusal;
+use pace_contract::Error;
 
 /// The longest secret that is hashed, in characters.
 const MAX_LENGTH: usize = 1024;
@@ -18,17 +19,17 @@ pub(crate) struct Presented {
 
 impl Presented {
     /// The secrets of a request: at least one that is not empty, and none that is absurdly long.
-    pub(crate) fn of(password: Option<String>, pin: Option<String>) -> Result<Self, Refusal> {
+    pub(crate) fn of(password: Option<String>, pin: Option<String>) -> Result<Self, Error> {
         let given = |secret: Option<String>| secret.filter(|secret| !secret.is_empty());
         let presented = Self { password: given(password), pin: given(pin) };
         for (secret, pointer) in [(&presented.password, "/password"), (&presented.pin, "/pin")] {
             if secret.as_ref().is_some_and(|secret| secret.chars().count() > MAX_LENGTH) {
-                return Err(Refusal::field(pointer, "The field is longer than 1024 characters"));
+                return Err(Error::field(pointer, "The field is longer than 1024 characters"));
             }
         }
         match presented {
             Self { password: None, pin: None } => {
-                Err(Refusal::Body("Give a pin, a password or both".to_owned()))
+                Err(Error::Body("Give a pin, a password or both".to_owned()))
             }
             presented => Ok(presented),
         }
@@ -41,17 +42,17 @@ impl Presented {
         &'a self,
         user: Option<&'a User>,
         matches: impl Fn(&HashedSecret, &str) -> bool + Copy + Send + Sync + 'a,
-    ) -> Shown<'a> {
+    ) -> PresentedSecrets<'a> {
         let comparison = |secret: &'a Option<String>, own: Option<&'a HashedSecret>| {
             let secret = secret.as_deref()?;
-            Some(Comparison::new(move || match own {
+            Some(SecretComparison::new(move || match own {
                 Some(own) => matches(own, secret),
                 None => matches(&HashedSecret::decoy(), secret),
             }))
         };
         let password = comparison(&self.password, user.and_then(|user| user.password.as_ref()));
         let pin = comparison(&self.pin, user.and_then(|user| user.pin.as_ref()));
-        Shown { password, pin }
+        PresentedSecrets { password, pin }
     }
 }
 
@@ -59,12 +60,13 @@ impl Presented {
 mod tests {
     use super::*;
     use passcode_domain::{
-        Address, Addresses, App, Ledger, Timestamp,
-        challenge::Lookup,
-        issue::{self, Issued},
-        open::Open,
+        Address, Addresses, App, Ledger, Lookup, Timestamp,
+        action::{
+            issue::{self, Issued},
+            open::Open,
+        },
     };
-    use passcode_testkit::World;
+    use passcode_testkit::TestWorld;
     use std::{
         sync::atomic::{AtomicU32, Ordering},
         time::Duration,
@@ -80,8 +82,8 @@ mod tests {
     }
 
     /// Decides with what is shown, as the endpoint does.
-    fn decide(ledger: Ledger, policy_of: &App, shown: &Shown<'_>) -> (Ledger, Issued) {
-        let world = World::of(policy_of.clone());
+    fn decide(ledger: Ledger, policy_of: &App, shown: &PresentedSecrets<'_>) -> (Ledger, Issued) {
+        let world = TestWorld::of(policy_of.clone());
         let addresses = Addresses::new(Address::User(nobody().id), None);
         let open = Open::new(&world.app, world.keys(), &world.entropy, addresses, Duration::MAX);
         let open = open.found_by(Lookup::Identity);
@@ -116,7 +118,8 @@ mod tests {
                         decide(ledger.clone(), &app, &shown);
                     }
                     assert_eq!(compared.load(Ordering::SeqCst), expected, "{user:?} {is_right}");
-                    let wrong = Shown { password: Some(false.into()), pin: Some(false.into()) };
+                    let wrong =
+                        PresentedSecrets { password: Some(false.into()), pin: Some(false.into()) };
                     for _ in 0..10 {
                         ledger = decide(ledger, &app, &wrong).0;
                     }

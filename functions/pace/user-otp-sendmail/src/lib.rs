@@ -3,50 +3,33 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
+use pace_contract::{self as pace, Caller, Endpoint, Error, PaceErrors};
 use passcode_domain::{
-    Address, Addresses, AppId, ChallengeId, Channel, EmailAddress, Keyring,
-    challenge::Lookup,
-    open::Open,
-    ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        LoadUsers, ReadTokens, StoreLedgers,
+    Address, Addresses, Channel, EmailAddress, Keyring, Lookup, World,
+    action::{
+        open::Open,
+        send::{self, SendOptions, SendTarget, Sent},
     },
-    send::{self, Couriers, Delivery, Sent, Target, Unreached, Wish},
-    transact::Ports,
+    ports::{
+        Clock as _, EmailCourier, Entropy, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
+        LoadUsers, ReadTokens, ReserveCounters, SmsCourier, StoreLedgers,
+    },
 };
-use passcode_http::{Answer, RETRY, Record, Request, with_idempotency_in};
+use passcode_http::{
+    Answer, Begun, Caller as Shown, RETRY, Record, RefusedSend, Request, with_idempotency_in,
+};
 use std::time::Duration;
 use utoipa::OpenApi;
+
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:create"], offers: &pace::JSON };
 
 /// How long a code can be sent anew before the next one is another challenge's.
 const LIFE: Duration = Duration::from_mins(15);
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Serves one request.
 #[utoipa::path(
@@ -69,71 +52,63 @@ pub struct Deps<A, U, T, L, K, C, E, M> {
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     )
 )]
-pub async fn handle<A, U, T, L, K, C, E, M>(
-    deps: &Deps<A, U, T, L, K, C, E, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
-    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
-    let caller = match known {
-        Ok(caller) => caller,
-        Err(answer) => return answer,
+    let caller = pace::admit(world, request, record, &ENDPOINT).await?;
+    let keyring = world.keyring().keyring().await?;
+    let pending = match caller.idempotent().begin(world, &keyring, record).await? {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    send_once(deps, &caller).await.unwrap_or_else(|refused| refused)
+    let sent = Box::pin(send(world, &caller, &keyring, record)).await;
+    let answered = sent.map(|()| Answer::empty(StatusCode::NO_CONTENT));
+    Ok(pending.settle(world, answered, record).await)
 }
 
-async fn send_once<A, U, T, L, K, C, E, M>(
-    deps: &Deps<A, U, T, L, K, C, E, M>,
-    caller: &Caller<'_>,
-) -> Result<Answer, Answer>
-where
-    A: LoadApps,
-    U: LoadUsers,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    M: EmailCourier,
-{
-    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let work = async { send(deps, caller, &keyring).await.unwrap_or_else(|refused| refused) };
-    Ok(caller.idempotent().run(&keyring, ports, work).await)
-}
-
-async fn send<A, U, T, L, K, C, E, M>(
-    deps: &Deps<A, U, T, L, K, C, E, M>,
+async fn send<W>(
+    world: &W,
     caller: &Caller<'_>,
     keyring: &Keyring,
-) -> Result<Answer, Answer>
+    record: &mut Record,
+) -> Result<(), Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    C: Clock,
-    E: Entropy,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let app = &caller.app;
-    let user = deps.users.load_user(&app.id, &caller.user).await;
-    let user = user.map_err(|error| caller.fail(&error))?;
-    let (open, wish) = plan(caller, user.and_then(|user| user.email), keyring, &deps.entropy);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let couriers = Couriers { sms: &Unreached, email: &deps.email };
-    let target = Target::Identity(&open, app);
-    let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
-    let delivery = sent.map_err(|failure| caller.fail(&failure))?;
-    Ok(deliver(caller, delivery, &deps.clock))
+    let user = world.users().load_user(&caller.app.id, &caller.user).await?;
+    let email = user.and_then(|user| user.email);
+    let (open, options) = plan(caller, email, keyring, world.entropy());
+    let target = SendTarget::Identity(&open, &caller.app);
+    let delivery = send::send(world, keyring, target, &options).await?;
+    record.delivery(&delivery, keyring);
+    match delivery.sent {
+        // As if it had gone out; the log alone knows better.
+        Sent::Sent(..) | Sent::ToTestAddress(..) | Sent::Concealed(..) => Ok(()),
+        Sent::Refused(refusal) => {
+            let (at, caller) = (world.clock().now(), Shown::WithCredentials);
+            Err(Error::Send(RefusedSend { refusal, at, caller }, LIFE))
+        }
+        Sent::AppBlocked => Err(Error::Blocked),
+        Sent::Undeliverable(cause) => Err(Error::Unavailable(RETRY, cause)),
+        Sent::Unknown(_, cool_down, cause) => Err(Error::Unavailable(cool_down, cause)),
+    }
 }
 
 /// The challenge about the user, and the channel to the registered mailbox. Without one, everything
@@ -143,40 +118,15 @@ fn plan(
     email: Option<EmailAddress>,
     keyring: &Keyring,
     entropy: &impl Entropy,
-) -> (Open, Wish) {
+) -> (Open, SendOptions) {
     let channels = email.iter().map(|_| Channel::Email).collect();
-    let wish = Wish { channels, ..Wish::default() };
+    let options = SendOptions { channels, ..SendOptions::default() };
     let is_reachable = email.is_some();
     let user = Address::User(caller.user.clone());
     let addresses = Addresses::new(user, email.map(Address::Email));
     let open = Open::new(&caller.app, keyring, entropy, addresses, LIFE);
     let open = open.found_by(Lookup::Identity);
-    (if is_reachable { open } else { open.concealed() }, wish)
-}
-
-fn deliver(caller: &Caller<'_>, delivery: Delivery, clock: &impl Clock) -> Answer {
-    let record = caller.record.clone().delivery(&delivery);
-    let done = |outcome, id: ChallengeId, channel| {
-        let record = Record { outcome, ..record.clone().challenge(id).channel(channel) };
-        Answer::empty(StatusCode::NO_CONTENT, record)
-    };
-    let refuse = |refusal: Refusal, record| caller.refuse_as(&refusal, record);
-    match delivery.sent {
-        Sent::Sent(id, channel) => done("sent", id, channel),
-        // As if it had gone out; the log alone knows better.
-        Sent::Tested(id, channel) => done("tested", id, channel),
-        Sent::Concealed(id, channel) => done("concealed", id, channel),
-        Sent::Refused(refused) => {
-            let now = clock.now();
-            let answer = refuse(Refusal::of_send(refused, now, LIFE), record);
-            answer.rate_limit(passcode_http::Caller::WithCredentials, &refused, now)
-        }
-        Sent::AppBlocked => refuse(Refusal::Blocked, record),
-        Sent::Undeliverable(cause) => refuse(Refusal::Unavailable(RETRY), record.cause(&cause)),
-        Sent::Unknown(channel, cool_down, cause) => {
-            refuse(Refusal::Unavailable(cool_down), record.channel(channel).cause(&cause))
-        }
-    }
+    (if is_reachable { open } else { open.concealed() }, options)
 }
 
 #[derive(OpenApi)]

@@ -2,38 +2,22 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
+use pace_contract::{self as pace, Endpoint, Error, PaceErrors};
 use passcode_domain::{
-    Address, AppId, PresentedCode, SubjectKey,
-    ports::{Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers},
-    transact::Ports,
-    verify::{self, Outcome, Target, Verification},
+    Address, PresentedCode, SubjectKey, World,
+    action::verify::{self, Outcome, VerifyTarget},
+    ports::{CountVerified, LoadApps, LoadKeyring, LoadLedgers, ReadTokens, StoreLedgers},
 };
 use passcode_http::{Answer, Media, Record, Request};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// What the function works with.
-pub struct Deps<A, T, L, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+const ENDPOINT: Endpoint = Endpoint { scopes: &["user:otp:verify"], offers: &pace::JSON };
 
 /// The code, and of which kinds it may be.
 #[derive(Deserialize, ToSchema)]
@@ -90,66 +74,44 @@ impl OtpType {
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     )
 )]
-pub async fn handle<A, T, L, K, C, E>(deps: &Deps<A, T, L, K, C, E>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+        >,
 {
-    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
-    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
-    let caller = match known {
-        Ok(caller) => caller,
-        Err(answer) => return answer,
-    };
-    verify(deps, &caller).await.unwrap_or_else(|refused| refused)
-}
-
-async fn verify<A, T, L, K, C, E>(
-    deps: &Deps<A, T, L, K, C, E>,
-    caller: &Caller<'_>,
-) -> Result<Answer, Answer>
-where
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-{
-    let body = caller.body(Media::Json).await?;
-    let presented = parse(body).map_err(|refusal| caller.refuse(&refusal))?;
-    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
+    let caller = pace::admit(world, request, record, &ENDPOINT).await?;
+    let code = parse(caller.body(Media::Json).await?)?;
+    let keyring = world.keyring().keyring().await?;
     let app = &caller.app.id;
-    let subject = SubjectKey::of_address(&keyring, app, &Address::User(caller.user.clone()));
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let target = Target::Named(subject, app);
-    let verified = verify::verify_users(ports, &deps.keyring, target, &presented).await;
-    let Verification { outcome, id, trace, .. } =
-        verified.map_err(|failure| caller.fail(&failure))?;
-    let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
-    let record = Record { outcome: outcome.as_str(), ..record };
-    Ok(match outcome {
-        Outcome::Verified(_) => Answer::empty(StatusCode::NO_CONTENT, record),
+    let subject = SubjectKey::of_address(&keyring, app, &Address::User(caller.user));
+    let verification = verify::verify(world, VerifyTarget::Named(subject, app), &code).await?;
+    record.verification(&verification);
+    record.challenge = verification.id.map(|id| id.log_id(&keyring));
+    match verification.outcome {
+        Outcome::Verified(_) => Ok(Answer::empty(StatusCode::NO_CONTENT)),
         Outcome::Incorrect
         | Outcome::Expired
         | Outcome::Exhausted
         | Outcome::AlreadyUsed
-        | Outcome::NotFound => caller.refuse_as(&Refusal::NotFound, record),
-    })
+        | Outcome::NotFound => Err(Error::NotFound),
+    }
 }
 
 /// The code of a request. What can be nobody's code, and what is asked for among kinds of which
 /// there is none, is not found, and costs nothing.
-fn parse(body: UserOtpVerification) -> Result<PresentedCode, Refusal> {
+fn parse(body: UserOtpVerification) -> Result<PresentedCode, Error> {
     let otp = body.otp.filter(|otp| !otp.trim().is_empty());
-    let otp = otp.ok_or(Refusal::field("/otp", "The field is required"))?;
+    let otp = otp.ok_or(Error::field("/otp", "The field is required"))?;
     let types = body.types.unwrap_or_default();
     if !types.is_empty() && !types.iter().any(|kind| kind.is_made_here()) {
-        return Err(Refusal::NotFound);
+        return Err(Error::NotFound);
     }
-    PresentedCode::parse(&otp).map_err(|_| Refusal::NotFound)
+    PresentedCode::parse(&otp).map_err(|_| Error::NotFound)
 }
 
 #[derive(OpenApi)]

@@ -1,6 +1,6 @@
 //! The documents of `/user/pin` (JSON:API, resource objects).
 
-use pace_contract::Refusal;
+use pace_contract::Error;
 use passcode_domain::UserId;
 use passcode_http::object;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -60,10 +60,10 @@ enum Text {
 
 impl PinUpdate {
     /// PIN and code, or the first field that is none.
-    pub(crate) fn read(self) -> Result<(String, String), Refusal> {
+    pub(crate) fn read(self) -> Result<(String, String), Error> {
         let data = self.data.ok_or_else(|| missing("/data"))?;
         if text(data.kind, "/data/type")? != TYPE {
-            return Err(Refusal::field("/data/type", "The type must be `pin`"));
+            return Err(Error::field("/data/type", "The type must be `pin`"));
         }
         let attributes = data.attributes.ok_or_else(|| missing("/data/attributes"))?;
         let pin = text(attributes.pin, "/data/attributes/pin")?;
@@ -72,18 +72,18 @@ impl PinUpdate {
     }
 }
 
-fn text(value: Option<Text>, pointer: &'static str) -> Result<String, Refusal> {
+fn text(value: Option<Text>, pointer: &'static str) -> Result<String, Error> {
     match value {
         Some(Text::Text(text)) if !text.trim().is_empty() => Ok(text),
         Some(Text::Other(_)) => {
-            Err(Refusal::field(pointer, "The field has a value of the wrong type"))
+            Err(Error::field(pointer, "The field has a value of the wrong type"))
         }
         Some(Text::Text(_)) | None => Err(missing(pointer)),
     }
 }
 
-const fn missing(pointer: &'static str) -> Refusal {
-    Refusal::field(pointer, "The field is required")
+const fn missing(pointer: &'static str) -> Error {
+    Error::field(pointer, "The field is required")
 }
 
 /// The PIN of a user, of which nothing is told.

@@ -3,49 +3,31 @@
 mod boot;
 mod document;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use document::{PinDocument, PinUpdate};
 use lambda_http::http::StatusCode;
-use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
+use pace_contract::{self as pace, Caller, Endpoint, Error, PaceErrors};
 use passcode_domain::{
-    Address, AppId, Keyring, PresentedCode, SubjectKey, User,
-    change_pin::{self, Change},
-    pin,
-    ports::{
-        ChangeUsers, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers,
+    Address, Keyring, PresentedCode, SubjectKey, User, UserChange, World,
+    action::{
+        change_pin,
+        transact::Failure,
+        verify::{self, Outcome, Verification, VerifyTarget},
     },
-    transact::{Failure, Ports},
-    user::HashedSecret,
-    verify::{self, Outcome, Target, Verification},
+    ports::{
+        ChangeUsers, CountVerified, Entropy as _, LoadApps, LoadKeyring, LoadLedgers, LoadUsers,
+        ReadTokens, StoreLedgers,
+    },
+    secret::{password::HashedSecret, pin},
 };
 use passcode_http::{Answer, Media, Record, Request};
 use utoipa::OpenApi;
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 const ENDPOINT: Endpoint =
     Endpoint { scopes: &["user:users.pin:update"], offers: &pace::DOCUMENTS };
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, G, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// Changes users.
-    pub changes: G,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Serves one request.
 #[utoipa::path(
@@ -69,57 +51,30 @@ pub struct Deps<A, U, T, L, G, K, C, E> {
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     )
 )]
-pub async fn handle<A, U, T, L, G, K, C, E>(
-    deps: &Deps<A, U, T, L, G, K, C, E>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
-    G: ChangeUsers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers + ChangeUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+        >,
 {
-    let (default_app, now) = (deps.default_app.as_ref(), deps.clock.now());
-    let known = Caller::of(&request, &ENDPOINT, &deps.apps, &deps.tokens, default_app, now).await;
-    let caller = match known {
-        Ok(caller) => caller,
-        Err(answer) => return answer,
-    };
-    update(deps, &caller).await.unwrap_or_else(|refused| refused)
-}
-
-async fn update<A, U, T, L, G, K, C, E>(
-    deps: &Deps<A, U, T, L, G, K, C, E>,
-    caller: &Caller<'_>,
-) -> Result<Answer, Answer>
-where
-    U: LoadUsers,
-    L: LoadLedgers + StoreLedgers,
-    G: ChangeUsers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-{
-    let body = caller.body::<PinUpdate>(Media::JsonApi).await?;
-    let (pin, code) = parse(body).map_err(|refusal| caller.refuse(&refusal))?;
-    let keyring = deps.keyring.keyring().await.map_err(|cause| caller.fail(cause.as_ref()))?;
-    let user = deps.users.load_user(&caller.app.id, &caller.user).await;
-    let user = user.map_err(|error| caller.fail(&error))?;
+    let caller = pace::admit(world, request, record, &ENDPOINT).await?;
+    let (pin, code) = parse(caller.body(Media::JsonApi).await?)?;
+    let keyring = world.keyring().keyring().await?;
+    let user = world.users().load_user(&caller.app.id, &caller.user).await?;
     // Hashed for nobody as well, so that the time of an answer does not tell who is known.
-    let pin = HashedSecret::of(&pin, deps.entropy.bytes());
+    let pin = HashedSecret::of(&pin, world.entropy().bytes());
     let is_known = user.is_some();
-    let changed = change(deps, caller, &keyring, user, pin, &code).await;
-    let Verification { outcome, id, trace, .. } =
-        changed.map_err(|failure| caller.fail(&failure))?;
-    let record = Record { challenge: id, ..caller.record.clone().trace(trace) };
-    let record = Record { outcome: outcome.as_str(), ..record };
-    Ok(match outcome {
+    let verification = change(world, &caller, &keyring, user, pin, &code).await?;
+    record.verification(&verification);
+    record.challenge = verification.id.map(|id| id.log_id(&keyring));
+    match verification.outcome {
         Outcome::Verified(_) if is_known => {
-            pace::document(StatusCode::OK, &PinDocument::of(&caller.user), record)
+            Ok(pace::document(StatusCode::OK, &PinDocument::of(&caller.user)))
         }
         // A code of a user who is gone is used up, and there is nothing to change.
         Outcome::Verified(_)
@@ -127,13 +82,13 @@ where
         | Outcome::Expired
         | Outcome::Exhausted
         | Outcome::AlreadyUsed
-        | Outcome::NotFound => caller.refuse_as(&Refusal::Code, record),
-    })
+        | Outcome::NotFound => Err(Error::Code),
+    }
 }
 
 /// Verifies the code and changes the PIN of the user, if there is one.
-async fn change<A, U, T, L, G, K, C, E>(
-    deps: &Deps<A, U, T, L, G, K, C, E>,
+async fn change<W>(
+    world: &W,
     caller: &Caller<'_>,
     keyring: &Keyring,
     user: Option<User>,
@@ -141,30 +96,28 @@ async fn change<A, U, T, L, G, K, C, E>(
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers,
-    G: ChangeUsers,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Users: ChangeUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Keyring: LoadKeyring,
+        >,
 {
     let app = &caller.app.id;
     let subject = SubjectKey::of_address(keyring, app, &Address::User(caller.user.clone()));
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let Some(before) = user else {
-        let target = Target::Named(subject, app);
-        return verify::verify_users(ports, &deps.keyring, target, code).await;
+        return verify::verify(world, VerifyTarget::Named(subject, app), code).await;
     };
-    let change = Change { after: User { pin: Some(pin), ..before.clone() }, before };
-    let changes = &deps.changes;
-    change_pin::change_pin(ports, changes, &deps.keyring, app, subject, &change, code).await
+    let change = UserChange { after: User { pin: Some(pin), ..before.clone() }, before };
+    change_pin::change_pin(world, app, subject, &change, code).await
 }
 
 /// The PIN and the code of a request. The PIN comes first: a poor one costs no attempt.
-fn parse(body: PinUpdate) -> Result<(String, PresentedCode), Refusal> {
+fn parse(body: PinUpdate) -> Result<(String, PresentedCode), Error> {
     let (pin, otp) = body.read()?;
-    pin::check(&pin).map_err(Refusal::WeakPin)?;
+    pin::check(&pin).map_err(Error::WeakPin)?;
     // What can be nobody's code is wrong, and costs nothing.
-    let code = PresentedCode::parse(&otp).map_err(|_| Refusal::Code)?;
+    let code = PresentedCode::parse(&otp).map_err(|_| Error::Code)?;
     Ok((pin, code))
 }
 

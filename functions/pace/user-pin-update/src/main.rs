@@ -1,11 +1,5 @@
-//! Boot of `pace-user-pin-update`.
+//! The program of `pace-user-pin-update`.
 
-use pace_user_pin_update::{boot, handle};
-use passcode_runtime::{Settings, SystemClock, serve, warm_up};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
-    let deps = boot(&Settings::from_env(), SystemClock)?;
-    warm_up(&deps.keyring, &deps.ledgers).await;
-    serve("pace-user-pin-update", &deps.clock, |request| handle(&deps, request)).await
+fn main() -> Result<(), passcode_runtime::Error> {
+    passcode_runtime::run(pace_user_pin_update::boot)
 }

@@ -1,21 +1,31 @@
-//! The function's adapters, by name: on Lambda and on one machine the same.
+//! The function's adapters, by port: on Lambda and on one machine the same.
 
-use crate::Deps;
+use crate::{NAME, handle};
+use passcode_domain::ports::Clock;
 use passcode_dynamodb::{AppTable, UserTable};
 use passcode_jwt::IssuerTokens;
-use passcode_runtime::{BadSetting, CachedApps, HttpsIssuers, Settings, aws};
+use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, HttpsIssuers, Settings, aws};
 
-/// What the function works with, for real.
-pub type Adapters<C> = Deps<CachedApps<AppTable>, UserTable, IssuerTokens<HttpsIssuers>, C>;
-
-/// The adapters that settings describe, with a clock.
-pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
+/// The function that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>
+where
+    C: Clock + Send + 'static,
+{
     let aws = aws::config(settings)?;
-    Ok(Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
+    let world = Adapters {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?))
+            .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
+        ledgers: (),
+        counters: (),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
+        keyring: (),
+        signing_keys: (),
+        sms: (),
+        email: (),
         clock,
-        default_app: settings.parsed("DEFAULT_APP", "is no app id")?,
-    })
+    };
+    Ok(Function::new(NAME, world, |world, request, record| {
+        Box::pin(handle(world, request, record))
+    }))
 }

@@ -3,16 +3,19 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
-use pace_contract::{self as pace, Caller, Endpoint, PaceErrors, Refusal};
+use pace_contract::{self as pace, Endpoint, Error, PaceErrors};
 use passcode_domain::{
-    AppId,
-    ports::{Clock, LoadApps, LoadUsers, ReadTokens},
+    World,
+    ports::{LoadApps, LoadUsers, ReadTokens},
 };
 use passcode_http::{Answer, Record, Request};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema, openapi::SecurityRequirement};
+
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 const PIN_SCOPE: &str = "user:users.pin:check";
 const PASSWORD_SCOPE: &str = "user:users.password:check";
@@ -20,20 +23,6 @@ const PASSWORD_SCOPE: &str = "user:users.password:check";
 const PIN: Endpoint = Endpoint { scopes: &[PIN_SCOPE], offers: &pace::JSON };
 const PASSWORD: Endpoint = Endpoint { scopes: &[PASSWORD_SCOPE], offers: &pace::JSON };
 const EITHER: Endpoint = Endpoint { scopes: &[PIN_SCOPE, PASSWORD_SCOPE], offers: &pace::JSON };
-
-/// What the function works with.
-pub struct Deps<A, U, T, C> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// The time.
-    pub clock: C,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Which of a user's secrets are set.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
@@ -89,50 +78,28 @@ impl Question {
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
     )
 )]
-pub async fn handle<A, U, T, C>(deps: &Deps<A, U, T, C>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    C: Clock,
+    W: World<Apps: LoadApps, Users: LoadUsers, Tokens: ReadTokens>,
 {
-    let (question, default_app) = (Question::of(&request), deps.default_app.as_ref());
-    let (endpoint, now) = (question.endpoint(), deps.clock.now());
-    let known = Caller::of(&request, endpoint, &deps.apps, &deps.tokens, default_app, now).await;
-    match known {
-        Ok(caller) => check(deps, question, &caller).await,
-        Err(answer) => answer,
-    }
-}
-
-async fn check<A, U, T, C>(
-    deps: &Deps<A, U, T, C>,
-    question: Question,
-    caller: &Caller<'_>,
-) -> Answer
-where
-    U: LoadUsers,
-{
-    let user = match deps.users.load_user(&caller.app.id, &caller.user).await {
-        Ok(user) => user,
-        Err(error) => return caller.fail(&error),
-    };
+    let question = Question::of(request);
+    let caller = pace::admit(world, request, record, question.endpoint()).await?;
+    let user = world.users().load_user(&caller.app.id, &caller.user).await?;
     // Who is not known has set nothing.
     let set = user.map_or(PinOrPassword::default(), |user| PinOrPassword {
         pin: user.pin.is_some(),
         password: user.password.is_some(),
     });
-    let record = |outcome| Record { outcome, ..caller.record.clone() };
     let is_set = match question {
-        Question::Either => return Answer::json(StatusCode::OK, &set, record("checked")),
+        Question::Either => {
+            record.outcome = "checked";
+            return Ok(Answer::json(StatusCode::OK, &set));
+        }
         Question::Pin => set.pin,
         Question::Password => set.password,
     };
-    if is_set {
-        Answer::empty(StatusCode::OK, record("set"))
-    } else {
-        caller.refuse_as(&Refusal::NotFound, record("not set"))
-    }
+    record.outcome = if is_set { "set" } else { "not set" };
+    is_set.then(|| Answer::empty(StatusCode::OK)).ok_or(Error::NotFound)
 }
 
 /// The third route that `handle` serves.

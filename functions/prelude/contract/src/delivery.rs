@@ -1,76 +1,77 @@
 //! What a send comes to, as the contract says it.
 
-use crate::Refusal;
+use crate::Error;
 use passcode_domain::{
-    App, Timestamp,
-    ports::Clock,
-    send::{self, Delivery, Sent},
+    App, Keyring, Timestamp, World,
+    action::send::{self, Delivery, Refusal, Sent},
+    ports::Clock as _,
 };
-use passcode_http::{Answer, Caller, RETRY, Record};
+use passcode_http::{Caller, RETRY, Record, RefusedSend};
 
 /// How an answer names a challenge that is not there, and one that has expired.
-#[derive(Clone, Debug)]
-pub struct Lost {
+#[derive(Debug)]
+pub struct ChallengeLost {
     /// Not there.
-    pub missing: Refusal,
+    pub missing: Error,
     /// Expired.
-    pub expired: Refusal,
+    pub expired: Error,
 }
 
-fn refusal(refused: send::Refusal, lost: Lost, now: Timestamp) -> Refusal {
-    use send::Refusal as Refused;
-    match refused {
-        Refused::NotFound | Refused::AlreadyUsed | Refused::NeverSent => lost.missing,
-        Refused::Expired => lost.expired,
-        Refused::NoAddress(_) => Refusal::BadRequest("the channel does not reach it".into()),
+/// The error for a send that the rules have refused.
+pub(crate) fn error(refused: &RefusedSend) -> Error {
+    match refused.refusal {
+        Refusal::NotFound | Refusal::AlreadyUsed | Refusal::NeverSent | Refusal::Expired => {
+            Error::InvalidChallengeToken
+        }
+        Refusal::NoAddress(_) => Error::BadRequest("the channel does not reach it".into()),
         // The subject has guessed wrong too often, or the guard has found something.
-        Refused::Exhausted(Some(_)) | Refused::Blocked(_) => Refusal::AuthBlocked,
-        Refused::Exhausted(None) | Refused::SendsExhausted | Refused::AlreadySent => {
-            Refusal::RateLimited(None)
+        Refusal::Exhausted(Some(_)) | Refusal::Blocked(_) => Error::AuthBlocked,
+        Refusal::Exhausted(None) | Refusal::SendsExhausted | Refusal::AlreadySent => {
+            Error::RateLimited(None)
         }
-        Refused::CoolingDown(until) | Refused::TooMany(until) => {
-            Refusal::RateLimited(Some(now.until(until)))
+        Refusal::CoolingDown(until) | Refusal::TooMany(until) => {
+            Error::RateLimited(Some(refused.wait(until)))
         }
-        Refused::Throttled(full) => Refusal::RateLimited(Some(now.until(full.until))),
+        Refusal::Throttled(full) => Error::RateLimited(Some(refused.wait(full.until))),
     }
 }
 
-/// The answer to a send; `sent` makes it where a message is on its way, or shall seem so. A message
-/// whose fate is unknown is one of them: if it has arrived, its code works, and if not, the browser
-/// has what it needs for the next.
-pub fn deliver(
+/// Whether a message is on its way, or shall seem so. A message whose fate is unknown is one of them: if
+/// it has arrived, its code works, and if not, the browser has what it needs for the next.
+pub fn sent(
     delivery: Delivery,
-    record: Record,
+    lost: ChallengeLost,
     now: Timestamp,
-    lost: Lost,
-    sent: impl FnOnce(Record) -> Answer,
-) -> Answer {
-    let record = record.delivery(&delivery);
-    let (id, channel, outcome) = match delivery.sent {
-        Sent::Sent(id, channel) => (id, channel, "sent"),
-        Sent::Tested(id, channel) => (id, channel, "tested"),
-        Sent::Concealed(id, channel) => (id, channel, "concealed"),
-        Sent::Unknown(channel, _, cause) => {
-            let record = Record { outcome: "unknown", ..record };
-            return sent(record.channel(channel).cause(&cause));
+    keyring: &Keyring,
+    record: &mut Record,
+) -> Result<(), Error> {
+    record.delivery(&delivery, keyring);
+    match delivery.sent {
+        Sent::Sent(..) | Sent::ToTestAddress(..) | Sent::Concealed(..) => Ok(()),
+        Sent::Unknown(_, _, cause) => {
+            record.outcome = "unknown";
+            record.error(cause.as_ref());
+            Ok(())
         }
-        Sent::Refused(refused) => {
-            let answer = refusal(refused, lost, now).answer(record);
-            return answer.rate_limit(Caller::WithoutCredentials, &refused, now);
+        Sent::Refused(Refusal::NotFound | Refusal::AlreadyUsed | Refusal::NeverSent) => {
+            Err(lost.missing)
         }
-        Sent::AppBlocked => return Refusal::AuthBlocked.answer(record),
-        Sent::Undeliverable(cause) => {
-            return Refusal::Internal(RETRY).answer(record.cause(&cause));
+        Sent::Refused(Refusal::Expired) => Err(lost.expired),
+        Sent::Refused(refusal) => {
+            let caller = Caller::WithoutCredentials;
+            Err(Error::Send(RefusedSend { refusal, at: now, caller }))
         }
-    };
-    sent(Record { outcome, ..record.challenge(id).channel(channel) })
+        Sent::AppBlocked => Err(Error::AuthBlocked),
+        Sent::Undeliverable(cause) => Err(Error::Internal(RETRY, cause)),
+    }
 }
 
 /// Waits until the time that a send takes tells nothing, for an app that conceals its blocks. What is
 /// refused before anything is decided is answered at once: nothing is to be concealed there, and a
 /// request that is held costs an execution.
-pub async fn even_out(app: &App, clock: &impl Clock, began: Timestamp) {
+pub async fn even_out<W: World>(world: &W, app: &App, began: Timestamp) {
     if app.conceal_blocks {
+        let clock = world.clock();
         clock.sleep(send::pause_after(began, clock.now())).await;
     }
 }

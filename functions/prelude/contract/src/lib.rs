@@ -1,24 +1,26 @@
 //! Prelude: browsers that hold a verification token between two requests, errors as `{code, type}`,
 //! apps known by the host.
 
+mod caller;
 mod delivery;
 mod routes;
 mod token;
-mod visitor;
 
-pub use delivery::{Lost, deliver, even_out};
+pub use caller::{BrowserCaller, admit};
+pub use delivery::{ChallengeLost, even_out, sent};
 pub use routes::with_browser_routes;
 pub use token::{VERIFICATION_HEADER, issue, present};
-pub use visitor::{Visitor, admit};
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use passcode_domain::{
-    App, Keyring, SigningKeys,
+    App, Keyring, SigningKeys, World,
+    action::transact::Failure,
     ports::{Cause, LoadKeyring, LoadSigningKeys, StoreError},
-    proof::Disbelief,
-    transact::Failure,
+    secret::proof::ProofError,
 };
-use passcode_http::{Answer, BodyError, Idempotent, RETRY, Record, Refused, Request};
+use passcode_http::{
+    Answer, BodyError, ContractError, IdempotencyError, Idempotent, RETRY, RefusedSend, Request,
+};
 use serde::Serialize;
 use std::{borrow::Cow, sync::Arc, time::Duration};
 use utoipa::ToSchema;
@@ -52,8 +54,8 @@ pub struct ErrorBody {
 }
 
 /// The contract's errors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+#[derive(Debug)]
+pub enum Error {
     /// A field is missing or malformed.
     BadRequest(Cow<'static, str>),
     /// The challenge token was signed here, and its time is over.
@@ -88,12 +90,49 @@ pub enum Refusal {
     InFlight(Option<Duration>),
     /// The key came with another body.
     OtherBody,
+    /// The rules have refused a send: the error that says why, unless the challenge is lost.
+    Send(RefusedSend),
     /// Something outside has failed, and nothing was revealed; try again after the wait.
-    Internal(Duration),
+    Internal(Duration, Cause),
 }
 
-impl Refusal {
-    const fn row(&self) -> (StatusCode, &'static str, &'static str) {
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::Internal(RETRY, cause)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Internal(RETRY, failure.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(RETRY, error.into())
+    }
+}
+
+impl From<IdempotencyError> for Error {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::Malformed(why) => Self::BadRequest(why.into()),
+            IdempotencyError::Conflict(wait) => Self::InFlight(wait),
+            IdempotencyError::OtherBody => Self::OtherBody,
+            IdempotencyError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl Error {
+    /// A token that could not be signed.
+    #[must_use]
+    pub fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(RETRY, error.into())
+    }
+
+    fn row(&self) -> (StatusCode, &'static str, &'static str) {
         const BAD: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "bad_request");
         const FORBIDDEN: (StatusCode, &str) = (StatusCode::FORBIDDEN, "forbidden");
         let ((status, class), code) = match self {
@@ -119,100 +158,125 @@ impl Refusal {
             Self::RateLimited(_) => {
                 ((StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "rate_limited")
             }
-            Self::Internal(_) => ((StatusCode::INTERNAL_SERVER_ERROR, "internal"), "internal"),
+            Self::Send(refused) => return delivery::error(refused).row(),
+            Self::Internal(..) => ((StatusCode::INTERNAL_SERVER_ERROR, "internal"), "internal"),
         };
         (status, code, class)
     }
 
-    /// The answer. A record that has no outcome yet ends as refused, or as unavailable.
-    #[must_use]
-    pub fn answer(&self, record: Record) -> Answer {
+    fn message(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::BadRequest(message) => Some(message.clone()),
+            Self::MissingVerificationToken => Some(NO_VERIFICATION_TOKEN.into()),
+            Self::Send(refused) => delivery::error(refused).message(),
+            _ => None,
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited(wait) | Self::InFlight(wait) => *wait,
+            Self::Internal(wait, _) => Some(*wait),
+            Self::Send(refused) => delivery::error(refused).wait(),
+            _ => None,
+        }
+    }
+}
+
+impl ContractError for Error {
+    fn answer(&self, _: &Request) -> Answer {
         let (status, code, class) = self.row();
-        let (message, wait) = match self {
-            Self::BadRequest(message) => (Some(message.clone()), None),
-            Self::MissingVerificationToken => (Some(NO_VERIFICATION_TOKEN.into()), None),
-            Self::RateLimited(wait) | Self::InFlight(wait) => (None, *wait),
-            Self::Internal(wait) => (None, Some(*wait)),
-            _ => (None, None),
-        };
-        let outcome = match (record.outcome, self) {
-            ("", Self::Internal(_)) => "unavailable",
-            ("", Self::Unauthorized | Self::OriginNotAllowed) => "denied",
-            ("", _) => "refused",
-            (outcome, _) => outcome,
-        };
-        let body = ErrorBody { code, class, message };
-        let answer = Answer::json(status, &body, Record { outcome, ..record });
+        let body = ErrorBody { code, class, message: self.message() };
+        let answer = Answer::json(status, &body);
         let answer = match self {
             // RFC 9110 §11.6.1.
             Self::Unauthorized => {
                 answer.header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
             }
+            Self::Send(refused) => answer.rate_limit(refused),
             _ => answer,
         };
-        match wait {
+        match self.wait() {
             Some(wait) => answer.retry_after(wait),
             None => answer,
         }
     }
+
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Internal(..) => "unavailable",
+            Self::Unauthorized | Self::OriginNotAllowed => "denied",
+            _ => "refused",
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Internal(_, cause) => Some(cause.as_ref()),
+            _ => None,
+        }
+    }
 }
 
-impl From<&BodyError> for Refusal {
-    fn from(error: &BodyError) -> Self {
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
         Self::BadRequest(error.to_string().into())
     }
 }
 
-impl From<Disbelief> for Refusal {
-    fn from(disbelief: Disbelief) -> Self {
-        match disbelief {
-            Disbelief::Expired => Self::ExpiredChallengeToken,
-            Disbelief::Mismatch => Self::TokenMismatch,
-            Disbelief::Completed => Self::InvalidChallengeToken,
+impl From<ProofError> for Error {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Expired => Self::ExpiredChallengeToken,
+            ProofError::Mismatch => Self::TokenMismatch,
+            ProofError::Completed => Self::InvalidChallengeToken,
         }
     }
 }
 
-/// Reads what the keyring must vouch for; once more with the keyring as it is stored now, when the
-/// one in hand does not: somebody may have rotated it.
-pub async fn vouched<T>(
-    keys: &impl LoadKeyring,
-    record: &Record,
-    read: impl Fn(&Keyring) -> Result<T, Refusal>,
-) -> Result<(Arc<Keyring>, T), Answer> {
-    vouched_by(|| keys.keyring(), || keys.refreshed(), record, read).await
+/// Reads what the keyring must verify; once more with the keyring as it is stored now, when the one in
+/// hand does not verify it: somebody may have rotated it.
+pub async fn verified_token<W, T>(
+    world: &W,
+    read: impl Fn(&Keyring) -> Result<T, Error>,
+) -> Result<(Arc<Keyring>, T), Error>
+where
+    W: World<Keyring: LoadKeyring>,
+{
+    let keys = world.keyring();
+    verified_by(|| keys.keyring(), || keys.refreshed(), read).await
 }
 
-/// The same of what the signing keys must vouch for.
-pub async fn vouched_by_signature<T>(
-    keys: &impl LoadSigningKeys,
-    record: &Record,
-    read: impl Fn(&SigningKeys) -> Result<T, Refusal>,
-) -> Result<(Arc<SigningKeys>, T), Answer> {
-    vouched_by(|| keys.signing_keys(), || keys.refreshed_signing_keys(), record, read).await
+/// The same of what the signing keys must verify.
+pub async fn verified_signature<W, T>(
+    world: &W,
+    read: impl Fn(&SigningKeys) -> Result<T, Error>,
+) -> Result<(Arc<SigningKeys>, T), Error>
+where
+    W: World<SigningKeys: LoadSigningKeys>,
+{
+    let keys = world.signing_keys();
+    verified_by(|| keys.signing_keys(), || keys.refreshed_signing_keys(), read).await
 }
 
-async fn vouched_by<K, T, H, S>(
+async fn verified_by<K, T, H, S>(
     in_hand: impl FnOnce() -> H,
     stored: impl FnOnce() -> S,
-    record: &Record,
-    read: impl Fn(&K) -> Result<T, Refusal>,
-) -> Result<(Arc<K>, T), Answer>
+    read: impl Fn(&K) -> Result<T, Error>,
+) -> Result<(Arc<K>, T), Error>
 where
     H: Future<Output = Result<Arc<K>, Cause>>,
     S: Future<Output = Result<Arc<K>, Cause>>,
 {
-    let keyless = |cause| keyless(&cause, record.clone());
-    let keys = in_hand().await.map_err(keyless)?;
-    let (keys, found) = match read(&keys) {
-        Err(Refusal::InvalidVerificationToken | Refusal::InvalidChallengeToken) => {
-            let keys = stored().await.map_err(keyless)?;
-            let found = read(&keys);
-            (keys, found)
+    let keys = in_hand().await?;
+    match read(&keys) {
+        Err(Error::InvalidVerificationToken | Error::InvalidChallengeToken) => {
+            let keys = stored().await?;
+            let found = read(&keys)?;
+            Ok((keys, found))
         }
-        found => (keys, found),
-    };
-    found.map(|found| (keys, found)).map_err(|refusal| refusal.answer(record.clone()))
+        found => Ok((keys, found?)),
+    }
 }
 
 /// A request that may come with an `Idempotency-Key`, from whoever shows this credential, if any.
@@ -222,38 +286,5 @@ pub fn idempotent<'a>(
     app: &'a App,
     credential: Option<&'a str>,
 ) -> Idempotent<'a> {
-    Idempotent {
-        request,
-        app: Some(&app.id),
-        credential,
-        has_secret: false,
-        refuse: |refused, _, record| refuse(refused, record),
-    }
-}
-
-fn refuse(refused: Refused, record: Record) -> Answer {
-    match refused {
-        Refused::Malformed(why) => Refusal::BadRequest(why.into()).answer(record),
-        Refused::Conflict(wait) => Refusal::InFlight(wait).answer(record),
-        Refused::OtherBody => Refusal::OtherBody.answer(record),
-        Refused::Failed(failure) => failed(&failure, record),
-    }
-}
-
-/// The answer to a use-case that reached no outcome.
-#[must_use]
-pub fn failed(failure: &Failure, record: Record) -> Answer {
-    Refusal::Internal(RETRY).answer(record.error(failure))
-}
-
-/// The answer when the store did not.
-#[must_use]
-pub fn storeless(error: &StoreError, record: Record) -> Answer {
-    Refusal::Internal(RETRY).answer(record.error(error))
-}
-
-/// The answer when the keyring, or an issuer's keys, could not be read.
-#[must_use]
-pub fn keyless(cause: &Cause, record: Record) -> Answer {
-    Refusal::Internal(RETRY).answer(record.cause(cause))
+    Idempotent { request, app: Some(&app.id), credential, has_secret: false }
 }

@@ -1,9 +1,9 @@
 //! Verification tokens on the wire: in a header of their own, and in a cookie named after the app.
 
-use crate::Refusal;
+use crate::Error;
 use cookie::{Cookie, SameSite};
 use lambda_http::http::{HeaderName, HeaderValue, header};
-use passcode_domain::{App, AppId, Keyring, verification_token::VerificationToken};
+use passcode_domain::{App, AppId, Keyring, secret::token::VerificationToken};
 use passcode_http::{Answer, Request, header_text};
 
 /// The header that carries the token, to the browser and back.
@@ -37,14 +37,14 @@ pub fn present(
     request: &Request,
     app: &App,
     keyring: &Keyring,
-) -> Result<VerificationToken, Refusal> {
+) -> Result<VerificationToken, Error> {
     let header = header_text(request, VERIFICATION_HEADER).filter(|text| !text.is_empty());
     let text = match header {
         Some(text) => text.to_owned(),
-        None => in_cookie(request, app).ok_or(Refusal::MissingVerificationToken)?,
+        None => in_cookie(request, app).ok_or(Error::MissingVerificationToken)?,
     };
     let token = VerificationToken::parse(&text, keyring, &app.id);
-    token.ok_or(Refusal::InvalidVerificationToken)
+    token.ok_or(Error::InvalidVerificationToken)
 }
 
 fn in_cookie(request: &Request, app: &App) -> Option<String> {

@@ -1,13 +1,28 @@
-//! The function's adapters, by name: on Lambda and on one machine the same.
+//! The function's adapters, by port: on Lambda and on one machine the same.
 
-use crate::Deps;
-use passcode_runtime::{BadSetting, SecretSigningKeys, Settings, aws};
+use crate::{NAME, handle};
+use passcode_domain::ports::Clock;
+use passcode_runtime::{Adapters, BadSetting, Function, SecretSigningKeys, Settings, aws};
 
-/// What the function works with, for real.
-pub type Adapters<C> = Deps<SecretSigningKeys, C>;
-
-/// The adapters that settings describe, with a clock.
-pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
+/// The function that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>
+where
+    C: Clock + Send + 'static,
+{
     let aws = aws::config(settings)?;
-    Ok(Deps { signing: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?), clock })
+    let world = Adapters {
+        apps: (),
+        users: (),
+        ledgers: (),
+        counters: (),
+        tokens: (),
+        keyring: (),
+        signing_keys: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
+        sms: (),
+        email: (),
+        clock,
+    };
+    Ok(Function::new(NAME, world, |world, request, record| {
+        Box::pin(handle(world, request, record))
+    }))
 }

@@ -3,24 +3,19 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::{HeaderValue, StatusCode, header};
-use passcode_domain::ports::{Clock, LoadSigningKeys};
+use passcode_domain::{World, ports::LoadSigningKeys};
 use passcode_http::{Answer, Record, Request};
-use prelude_contract::{self as prelude, ErrorBody};
+use prelude_contract::{Error, ErrorBody};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// As long as a function may sign with an older key after a rotation.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
-
-/// What the function works with.
-pub struct Deps<K, C> {
-    /// The keys that sign.
-    pub signing: K,
-    /// The time.
-    pub clock: C,
-}
 
 /// A set of keys (RFC 7517 §5).
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,19 +57,14 @@ pub struct Key {
         (status = 500, description = "`internal`: try again", body = ErrorBody),
     )
 )]
-pub async fn handle<K, C>(deps: &Deps<K, C>, _: Request) -> Answer
+pub async fn handle<W>(world: &W, _: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    K: LoadSigningKeys,
-    C: Clock,
+    W: World<SigningKeys: LoadSigningKeys>,
 {
-    match deps.signing.signing_keys().await {
-        Ok(keys) => {
-            let keys = passcode_jwt::public_keys(&keys);
-            let answer = Answer::json(StatusCode::OK, &keys, Record::of("keys"));
-            answer.header(header::CACHE_CONTROL, CACHE)
-        }
-        Err(cause) => prelude::keyless(&cause, Record::default()),
-    }
+    let keys = world.signing_keys().signing_keys().await?;
+    record.outcome = "keys";
+    let answer = Answer::json(StatusCode::OK, &passcode_jwt::public_keys(&keys));
+    Ok(answer.header(header::CACHE_CONTROL, CACHE))
 }
 
 #[derive(OpenApi)]

@@ -4,41 +4,27 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, AppId, ChallengeId, Keyring, PresentedCode, SigningKeys, Timestamp,
+    App, Keyring, PresentedCode, SigningKeys, Timestamp, World,
+    action::verify::{self, Outcome, VerifyTarget},
     ports::{
-        Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys,
+        Clock as _, CountVerified, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys,
         StoreLedgers,
     },
-    proof::ChallengeToken,
-    transact::Ports,
-    verification_token::{Flow, VerificationToken},
-    verify::{self, Outcome, Target, Verification},
+    secret::{
+        proof::ChallengeToken,
+        token::{Flow, VerificationToken},
+    },
 };
 use passcode_http::{Answer, Media, Record, Request, body};
-use prelude_contract::{self as prelude, ErrorBody, Refusal, with_browser_routes};
+use prelude_contract::{self as prelude, Error, ErrorBody, with_browser_routes};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-/// What the function works with.
-pub struct Deps<A, L, K, G, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The keys that sign.
-    pub signing: G,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The code, and in a step-up what it is a step of.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,75 +68,70 @@ pub struct CheckResponse {
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, G, C, E>(deps: &Deps<A, L, K, G, C, E>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Keyring: LoadKeyring,
+            SigningKeys: LoadSigningKeys,
+        >,
 {
-    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
-        Err(answer) => answer,
-        Ok(visitor) => visitor.show(check(deps, &request, &visitor.app).await),
-    }
+    let caller = match prelude::admit(world, request, record).await {
+        Ok(caller) => caller,
+        Err(answer) => return Ok(answer),
+    };
+    let answered = check(world, request, &caller.app, record).await;
+    Ok(caller.respond(answered, request, record))
 }
 
-async fn check<A, L, K, G, C, E>(
-    deps: &Deps<A, L, K, G, C, E>,
+async fn check<W>(
+    world: &W,
     request: &Request,
     app: &App,
-) -> Answer
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Keyring: LoadKeyring,
+            SigningKeys: LoadSigningKeys,
+        >,
 {
-    let record = Record::default().app(&app.id);
-    let body: CheckRequest = match body(request, &[Media::Json]).await {
-        Ok(body) => body,
-        Err(error) => return Refusal::from(&error).answer(record),
-    };
-    let now = deps.clock.now();
+    let body: CheckRequest = body(request, &[Media::Json]).await?;
+    let now = world.clock().now();
     let present = |keyring: &Keyring| prelude::present(request, app, keyring);
-    let token = match prelude::vouched(&deps.keyring, &record, present).await {
-        Ok((_, token)) => token,
-        Err(answer) => return answer,
-    };
+    let (keyring, token) = prelude::verified_token(world, present).await?;
     // Before the code is looked at: a right one is used up, and its proof has to be signed.
-    let read = |keys: &SigningKeys| read(token, &body, app, keys, now);
-    let (keys, step) = match prelude::vouched_by_signature(&deps.signing, &record, read).await {
-        Ok(found) => found,
-        Err(answer) => return answer,
-    };
-    let record = record.challenge(token.id);
-    let Ok(code) = PresentedCode::parse(&body.code) else {
-        return Refusal::BadCheckCode.answer(record);
-    };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let target = Target::Owned(token.id, &app.id);
-    match verify::verify(ports, &deps.keyring, target, &code).await {
-        Ok(Verification { outcome, trace, is_spent, .. }) => {
-            let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
-            match outcome {
-                Outcome::Verified(credential) => {
-                    let now = deps.clock.now();
-                    let proof = proof(app, credential.as_str(), token.id, step, now);
-                    proven(&keys, &proof, record)
+    let read = |keys: &SigningKeys| read(token, &body, app, &keyring, keys, now);
+    let (keys, step) = prelude::verified_signature(world, read).await?;
+    record.challenge(token.id, &keyring);
+    let code = PresentedCode::parse(&body.code).map_err(|_| Error::BadCheckCode)?;
+    let target = VerifyTarget::Owned(token.id, &app.id);
+    let verification = verify::verify(world, target, &code).await?;
+    record.verification(&verification);
+    match verification.outcome {
+        Outcome::Verified(credential) => {
+            let now = world.clock().now();
+            let proof = match step {
+                Some(step) => step.proven(now),
+                None => {
+                    let id = token.id.print(&keyring);
+                    ChallengeToken::of_login(&app.id, credential.as_str(), id, now)
                 }
-                Outcome::AlreadyUsed => Refusal::TokenReused.answer(record),
-                // The published clients start again on this, and on nothing else. That others have
-                // locked the subject is not the caller's to know.
-                Outcome::Exhausted if is_spent => Refusal::RateLimited(None).answer(record),
-                Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
-                    Refusal::BadCheckCode.answer(record)
-                }
-            }
+            };
+            let challenge_token = passcode_jwt::sign(&keys, &proof).map_err(Error::unsigned)?;
+            Ok(Answer::json(StatusCode::OK, &CheckResponse { challenge_token }))
         }
-        Err(failure) => prelude::failed(&failure, record),
+        Outcome::AlreadyUsed => Err(Error::TokenReused),
+        // The published clients start again on this, and on nothing else. That others have
+        // locked the subject is not the caller's to know.
+        Outcome::Exhausted if verification.is_spent => Err(Error::RateLimited(None)),
+        Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
+            Err(Error::BadCheckCode)
+        }
     }
 }
 
@@ -159,42 +140,20 @@ fn read(
     token: VerificationToken,
     body: &CheckRequest,
     app: &App,
+    keyring: &Keyring,
     keys: &SigningKeys,
     now: Timestamp,
-) -> Result<Option<ChallengeToken>, Refusal> {
+) -> Result<Option<ChallengeToken>, Error> {
     match (token.flow, &body.challenge_token) {
         (Flow::Standalone, None) => Ok(None),
-        (Flow::Standalone, Some(_)) => Err(Refusal::TokenMismatch),
-        (Flow::StepUp, None) => Err(Refusal::InvalidChallengeToken),
+        (Flow::Standalone, Some(_)) => Err(Error::TokenMismatch),
+        (Flow::StepUp, None) => Err(Error::InvalidChallengeToken),
         (Flow::StepUp, Some(text)) => {
-            let step =
-                passcode_jwt::read(keys, text).map_err(|_| Refusal::InvalidChallengeToken)?;
-            step.believe(&app.id, now)?;
-            let is_same = step.challenge_id == token.id;
-            is_same.then_some(Some(step)).ok_or(Refusal::TokenMismatch)
+            let step = passcode_jwt::read(keys, text).map_err(|_| Error::InvalidChallengeToken)?;
+            step.validate(&app.id, now)?;
+            let is_same = step.challenge(keyring) == Some(token.id);
+            is_same.then_some(Some(step)).ok_or(Error::TokenMismatch)
         }
-    }
-}
-
-fn proof(
-    app: &App,
-    credential: &str,
-    id: ChallengeId,
-    step: Option<ChallengeToken>,
-    now: Timestamp,
-) -> ChallengeToken {
-    match step {
-        Some(step) => step.proven(now),
-        None => ChallengeToken::of_login(&app.id, credential, id, now),
-    }
-}
-
-fn proven(keys: &SigningKeys, proof: &ChallengeToken, record: Record) -> Answer {
-    match passcode_jwt::sign(keys, proof) {
-        Ok(challenge_token) => {
-            Answer::json(StatusCode::OK, &CheckResponse { challenge_token }, record)
-        }
-        Err(error) => prelude::keyless(&error.into(), record),
     }
 }
 

@@ -3,54 +3,34 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, SigningKeys,
-    Timestamp,
-    challenge::Lookup,
-    open::Open,
-    ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        LoadSigningKeys, SmsCourier, StoreLedgers,
+    Address, Addresses, App, ChallengeId, EmailAddress, Keyring, Lookup, PhoneNumber, SigningKeys,
+    Timestamp, World,
+    action::{
+        open::Open,
+        send::{self, SendOptions, SendTarget},
     },
-    send::{self, Couriers, Target, Wish},
-    transact::Ports,
-    verification_token::{Flow, VerificationToken},
+    ports::{
+        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
+        LoadSigningKeys, ReserveCounters, SmsCourier, StoreLedgers,
+    },
+    secret::token::{Flow, VerificationToken},
 };
 use passcode_http::{
-    Answer, Media, Record, Request, Way, body, object, own_ip, with_choice, with_idempotency,
+    Answer, Begun, Media, Record, Request, Way, body, object, own_ip, with_choice, with_idempotency,
 };
-use prelude_contract::{self as prelude, ErrorBody, Lost, Refusal, with_browser_routes};
+use prelude_contract::{self as prelude, ChallengeLost, Error, ErrorBody, with_browser_routes};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// How long a challenge without a challenge token lives.
 const LIFE: Duration = Duration::from_mins(15);
-
-/// What the function works with.
-pub struct Deps<A, L, K, G, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The keys that challenge tokens are signed with. Only their public halves are used here, but those
-    /// come from the same secret.
-    pub signing: G,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// Where the code shall go: an identifier, or the challenge token of a step-up.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -111,154 +91,162 @@ pub struct Email(String);
         (status = 500, description = "`internal`: nothing was sent; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, G, C, E, S, M>(
-    deps: &Deps<A, L, K, G, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            SigningKeys: LoadSigningKeys,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let began = deps.clock.now();
-    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
-        Err(answer) => answer,
-        Ok(visitor) => {
-            let answer = create(deps, &request, &visitor.app, began).await;
-            visitor.show(answer)
-        }
-    }
+    let began = world.clock().now();
+    let caller = match prelude::admit(world, request, record).await {
+        Ok(caller) => caller,
+        Err(answer) => return Ok(answer),
+    };
+    let answered = create(world, request, &caller.app, began, record).await;
+    Ok(caller.respond(answered, request, record))
 }
 
-async fn create<A, L, K, G, C, E, S, M>(
-    deps: &Deps<A, L, K, G, C, E, S, M>,
+async fn create<W>(
+    world: &W,
     request: &Request,
     app: &Arc<App>,
     began: Timestamp,
-) -> Answer
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            SigningKeys: LoadSigningKeys,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let record = Record::default().app(&app.id);
-    let body: CreateRequest = match body(request, &[Media::Json]).await {
-        Ok(body) => body,
-        Err(error) => return Refusal::from(&error).answer(record),
-    };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return prelude::keyless(&cause, record),
-    };
-    let plan = match plan(deps, &body, app, &keyring, &record).await {
-        Ok(plan) => plan,
-        Err(answer) => return answer,
-    };
-    let (target, token) = match &plan {
-        Plan::New(open) => (Target::Ordered(open, app), token(open.id, Flow::Standalone)),
-        Plan::Step(id) => (Target::Existing(*id, Some(app)), token(*id, Flow::StepUp)),
-    };
-    let record = record.challenge(token.id);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
+    let body: CreateRequest = body(request, &[Media::Json]).await?;
+    let keyring = world.keyring().keyring().await?;
+    let plan = plan(world, &body, app, &keyring).await?;
+    let token = plan.token();
+    record.challenge(token.id, &keyring);
+    let credential = body.challenge_token.as_deref();
+    let pending =
+        match prelude::idempotent(request, app, credential).begin(world, &keyring, record).await? {
+            Begun::Proceed(pending) => pending,
+            Begun::Answered(answer) => return Ok(answer),
+        };
     // The challenge knows its one address, and so its channel.
-    let wish = Wish { ip: own_ip(request), ..Wish::default() };
-    let work = async {
-        let sent = send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await;
-        prelude::even_out(app, &deps.clock, began).await;
-        match sent {
-            Ok(delivery) => {
-                let lost = Lost {
-                    missing: Refusal::InvalidChallengeToken,
-                    expired: Refusal::ExpiredChallengeToken,
-                };
-                prelude::deliver(delivery, record, deps.clock.now(), lost, |record| {
-                    prelude::issue(
-                        Answer::empty(StatusCode::NO_CONTENT, record),
-                        app,
-                        &keyring,
-                        &token,
-                    )
-                })
-            }
-            Err(failure) => prelude::failed(&failure, record),
-        }
-    };
-    prelude::idempotent(request, app, body.challenge_token.as_deref())
-        .run(&keyring, ports, work)
-        .await
+    let options = SendOptions { ip: own_ip(request), ..SendOptions::default() };
+    let sent = Box::pin(send(world, app, &keyring, &plan, &options, record)).await;
+    prelude::even_out(world, app, began).await;
+    let answered =
+        sent.map(|()| prelude::issue(Answer::empty(StatusCode::NO_CONTENT), app, &keyring, &token));
+    Ok(pending.settle(world, answered, record).await)
 }
 
+async fn send<W>(
+    world: &W,
+    app: &Arc<App>,
+    keyring: &Keyring,
+    plan: &Plan,
+    options: &SendOptions,
+    record: &mut Record,
+) -> Result<(), Error>
+where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
+{
+    let target = match plan {
+        Plan::New(open) => SendTarget::Ordered(open, app),
+        Plan::Step(id) => SendTarget::Existing(*id, Some(app)),
+    };
+    let delivery = send::send(world, keyring, target, options).await?;
+    let lost = ChallengeLost {
+        missing: Error::InvalidChallengeToken,
+        expired: Error::ExpiredChallengeToken,
+    };
+    prelude::sent(delivery, lost, world.clock().now(), keyring, record)
+}
+
+/// What a request asks for: a new challenge, or the next message of one that a token tells of.
 enum Plan {
     New(Box<Open>),
     Step(ChallengeId),
 }
 
-const fn token(id: ChallengeId, flow: Flow) -> VerificationToken {
-    VerificationToken { id, flow }
+impl Plan {
+    /// What the browser gets.
+    const fn token(&self) -> VerificationToken {
+        match self {
+            Self::New(open) => VerificationToken { id: open.id, flow: Flow::Standalone },
+            Self::Step(id) => VerificationToken { id: *id, flow: Flow::StepUp },
+        }
+    }
 }
 
-/// What a request asks for: a new challenge, or the next message of one that a token tells of.
-async fn plan<A, L, K, G, C, E, S, M>(
-    deps: &Deps<A, L, K, G, C, E, S, M>,
+async fn plan<W>(
+    world: &W,
     body: &CreateRequest,
     app: &App,
     keyring: &Keyring,
-    record: &Record,
-) -> Result<Plan, Answer>
+) -> Result<Plan, Error>
 where
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
+    W: World<SigningKeys: LoadSigningKeys>,
 {
-    let refuse = |refusal: Refusal| refusal.answer(record.clone());
     let template = body.login_config_id.as_ref();
     if template.is_some_and(|id| !app.templates.contains_key(id)) {
-        return Err(refuse(Refusal::BadRequest("`login_config_id` is not known".into())));
+        return Err(Error::BadRequest("`login_config_id` is not known".into()));
     }
     match (&body.identifier, &body.challenge_token) {
         (Some(identifier), None) => {
-            let addresses = Addresses::new(address(identifier).map_err(refuse)?, None);
-            let open = Open::new(app, keyring, &deps.entropy, addresses, LIFE)
+            let addresses = Addresses::new(address(identifier)?, None);
+            let open = Open::new(app, keyring, world.entropy(), addresses, LIFE)
                 .found_by(Lookup::Anonymous)
                 .with_template(template.cloned());
             Ok(Plan::New(Box::new(open)))
         }
         (None, Some(text)) => {
-            let now = deps.clock.now();
-            let read = |keys: &SigningKeys| step(text, app, keys, now);
-            let read = prelude::vouched_by_signature(&deps.signing, record, read).await;
-            read.map(|(_, id)| Plan::Step(id))
+            let now = world.clock().now();
+            let read = |keys: &SigningKeys| step(text, app, keyring, keys, now);
+            let (_, id) = prelude::verified_signature(world, read).await?;
+            Ok(Plan::Step(id))
         }
         (Some(_), Some(_)) | (None, None) => {
-            Err(refuse(Refusal::BadRequest("give either `identifier` or `challenge_token`".into())))
+            Err(Error::BadRequest("give either `identifier` or `challenge_token`".into()))
         }
     }
 }
 
 /// The challenge that a challenge token of this app tells of.
-fn step(text: &str, app: &App, keys: &SigningKeys, now: Timestamp) -> Result<ChallengeId, Refusal> {
-    let token = passcode_jwt::read(keys, text).map_err(|_| Refusal::InvalidChallengeToken)?;
-    token.believe(&app.id, now)?;
-    Ok(token.challenge_id)
+fn step(
+    text: &str,
+    app: &App,
+    keyring: &Keyring,
+    keys: &SigningKeys,
+    now: Timestamp,
+) -> Result<ChallengeId, Error> {
+    let token = passcode_jwt::read(keys, text).map_err(|_| Error::InvalidChallengeToken)?;
+    token.validate(&app.id, now)?;
+    token.challenge(keyring).ok_or(Error::InvalidChallengeToken)
 }
 
-fn address(identifier: &Identifier) -> Result<Address, Refusal> {
+fn address(identifier: &Identifier) -> Result<Address, Error> {
     let address = match identifier {
         Identifier::PhoneNumber(Phone(text)) => PhoneNumber::parse(text).map(Address::Phone),
         Identifier::EmailAddress(Email(text)) => EmailAddress::parse(text).map(Address::Email),
     };
-    address.map_err(|error| Refusal::BadRequest(format!("`identifier.value`: {error}").into()))
+    address.map_err(|error| Error::BadRequest(format!("`identifier.value`: {error}").into()))
 }
 
 #[derive(OpenApi)]

@@ -2,41 +2,24 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, AppId, Keyring, Timestamp,
+    App, Keyring, Timestamp, World,
+    action::send::{self, SendOptions, SendTarget},
     ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        SmsCourier, StoreLedgers,
+        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
+        ReserveCounters, SmsCourier, StoreLedgers,
     },
-    send::{self, Couriers, Target, Wish},
-    transact::Ports,
+    secret::token::VerificationToken,
 };
-use passcode_http::{Answer, Record, Request, own_ip, with_idempotency};
-use prelude_contract::{self as prelude, ErrorBody, Lost, Refusal, with_browser_routes};
+use passcode_http::{Answer, Begun, Record, Request, own_ip, with_idempotency};
+use prelude_contract::{self as prelude, ChallengeLost, Error, ErrorBody, with_browser_routes};
 use std::sync::Arc;
 use utoipa::OpenApi;
 
-/// What the function works with.
-pub struct Deps<A, L, K, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Serves one request. It has no body: the verification token says everything.
 #[utoipa::path(
@@ -60,77 +43,85 @@ pub struct Deps<A, L, K, C, E, S, M> {
         (status = 500, description = "`internal`: nothing was sent; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let began = deps.clock.now();
-    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
-        Err(answer) => answer,
-        Ok(visitor) => {
-            let answer = retry(deps, &request, &visitor.app, began).await;
-            visitor.show(answer)
-        }
-    }
+    let began = world.clock().now();
+    let caller = match prelude::admit(world, request, record).await {
+        Ok(caller) => caller,
+        Err(answer) => return Ok(answer),
+    };
+    let answered = retry(world, request, &caller.app, began, record).await;
+    Ok(caller.respond(answered, request, record))
 }
 
-async fn retry<A, L, K, C, E, S, M>(
-    deps: &Deps<A, L, K, C, E, S, M>,
+async fn retry<W>(
+    world: &W,
     request: &Request,
     app: &Arc<App>,
     began: Timestamp,
-) -> Answer
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let record = Record::default().app(&app.id);
     let read = |keyring: &Keyring| prelude::present(request, app, keyring);
-    let (keyring, token) = match prelude::vouched(&deps.keyring, &record, read).await {
-        Ok(found) => found,
-        Err(answer) => return answer,
+    let (keyring, token) = prelude::verified_token(world, read).await?;
+    record.challenge(token.id, &keyring);
+    let credential = token.id.print(&keyring);
+    let pending = match prelude::idempotent(request, app, Some(&credential))
+        .begin(world, &keyring, record)
+        .await?
+    {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let record = record.challenge(token.id);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-    let wish = Wish { ip: own_ip(request), ..Wish::default() };
-    let target = Target::Again(token.id, app);
-    let work = async {
-        let sent = send::send(ports, &keyring, &deps.apps, couriers, target, &wish).await;
-        prelude::even_out(app, &deps.clock, began).await;
-        match sent {
-            Ok(delivery) => {
-                let lost = Lost {
-                    missing: Refusal::InvalidVerificationToken,
-                    expired: Refusal::InvalidVerificationToken,
-                };
-                prelude::deliver(delivery, record, deps.clock.now(), lost, |record| {
-                    prelude::issue(
-                        Answer::empty(StatusCode::NO_CONTENT, record),
-                        app,
-                        &keyring,
-                        &token,
-                    )
-                })
-            }
-            Err(failure) => prelude::failed(&failure, record),
-        }
+    let options = SendOptions { ip: own_ip(request), ..SendOptions::default() };
+    let sent = Box::pin(send(world, app, &keyring, token, &options, record)).await;
+    prelude::even_out(world, app, began).await;
+    let answered =
+        sent.map(|()| prelude::issue(Answer::empty(StatusCode::NO_CONTENT), app, &keyring, &token));
+    Ok(pending.settle(world, answered, record).await)
+}
+
+async fn send<W>(
+    world: &W,
+    app: &Arc<App>,
+    keyring: &Keyring,
+    token: VerificationToken,
+    options: &SendOptions,
+    record: &mut Record,
+) -> Result<(), Error>
+where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
+{
+    let delivery = send::send(world, keyring, SendTarget::Again(token.id, app), options).await?;
+    let lost = ChallengeLost {
+        missing: Error::InvalidVerificationToken,
+        expired: Error::InvalidVerificationToken,
     };
-    prelude::idempotent(request, app, Some(&token.id.to_string())).run(&keyring, ports, work).await
+    prelude::sent(delivery, lost, world.clock().now(), keyring, record)
 }
 
 #[derive(OpenApi)]

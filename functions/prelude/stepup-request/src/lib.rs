@@ -3,23 +3,20 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, AppId, Channel, SigningKeys,
+    Address, Addresses, App, Channel, Keyring, Lookup, User, World,
+    action::open::{self, Open},
     app::{self, StepUp},
-    challenge::Lookup,
-    open::{self, Open, Opened},
     ports::{
-        Bearer, Clock, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers,
-        ReadTokens, StoreLedgers, TokenError,
+        Clock as _, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers, ReadTokens,
+        StoreLedgers, TokenError,
     },
-    proof::{ChallengeToken, TOKEN_LIFE},
-    transact::Ports,
-    user::User,
+    secret::proof::{Bearer, ChallengeToken, TOKEN_LIFE},
 };
-use passcode_http::{Answer, Media, Record, Request, body, tenant, with_idempotency};
-use prelude_contract::{self as prelude, ErrorBody, Refusal, with_browser_routes};
+use passcode_http::{Answer, Begun, Media, Record, Request, body, tenant, with_idempotency};
+use prelude_contract::{self as prelude, Error, ErrorBody, with_browser_routes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{
@@ -27,34 +24,15 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, Type, schema::SchemaType},
 };
 
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// How many of the caller's own texts there may be, the longest name of one, the longest text, and
 /// the text that may be longer. Lengths are in characters.
 const MAX_METADATA: usize = 5;
 const MAX_NAME: usize = 12;
 const MAX_METADATUM: usize = 32;
 const LONG_METADATA: (&str, usize) = ("identifier", 320);
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, G, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The keys that sign.
-    pub signing: G,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// What the user wants.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -132,111 +110,111 @@ pub enum Status {
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
     )
 )]
-pub async fn handle<A, U, T, L, K, G, C, E>(
-    deps: &Deps<A, U, T, L, K, G, C, E>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+            SigningKeys: LoadSigningKeys,
+        >,
 {
-    match prelude::admit(&request, &deps.apps, deps.default_app.as_ref()).await {
-        Err(answer) => answer,
-        Ok(visitor) => {
-            let answer = step_up(deps, &request, &visitor.app).await;
-            visitor.show(answer.unwrap_or_else(|answer| answer))
-        }
-    }
+    let caller = match prelude::admit(world, request, record).await {
+        Ok(caller) => caller,
+        Err(answer) => return Ok(answer),
+    };
+    let answered = step_up(world, request, &caller.app, record).await;
+    Ok(caller.respond(answered, request, record))
 }
 
-async fn step_up<A, U, T, L, K, G, C, E>(
-    deps: &Deps<A, U, T, L, K, G, C, E>,
+async fn step_up<W>(
+    world: &W,
     request: &Request,
     app: &App,
-) -> Result<Answer, Answer>
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers,
-    K: LoadKeyring,
-    G: LoadSigningKeys,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+            SigningKeys: LoadSigningKeys,
+        >,
 {
-    let record = Record::default().app(&app.id);
-    let bearer = bearer(deps, request, app, &record).await?;
-    let body: StepUpRequest = body(request, &[Media::Json])
-        .await
-        .map_err(|error| Refusal::from(&error).answer(record.clone()))?;
-    let step_up = check(&body, app).map_err(|refusal| refusal.answer(record.clone()))?;
-    let user = deps.users.load_user(&app.id, &bearer.user).await;
-    let user = user.map_err(|error| prelude::storeless(&error, record.clone()))?;
+    let bearer = bearer(world, request, app, record).await?;
+    let body: StepUpRequest = body(request, &[Media::Json]).await?;
+    let step_up = check(&body, app)?;
+    let user = world.users().load_user(&app.id, &bearer.user).await?;
     let Some(address) = user.and_then(|user| registered(user, step_up.channel)) else {
-        let record = Record { outcome: "block", ..record };
-        return Ok(respond(Status::Block, None, record));
+        record.outcome = "block";
+        return Ok(respond(Status::Block, None));
     };
-    let keyring = deps.keyring.keyring().await;
-    let keyring = keyring.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
-    let signing = deps.signing.signing_keys().await;
-    let signing = signing.map_err(|cause| prelude::keyless(&cause, record.clone()))?;
-    let addresses = Addresses::new(address, None);
-    let open = Open::new(app, &keyring, &deps.entropy, addresses, TOKEN_LIFE);
+    let keyring = world.keyring().keyring().await?;
+    let signing = world.signing_keys().signing_keys().await?;
+    let open = Open::new(app, &keyring, world.entropy(), Addresses::new(address, None), TOKEN_LIFE);
     let open = open.found_by(Lookup::User).for_scope(&body.scope);
-    let record = record.challenge(open.id);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let work = async {
-        match open::open(ports, app, &open).await {
-            Ok(Opened::Opened) => {
-                let (now, scope) = (deps.clock.now(), (body.scope.as_str(), step_up));
-                let token = ChallengeToken::for_step_up(&app.id, &bearer, open.id, scope, now)
-                    .with_metadata(body.metadata.unwrap_or_default());
-                signed(&signing, &token, record)
-            }
-            Ok(Opened::TooMany(room_at)) => {
-                let wait = deps.clock.now().until(room_at);
-                Refusal::RateLimited(Some(wait)).answer(record)
-            }
-            Err(failure) => prelude::failed(&failure, record),
-        }
-    };
+    record.challenge(open.id, &keyring);
     let user = Some(bearer.user.as_str());
-    Ok(prelude::idempotent(request, app, user).run(&keyring, ports, work).await)
+    let pending =
+        match prelude::idempotent(request, app, user).begin(world, &keyring, record).await? {
+            Begun::Proceed(pending) => pending,
+            Begun::Answered(answer) => return Ok(answer),
+        };
+    let opened = opened(world, &keyring, &open, record).await.and_then(|()| {
+        let scope = (body.scope.as_str(), step_up.channel, step_up.grant_mode);
+        let (id, now) = (open.id.print(&keyring), world.clock().now());
+        let token = ChallengeToken::for_step_up(&app.id, &bearer, id, scope, now)
+            .with_metadata(body.metadata.unwrap_or_default());
+        let token = passcode_jwt::sign(&signing, &token).map_err(Error::unsigned)?;
+        Ok(respond(Status::Review, Some(token)))
+    });
+    Ok(pending.settle(world, opened, record).await)
+}
+
+async fn opened<W>(
+    world: &W,
+    keyring: &Keyring,
+    open: &Open,
+    record: &mut Record,
+) -> Result<(), Error>
+where
+    W: World<Ledgers: LoadLedgers + StoreLedgers>,
+{
+    open::open(world, keyring, open).await?;
+    record.outcome = "created";
+    Ok(())
 }
 
 /// Who asks, by the app's issuer.
-async fn bearer<A, U, T, L, K, G, C, E>(
-    deps: &Deps<A, U, T, L, K, G, C, E>,
+async fn bearer<W>(
+    world: &W,
     request: &Request,
     app: &App,
-    record: &Record,
-) -> Result<Bearer, Answer>
+    record: &mut Record,
+) -> Result<Bearer, Error>
 where
-    T: ReadTokens,
-    C: Clock,
+    W: World<Tokens: ReadTokens>,
 {
-    let refuse = |refusal: Refusal| refusal.answer(record.clone());
     if app.blocked {
-        return Err(refuse(Refusal::AuthBlocked));
+        return Err(Error::AuthBlocked);
     }
-    let issuer = app.issuer.as_ref().ok_or_else(|| refuse(Refusal::NotConfigured))?;
-    let token = tenant::bearer_token(request).ok_or_else(|| refuse(Refusal::Unauthorized))?;
-    match deps.tokens.read_token(issuer, token, deps.clock.now()).await {
+    let issuer = app.issuer.as_ref().ok_or(Error::NotConfigured)?;
+    let token = tenant::bearer_token(request).ok_or(Error::Unauthorized)?;
+    match world.tokens().read_token(issuer, token, world.clock().now()).await {
         Ok(bearer) => Ok(bearer),
         Err(error @ TokenError::Invalid(_)) => {
-            Err(Refusal::Unauthorized.answer(record.clone().error(&error)))
+            record.error(&error);
+            Err(Error::Unauthorized)
         }
-        Err(TokenError::Unavailable(cause)) => Err(prelude::keyless(&cause, record.clone())),
+        Err(TokenError::Unavailable(cause)) => Err(cause.into()),
     }
 }
 
-fn check<'a>(body: &StepUpRequest, app: &'a App) -> Result<&'a StepUp, Refusal> {
-    let bad = |what: &'static str| Err(Refusal::BadRequest(what.into()));
+fn check<'a>(body: &StepUpRequest, app: &'a App) -> Result<&'a StepUp, Error> {
+    let bad = |what: &'static str| Err(Error::BadRequest(what.into()));
     if !app::is_scope(&body.scope) {
         return bad("`scope` must be 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
     }
@@ -249,9 +227,9 @@ fn check<'a>(body: &StepUpRequest, app: &'a App) -> Result<&'a StepUp, Refusal> 
         return bad("`metadata` has too many or too long entries");
     }
     if app.step_up.is_empty() {
-        return Err(Refusal::NotConfigured);
+        return Err(Error::NotConfigured);
     }
-    app.step_up.get(&body.scope).ok_or(Refusal::ScopeNotAllowed)
+    app.step_up.get(&body.scope).ok_or(Error::ScopeNotAllowed)
 }
 
 fn registered(user: User, channel: Channel) -> Option<Address> {
@@ -262,15 +240,8 @@ fn registered(user: User, channel: Channel) -> Option<Address> {
     }
 }
 
-fn signed(keys: &SigningKeys, token: &ChallengeToken, record: Record) -> Answer {
-    match passcode_jwt::sign(keys, token) {
-        Ok(token) => respond(Status::Review, Some(token), Record { outcome: "created", ..record }),
-        Err(error) => prelude::keyless(&error.into(), record),
-    }
-}
-
-fn respond(status: Status, challenge_token: Option<String>, record: Record) -> Answer {
-    Answer::json(StatusCode::OK, &StepUpResponse { status, challenge_token }, record)
+fn respond(status: Status, challenge_token: Option<String>) -> Answer {
+    Answer::json(StatusCode::OK, &StepUpResponse { status, challenge_token })
 }
 
 #[derive(OpenApi)]

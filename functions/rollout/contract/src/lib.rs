@@ -3,11 +3,11 @@
 
 use lambda_http::http::StatusCode;
 use mediatype::{MediaType, media_type};
-use passcode_domain::subject::CredentialId;
-use passcode_http::{Answer, Record, Request, preferred};
+use passcode_domain::{action::transact::Failure, ports::Cause, value::id::CredentialId};
+use passcode_http::{Answer, BodyError, ContractError, RETRY, Request, preferred};
 use serde::Serialize;
 use serde_json::Value;
-use std::{fmt::Write as _, time::Duration};
+use std::{borrow::Cow, fmt::Write as _};
 use utoipa::ToSchema;
 
 /// The answer to the right code.
@@ -33,24 +33,23 @@ pub struct Refused {
     /// Always false.
     ok: bool,
     /// What is wrong: one error.
-    errors: [Error; 1],
+    errors: [ErrorMessage; 1],
 }
 
 /// One error.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Error {
+#[schema(as = Error)]
+pub struct ErrorMessage {
     /// What is wrong, in words for people.
-    message: String,
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
 }
 
 /// The media type of an answer.
 #[derive(Clone, Copy, Debug)]
-pub enum Render {
-    /// As JSON.
+enum Render {
     Json,
-    /// As JSON in a plain text.
     Text,
-    /// Field by field in a form.
     Form,
 }
 
@@ -64,10 +63,88 @@ static OFFERED: [MediaType<'static>; 4] = [
 /// No value of this contract can hold this text: values are JSON, and JSON escapes nothing to it.
 const BOUNDARY: &str = "----passcode-form-boundary-7d1f0c4e";
 
+/// The answer to the right code.
+#[must_use]
+pub fn verified(credential: &CredentialId, request: &Request) -> Answer {
+    let credential = Credential { id: credential.as_str().to_owned() };
+    Render::for_request(request).answer(StatusCode::OK, &Verified { ok: true, credential })
+}
+
+/// The contract's errors: which they are, nothing but the message says.
+#[derive(Debug)]
+pub enum Error {
+    /// The body cannot be read.
+    Body(BodyError),
+    /// What is given as a code can be nobody's.
+    MalformedCode,
+    /// The code is wrong, expired, exhausted or used, or there is none. Which, is not told: it would help
+    /// a guesser.
+    Code,
+    /// Nothing was decided or revealed; the caller may try again in a second.
+    Unavailable(Cause),
+}
+
+impl Error {
+    fn row(&self) -> (StatusCode, Cow<'static, str>) {
+        let text = match self {
+            Self::Body(error) => return (StatusCode::BAD_REQUEST, error.to_string().into()),
+            Self::MalformedCode => "`otp` must be 1 to 10 letters or digits",
+            Self::Code => "The code is not valid, or not valid any more.",
+            Self::Unavailable(_) => {
+                let text = "Something went wrong. Please try again.";
+                return (StatusCode::SERVICE_UNAVAILABLE, text.into());
+            }
+        };
+        (StatusCode::BAD_REQUEST, text.into())
+    }
+}
+
+impl ContractError for Error {
+    fn answer(&self, request: &Request) -> Answer {
+        let (status, message) = self.row();
+        let body = Refused { ok: false, errors: [ErrorMessage { message }] };
+        let answer = Render::for_request(request).answer(status, &body);
+        match self {
+            Self::Unavailable(_) => answer.retry_after(RETRY),
+            Self::Body(_) | Self::MalformedCode | Self::Code => answer,
+        }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Body(_) | Self::MalformedCode | Self::Code => "refused",
+        }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(cause) => Some(cause.as_ref()),
+            Self::Body(_) | Self::MalformedCode | Self::Code => None,
+        }
+    }
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::Unavailable(cause)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(failure.into())
+    }
+}
+
 impl Render {
-    /// The media type that the caller prefers.
-    #[must_use]
-    pub fn for_request(request: &Request) -> Self {
+    fn for_request(request: &Request) -> Self {
         match preferred(request, &OFFERED) {
             wanted if [&OFFERED[1], &OFFERED[3]].contains(&wanted) => Self::Text,
             wanted if *wanted == OFFERED[2] => Self::Form,
@@ -75,37 +152,14 @@ impl Render {
         }
     }
 
-    /// The answer to the right code.
-    #[must_use]
-    pub fn verified(self, credential: &CredentialId, record: Record) -> Answer {
-        let credential = Credential { id: credential.as_str().to_owned() };
-        self.answer(StatusCode::OK, &Verified { ok: true, credential }, record)
-    }
-
-    /// The answer to everything else, with what is wrong.
-    #[must_use]
-    pub fn refused(self, message: &str, record: Record) -> Answer {
-        let errors = [Error { message: message.to_owned() }];
-        self.answer(StatusCode::BAD_REQUEST, &Refused { ok: false, errors }, record)
-    }
-
-    /// Nothing was decided or revealed; the caller may try again in a second.
-    #[must_use]
-    pub fn unavailable(self, record: Record) -> Answer {
-        let record = Record { outcome: "unavailable", ..record };
-        let answer = self.refused("Something went wrong. Please try again.", record);
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Answer { status, ..answer }.retry_after(Duration::from_secs(1))
-    }
-
-    fn answer(self, status: StatusCode, body: &impl Serialize, record: Record) -> Answer {
+    fn answer(self, status: StatusCode, body: &impl Serialize) -> Answer {
         match self {
-            Self::Json => Answer::json(status, body, record),
+            Self::Json => Answer::json(status, body),
             Self::Text => {
                 let text = serde_json::to_string(body).unwrap_or_default();
-                Answer::new(status, "text/plain; charset=utf-8", text, record)
+                Answer::new(status, "text/plain; charset=utf-8", text)
             }
-            Self::Form => Answer::new(status, FORM, form(body), record),
+            Self::Form => Answer::new(status, FORM, form(body)),
         }
     }
 }

@@ -1,25 +1,30 @@
-//! The function's adapters, by name: on Lambda and on one machine the same.
+//! The function's adapters, by port: on Lambda and on one machine the same.
 
-use crate::Deps;
-use passcode_dynamodb::{AppTable, CountedLedgers};
-use passcode_runtime::{BadSetting, CachedApps, SecretKeyring, Settings, SystemEntropy, aws};
+use crate::{NAME, handle};
+use passcode_domain::ports::Clock;
+use passcode_dynamodb::{AppTable, ChallengeTable, VerifiedCounters};
+use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, SecretKeyring, Settings, aws};
 
-/// What the function works with, for real.
-pub type Adapters<C> = Deps<CachedApps<AppTable>, CountedLedgers, SecretKeyring, C, SystemEntropy>;
-
-/// The adapters that settings describe, with a clock.
-pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
+/// The function that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>
+where
+    C: Clock + Send + 'static,
+{
     let aws = aws::config(settings)?;
-    Ok(Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
-        ledgers: CountedLedgers::new(
-            &aws,
-            settings.require("CHALLENGE_TABLE")?,
-            settings.require("COUNTER_TABLE")?,
-        ),
+    let world = Adapters {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?))
+            .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
+        users: (),
+        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        counters: VerifiedCounters::new(&aws, settings.require("COUNTER_TABLE")?),
+        tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        signing_keys: (),
+        sms: (),
+        email: (),
         clock,
-        entropy: SystemEntropy,
-        default_app: settings.parsed("DEFAULT_APP", "is no app id")?,
-    })
+    };
+    Ok(Function::new(NAME, world, |world, request, record| {
+        Box::pin(handle(world, request, record))
+    }))
 }

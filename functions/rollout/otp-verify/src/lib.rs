@@ -3,36 +3,19 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
-    AppId, ChallengeId, PresentedCode,
-    ports::{Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
-    transact::Ports,
-    verify::{self, Outcome, Target, Verification},
+    PresentedCode, World,
+    action::verify::{self, Outcome, VerifyTarget},
+    ports::{CountVerified, LoadApps, LoadKeyring, LoadLedgers, StoreLedgers},
 };
 use passcode_http::{Answer, Media, Record, Request, RequestExt as _, body_or_form, id, page};
-use rollout_contract::{Refused, Render, Verified};
+use rollout_contract::{Error, Refused, Verified, verified};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-/// The one answer to wrong, expired, exhausted, used and unknown: it tells a guesser nothing.
-const REFUSED: &str = "The code is not valid, or not valid any more.";
-
-/// What the function works with.
-pub struct Deps<A, L, K, C, E> {
-    /// Whose pages may read answers.
-    pub apps: A,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The code.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -73,58 +56,48 @@ pub struct VerifyRequest {
         )),
     )
 )]
-pub async fn handle<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Keyring: LoadKeyring,
+        >,
 {
-    let (apps, default_app) = (&deps.apps, deps.default_app.as_ref());
-    page::serve(request, apps, default_app, |request| verify(deps, request)).await
+    let page = match page::admit(world, request, record).await {
+        Ok(page) => page,
+        Err(preflight) => return Ok(preflight),
+    };
+    let answered = verify(world, request, record).await;
+    Ok(page.respond(answered, request, record))
 }
 
-async fn verify<A, L, K, C, E>(deps: &Deps<A, L, K, C, E>, request: Request) -> Answer
+async fn verify<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<Ledgers: LoadLedgers + StoreLedgers, Counters: CountVerified, Keyring: LoadKeyring>,
 {
-    let render = Render::for_request(&request);
-    let body: VerifyRequest =
-        match body_or_form(&request, &[Media::Json, Media::Form, Media::Text]).await {
-            Ok(body) => body,
-            Err(error) => return render.refused(&error.to_string(), Record::of("refused")),
-        };
-    let Ok(code) = PresentedCode::parse(&body.otp) else {
-        return render.refused("`otp` must be 1 to 10 letters or digits", Record::of("refused"));
+    let body = body_or_form(request, &[Media::Json, Media::Form, Media::Text]);
+    let body: VerifyRequest = body.await?;
+    let code = PresentedCode::parse(&body.otp).map_err(|_| Error::MalformedCode)?;
+    let keyring = world.keyring().keyring().await?;
+    // The id in the path, printed by whichever contract opened the challenge.
+    let id = request.path_parameters_ref().and_then(|path| path.first("otpChallengeId"));
+    let Some(id) = id.and_then(|text| id::parse_any(text, &keyring)) else {
+        record.outcome = Outcome::NotFound.as_str();
+        return Err(Error::Code);
     };
-    let Some(id) = challenge_id(&request) else {
-        return render.refused(REFUSED, Record::of(Outcome::NotFound.as_str()));
-    };
-    let record = Record::default().challenge(id);
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    match verify::verify(ports, &deps.keyring, Target::Held(id), &code).await {
-        Ok(Verification { outcome, trace, .. }) => {
-            let record = Record { outcome: outcome.as_str(), ..record.trace(trace) };
-            match outcome {
-                Outcome::Verified(credential) => render.verified(&credential, record),
-                Outcome::Incorrect
-                | Outcome::Expired
-                | Outcome::Exhausted
-                | Outcome::AlreadyUsed
-                | Outcome::NotFound => render.refused(REFUSED, record),
-            }
-        }
-        Err(failure) => render.unavailable(record.error(&failure)),
+    record.challenge(id, &keyring);
+    let verification = verify::verify(world, VerifyTarget::Held(id), &code).await?;
+    record.verification(&verification);
+    match verification.outcome {
+        Outcome::Verified(credential) => Ok(verified(&credential, request)),
+        Outcome::Incorrect
+        | Outcome::Expired
+        | Outcome::Exhausted
+        | Outcome::AlreadyUsed
+        | Outcome::NotFound => Err(Error::Code),
     }
-}
-
-/// The id in the path, printed by whichever contract opened the challenge.
-fn challenge_id(request: &Request) -> Option<ChallengeId> {
-    id::parse_any(request.path_parameters_ref()?.first("otpChallengeId")?)
 }
 
 #[derive(OpenApi)]

@@ -4,15 +4,17 @@
 use futures_util::future::join_all;
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use passcode_domain::{
-    Address, App, AppId, ChallengeId, Channel, EmailAddress, PhoneNumber, Timestamp,
-    ports::{Cause, LoadApps, LoadUsers, ReadTokens, StoreError, TokenError},
-    send::{self, Delivery, Sent, Wish},
-    transact::Failure,
-    user::{User, Username},
+    Address, App, AppId, ChallengeId, EmailAddress, Keyring, PhoneNumber, Timestamp, User,
+    Username, World,
+    action::{
+        send::{Delivery, Refusal, SendOptions, Sent},
+        transact::Failure,
+    },
+    ports::{Cause, Clock as _, LoadApps, LoadUsers, ReadTokens, StoreError, TokenError},
 };
 use passcode_http::{
-    Answer, Caller, Idempotent, InvalidClientIp, Media, RETRY, Record, Refused, Request, body, id,
-    tenant,
+    Answer, Caller, ContractError, IdempotencyError, Idempotent, InvalidClientIp, Media, RETRY,
+    Record, RefusedSend, Request, body, id, tenant,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, future::Future, net::IpAddr, sync::Arc, time::Duration};
@@ -57,13 +59,13 @@ pub struct ErrorBody {
 
 /// A success.
 #[must_use]
-pub fn success(data: &'static str, record: Record) -> Answer {
-    Answer::json(StatusCode::OK, &SuccessBody { success: true, data }, record)
+pub fn success(data: &'static str) -> Answer {
+    Answer::json(StatusCode::OK, &SuccessBody { success: true, data })
 }
 
 /// Why a request is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+#[derive(Debug)]
+pub enum Error {
     /// 401: nothing shows that an administrator of the app calls.
     Caller,
     /// 403: the access token does not allow it.
@@ -85,46 +87,76 @@ pub enum Refusal {
     OtherBody,
     /// 429: what this field names has had enough; come back after the wait.
     TooMany(&'static str, Duration),
+    /// The rules have refused the message that this field asks for: the error that says why.
+    Send(&'static str, RefusedSend),
     /// 500: the message that this field asks for did not go out, or nobody knows whether it did.
-    Undelivered(&'static str, Duration),
+    Undelivered(&'static str, Duration, Cause),
     /// 500: something outside has failed, and nothing was decided.
-    Failed(Duration),
+    Unavailable(Duration, Cause),
 }
 
-impl From<InvalidClientIp> for Refusal {
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::Unavailable(RETRY, cause)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(RETRY, failure.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(RETRY, error.into())
+    }
+}
+
+impl From<IdempotencyError> for Error {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::Malformed(why) => Self::Request(why.into()),
+            IdempotencyError::Conflict(wait) => Self::InFlight(wait),
+            IdempotencyError::OtherBody => Self::OtherBody,
+            IdempotencyError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<InvalidClientIp> for Error {
     fn from(error: InvalidClientIp) -> Self {
         Self::Request(error.to_string().into())
     }
 }
 
-impl Refusal {
+impl Error {
     /// A field whose value is none of its kind.
     #[must_use]
     pub fn malformed(field: &str, why: impl std::fmt::Display) -> Self {
         Self::Request(format!("`{field}` is {why}").into())
     }
 
-    fn of_send(field: &'static str, refused: send::Refusal, now: Timestamp) -> Self {
-        use send::Refusal as Refused;
-        match refused {
-            Refused::CoolingDown(until)
-            | Refused::TooMany(until)
-            | Refused::Exhausted(Some(until)) => Self::TooMany(field, now.until(until)),
-            Refused::Throttled(full) => Self::TooMany(field, now.until(full.until)),
-            Refused::Blocked(_) => Self::Guarded(field),
+    fn of_send(field: &'static str, refused: &RefusedSend) -> Self {
+        match refused.refusal {
+            Refusal::CoolingDown(until)
+            | Refusal::TooMany(until)
+            | Refusal::Exhausted(Some(until)) => Self::TooMany(field, refused.wait(until)),
+            Refusal::Throttled(full) => Self::TooMany(field, refused.wait(full.until)),
+            Refusal::Blocked(_) => Self::Guarded(field),
             // By then the challenge has ended, and the next one begins to count anew.
-            Refused::SendsExhausted => Self::TooMany(field, LIFE),
-            Refused::NotFound
-            | Refused::Expired
-            | Refused::AlreadyUsed
-            | Refused::Exhausted(None)
-            | Refused::AlreadySent
-            | Refused::NeverSent
-            | Refused::NoAddress(_) => Self::NothingOpen(field),
+            Refusal::SendsExhausted => Self::TooMany(field, LIFE),
+            Refusal::NotFound
+            | Refusal::Expired
+            | Refusal::AlreadyUsed
+            | Refusal::Exhausted(None)
+            | Refusal::AlreadySent
+            | Refusal::NeverSent
+            | Refusal::NoAddress(_) => Self::NothingOpen(field),
         }
     }
 
-    const fn status(&self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Self::Request(_) | Self::Otp | Self::NothingOpen(_) => StatusCode::BAD_REQUEST,
             Self::Caller => StatusCode::UNAUTHORIZED,
@@ -132,13 +164,17 @@ impl Refusal {
             Self::InFlight(_) => StatusCode::CONFLICT,
             Self::OtherBody => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Undelivered(..) | Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Send(field, refused) => Self::of_send(field, refused).status(),
+            Self::Undelivered(..) | Self::Unavailable(..) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    const fn wait(&self) -> Option<Duration> {
+    fn wait(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(_, wait) | Self::Undelivered(_, wait) | Self::Failed(wait) => Some(*wait),
+            Self::TooMany(_, wait) | Self::Undelivered(_, wait, _) | Self::Unavailable(wait, _) => {
+                Some(*wait)
+            }
+            Self::Send(field, refused) => Self::of_send(field, refused).wait(),
             Self::InFlight(wait) => *wait,
             Self::Caller
             | Self::Scope
@@ -169,11 +205,12 @@ impl Refusal {
             Self::TooMany(field, _) => {
                 format!("too many requests for `{field}`; try again later").into()
             }
-            Self::Undelivered(field, _) => {
+            Self::Send(field, refused) => Self::of_send(field, refused).text(),
+            Self::Undelivered(field, ..) => {
                 format!("no courier has confirmed the message for `{field}`; try again later")
                     .into()
             }
-            Self::Failed(_) => "an error occurred processing the request; try again later".into(),
+            Self::Unavailable(..) => "an error occurred processing the request; try again later".into(),
         }
     }
 
@@ -190,160 +227,133 @@ impl Refusal {
             | Self::InFlight(_)
             | Self::OtherBody
             | Self::TooMany(..)
+            | Self::Send(..)
             | Self::Undelivered(..)
-            | Self::Failed(_) => None,
+            | Self::Unavailable(..) => None,
         }
         .map(HeaderValue::from_static)
     }
+}
 
-    /// The answer.
-    #[must_use]
-    pub fn answer(&self, record: Record) -> Answer {
-        let answer = refuse(self.status(), self.text(), self.wait(), record);
+impl ContractError for Error {
+    fn answer(&self, _: &Request) -> Answer {
+        let answer = refuse(self.status(), self.text(), self.wait());
         match self.www_authenticate() {
             Some(scheme) => answer.header(header::WWW_AUTHENTICATE, scheme),
             None => answer,
         }
     }
+
+    fn outcome(&self) -> &'static str {
+        if self.status().is_server_error() { "unavailable" } else { "refused" }
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Undelivered(_, _, cause) | Self::Unavailable(_, cause) => Some(cause.as_ref()),
+            _ => None,
+        }
+    }
 }
 
-fn refuse(
-    status: StatusCode,
-    error: Cow<'static, str>,
-    wait: Option<Duration>,
-    record: Record,
-) -> Answer {
-    let outcome = match (record.outcome, status.is_server_error()) {
-        ("", true) => "unavailable",
-        ("", false) => "refused",
-        (outcome, _) => outcome,
-    };
-    let body = ErrorBody { success: false, error };
-    let answer = Answer::json(status, &body, Record { outcome, ..record });
+fn refuse(status: StatusCode, error: Cow<'static, str>, wait: Option<Duration>) -> Answer {
+    let answer = Answer::json(status, &ErrorBody { success: false, error });
     match wait {
         Some(wait) => answer.retry_after(wait),
         None => answer,
     }
 }
 
-/// The answer to a use-case that reached no outcome.
-#[must_use]
-pub fn failed(failure: &Failure, record: Record) -> Answer {
-    Refusal::Failed(RETRY).answer(record.error(failure))
-}
-
-/// The answer when the keyring could not be read.
-#[must_use]
-pub fn keyless(cause: &Cause, record: Record) -> Answer {
-    Refusal::Failed(RETRY).answer(record.cause(cause))
-}
-
-/// The answer when the users could not be read.
-#[must_use]
-pub fn userless(error: &StoreError, record: Record) -> Answer {
-    Refusal::Failed(RETRY).answer(record.error(error))
-}
-
-/// An administrator's request: the app, the record of it, and its body in JSON. Everything that
-/// keeps it from being one is answered here.
-pub async fn accept<T: DeserializeOwned>(
+/// An administrator's request: the app, and the request's body in JSON.
+pub async fn accept<W, T: DeserializeOwned>(
+    world: &W,
     request: &Request,
-    apps: &impl LoadApps,
-    tokens: &impl ReadTokens,
-    default: Option<&AppId>,
-    now: Timestamp,
-) -> Result<(Arc<App>, Record, T), Answer> {
-    let app = authenticate(request, apps, tokens, default, now).await?;
-    let record = Record::default().app(&app.id);
-    let refused = |what: Cow<'static, str>| Refusal::Request(what).answer(record.clone());
+    record: &mut Record,
+) -> Result<(Arc<App>, T), Error>
+where
+    W: World<Apps: LoadApps, Tokens: ReadTokens>,
+{
+    let app = authenticate(world, request, record).await?;
     // Elsewhere a body without a media type is taken for JSON; this contract asks for one.
     if !request.headers().contains_key(header::CONTENT_TYPE) {
-        return Err(refused("the Content-Type must be application/json".into()));
+        return Err(Error::Request("the Content-Type must be application/json".into()));
     }
-    match body(request, &[Media::Json]).await {
-        Ok(body) => Ok((app, record, body)),
-        Err(error) => Err(refused(error.to_string().into())),
-    }
+    let body = body(request, &[Media::Json]).await;
+    Ok((app, body.map_err(|error| Error::Request(error.to_string().into()))?))
 }
 
 /// The app whose administrator makes a request, with a key of the app's or a token of its issuer.
-async fn authenticate(
+async fn authenticate<W>(
+    world: &W,
     request: &Request,
-    apps: &impl LoadApps,
-    tokens: &impl ReadTokens,
-    default: Option<&AppId>,
-    now: Timestamp,
-) -> Result<Arc<App>, Answer> {
-    let app = tenant::app_of(request, apps, default).await;
-    let app =
-        app.map_err(|error| Refusal::Failed(RETRY).answer(Record::default().error(&error)))?;
+    record: &mut Record,
+) -> Result<Arc<App>, Error>
+where
+    W: World<Apps: LoadApps, Tokens: ReadTokens>,
+{
+    let app = tenant::app_of(world, request).await?;
     let (Some(app), Some(presented)) = (app, tenant::bearer_token(request)) else {
-        return Err(Refusal::Caller.answer(Record::of("denied")));
+        record.outcome = "denied";
+        return Err(Error::Caller);
     };
-    let record = Record::default().app(&app.id);
-    let denied = Record { outcome: "denied", ..record.clone() };
-    if !app.accepts_admin_key(presented) {
-        match check_token(&app, tokens, presented, now).await {
-            Ok(None) => {}
-            Ok(Some(refusal)) => return Err(refusal.answer(denied)),
-            Err(error @ TokenError::Invalid(_)) => {
-                return Err(Refusal::Caller.answer(denied.error(&error)));
-            }
-            Err(error @ TokenError::Unavailable(_)) => {
-                return Err(Refusal::Failed(ISSUER_RETRY).answer(record.error(&error)));
-            }
+    record.app(&app.id);
+    let denied = if app.accepts_admin_key(presented) {
+        None
+    } else {
+        check_token(world, &app, presented, record).await?
+    };
+    match denied.or_else(|| app.blocked.then_some(Error::Blocked)) {
+        None => Ok(app),
+        Some(error) => {
+            record.outcome = "denied";
+            Err(error)
         }
     }
-    if app.blocked { Err(Refusal::Blocked.answer(denied)) } else { Ok(app) }
 }
 
 /// What speaks against a token. Only what looks like one is shown to the issuer's keys: a mistyped
 /// key shall not have them fetched.
-async fn check_token(
+async fn check_token<W>(
+    world: &W,
     app: &App,
-    tokens: &impl ReadTokens,
     presented: &str,
-    now: Timestamp,
-) -> Result<Option<Refusal>, TokenError> {
+    record: &mut Record,
+) -> Result<Option<Error>, Error>
+where
+    W: World<Tokens: ReadTokens>,
+{
     let looks_like_one = presented.matches('.').count() == 2;
     let Some(issuer) = app.issuer.as_ref().filter(|_| looks_like_one) else {
-        return Ok(Some(Refusal::Caller));
+        return Ok(Some(Error::Caller));
     };
-    let bearer = tokens.read_token(issuer, presented, now).await?;
-    Ok((!bearer.scopes.contains(SCOPE)).then_some(Refusal::Scope))
+    match world.tokens().read_token(issuer, presented, world.clock().now()).await {
+        Ok(bearer) => Ok((!bearer.scopes.contains(SCOPE)).then_some(Error::Scope)),
+        Err(error @ TokenError::Invalid(_)) => {
+            record.error(&error);
+            Ok(Some(Error::Caller))
+        }
+        Err(error @ TokenError::Unavailable(_)) => {
+            Err(Error::Unavailable(ISSUER_RETRY, error.into()))
+        }
+    }
 }
 
 /// An administrator's request that may come with an `Idempotency-Key`.
 #[must_use]
 pub fn idempotent<'a>(request: &'a Request, app: &'a App) -> Idempotent<'a> {
     let credential = tenant::bearer_token(request);
-    Idempotent {
-        request,
-        app: Some(&app.id),
-        credential,
-        has_secret: false,
-        refuse: |refused, _, record| refuse_key(refused, record),
-    }
-}
-
-fn refuse_key(refused: Refused, record: Record) -> Answer {
-    match refused {
-        Refused::Malformed(why) => Refusal::Request(why.into()).answer(record),
-        Refused::Conflict(wait) => Refusal::InFlight(wait).answer(record),
-        Refused::OtherBody => Refusal::OtherBody.answer(record),
-        Refused::Failed(failure) => failed(&failure, record),
-    }
+    Idempotent { request, app: Some(&app.id), credential, has_secret: false }
 }
 
 /// Reads a field with an e-mail address.
-pub fn email(field: &'static str, text: &str) -> Result<Address, Refusal> {
-    let email = EmailAddress::parse(text).map_err(|why| Refusal::malformed(field, why))?;
+pub fn email(field: &'static str, text: &str) -> Result<Address, Error> {
+    let email = EmailAddress::parse(text).map_err(|why| Error::malformed(field, why))?;
     Ok(Address::Email(email))
 }
 
 /// Reads a field with a phone number: `+`, then at most 15 digits with the country code.
-pub fn phone(field: &'static str, text: &str) -> Result<Address, Refusal> {
-    let phone = PhoneNumber::parse(text).map_err(|why| Refusal::malformed(field, why))?;
+pub fn phone(field: &'static str, text: &str) -> Result<Address, Error> {
+    let phone = PhoneNumber::parse(text).map_err(|why| Error::malformed(field, why))?;
     Ok(Address::Phone(phone))
 }
 
@@ -354,13 +364,16 @@ pub fn registered(user: User) -> Vec<Address> {
     email.into_iter().chain(user.phone.map(Address::Phone)).collect()
 }
 
-/// The registered addresses of whoever goes by a name; none where nobody does.
-pub async fn registered_of(
+/// The registered addresses of the user who goes by a name; none where no user does.
+pub async fn registered_of<W>(
+    world: &W,
     app: &AppId,
-    users: &impl LoadUsers,
     name: &Username,
-) -> Result<Vec<Address>, StoreError> {
-    let user = users.load_user_by_name(app, name).await?;
+) -> Result<Vec<Address>, StoreError>
+where
+    W: World<Users: LoadUsers>,
+{
+    let user = world.users().load_user_by_name(app, name).await?;
     Ok(user.map(registered).unwrap_or_default())
 }
 
@@ -374,7 +387,7 @@ pub struct Recipient {
 }
 
 /// The recipients that `email` and `phoneNumber` name: each of them, where both are given.
-pub fn recipients(email: Option<&str>, phone: Option<&str>) -> Result<Vec<Recipient>, Refusal> {
+pub fn recipients(email: Option<&str>, phone: Option<&str>) -> Result<Vec<Recipient>, Error> {
     let email = email.map(|text| self::email("email", text)).transpose()?;
     let phone = phone.map(|text| self::phone("phoneNumber", text)).transpose()?;
     let named = [("email", email), ("phoneNumber", phone)];
@@ -382,35 +395,38 @@ pub fn recipients(email: Option<&str>, phone: Option<&str>) -> Result<Vec<Recipi
     Ok(named.into_iter().filter_map(recipient).collect())
 }
 
-/// A wish for one message to an address, everything else by the app's policy; from whoever has
-/// this IP address.
+/// One message to an address, everything else by the app's policy; for whoever has this IP address.
 #[must_use]
-pub fn wish(address: &Address, ip: Option<IpAddr>) -> Wish {
+pub fn send_options(address: &Address, ip: Option<IpAddr>) -> SendOptions {
     let channels = vec![address.channel()];
-    Wish { channels, ip, ..Wish::default() }
+    SendOptions { channels, ip, ..SendOptions::default() }
 }
 
-/// What is to be told of one message.
+/// What came of one message of a request.
 #[derive(Debug)]
-pub struct Told {
+pub struct SendOutcome {
     field: &'static str,
-    result: Result<ChallengeId, Refusal>,
-    /// Why the rules refuse it, and when they did.
-    refused: Option<(send::Refusal, Timestamp)>,
+    result: Result<ChallengeId, Error>,
     record: Record,
 }
 
-impl Told {
+impl SendOutcome {
     /// No OTP waits where a field leads.
     #[must_use]
     pub const fn nothing_open(field: &'static str, record: Record) -> Self {
-        Self { field, result: Err(Refusal::NothingOpen(field)), refused: None, record }
+        Self { field, result: Err(Error::NothingOpen(field)), record }
     }
 
     /// Whether no OTP waits there.
     #[must_use]
-    pub const fn is_nothing_open(&self) -> bool {
-        matches!(self.result, Err(Refusal::NothingOpen(_)))
+    pub fn is_nothing_open(&self) -> bool {
+        match &self.result {
+            Err(Error::NothingOpen(_)) => true,
+            Err(Error::Send(field, refused)) => {
+                matches!(Error::of_send(field, refused), Error::NothingOpen(_))
+            }
+            _ => false,
+        }
     }
 
     /// What came of a send.
@@ -418,93 +434,91 @@ impl Told {
     pub fn of(
         field: &'static str,
         sent: Result<Delivery, Failure>,
-        record: Record,
+        mut record: Record,
+        keyring: &Keyring,
         now: Timestamp,
     ) -> Self {
-        match sent {
-            Ok(delivery) => Self::of_delivery(field, delivery, record, now),
-            Err(failure) => {
-                let result = Err(Refusal::Undelivered(field, RETRY));
-                Self { field, result, refused: None, record: record.error(&failure) }
+        let result = match sent {
+            Ok(delivery) => {
+                record.delivery(&delivery, keyring);
+                sent_for(field, delivery.sent, now)
             }
-        }
+            Err(failure) => Err(Error::Undelivered(field, RETRY, failure.into())),
+        };
+        Self { field, result, record }
     }
+}
 
-    fn of_delivery(
-        field: &'static str,
-        delivery: Delivery,
-        record: Record,
-        now: Timestamp,
-    ) -> Self {
-        let record = record.delivery(&delivery);
-        let gone = |outcome, id, channel: Channel, record: Record| {
-            (Ok(id), Record { outcome, ..record.challenge(id).channel(channel) })
-        };
-        let refused = match &delivery.sent {
-            Sent::Refused(refused) => Some((*refused, now)),
-            _ => None,
-        };
-        let (result, record) = match delivery.sent {
-            Sent::Sent(id, channel) => gone("sent", id, channel, record),
-            // As if it had gone out; the log alone knows better.
-            Sent::Tested(id, channel) => gone("tested", id, channel, record),
-            Sent::Concealed(id, channel) => gone("concealed", id, channel, record),
-            Sent::Refused(refused) => (Err(Refusal::of_send(field, refused, now)), record),
-            Sent::AppBlocked => (Err(Refusal::Blocked), record),
-            Sent::Undeliverable(cause) => {
-                (Err(Refusal::Undelivered(field, RETRY)), record.cause(&cause))
-            }
-            Sent::Unknown(channel, cool_down, cause) => {
-                let record = record.channel(channel).cause(&cause);
-                (Err(Refusal::Undelivered(field, cool_down)), record)
-            }
-        };
-        Self { field, result, refused, record }
+fn sent_for(field: &'static str, sent: Sent, at: Timestamp) -> Result<ChallengeId, Error> {
+    match sent {
+        // As if it had gone out; the log alone knows better.
+        Sent::Sent(id, _) | Sent::ToTestAddress(id, _) | Sent::Concealed(id, _) => Ok(id),
+        Sent::Refused(refusal) => {
+            let caller = Caller::WithCredentials;
+            Err(Error::Send(field, RefusedSend { refusal, at, caller }))
+        }
+        Sent::AppBlocked => Err(Error::Blocked),
+        Sent::Undeliverable(cause) => Err(Error::Undelivered(field, RETRY, cause)),
+        Sent::Unknown(_, cool_down, cause) => Err(Error::Undelivered(field, cool_down, cause)),
     }
 }
 
 /// Sends to every recipient at the same time, and answers with `data` where each message went out.
-pub async fn send_all<R, F: Future<Output = Told>>(
+pub async fn send_all<R, F: Future<Output = SendOutcome>>(
     recipients: Vec<R>,
     data: &'static str,
+    keyring: &Keyring,
+    record: &mut Record,
     send: impl Fn(R) -> F,
 ) -> Answer {
-    let told = join_all(recipients.into_iter().map(send)).await;
-    let ids: Vec<_> = told.iter().filter_map(|told| told.result.as_ref().ok().copied()).collect();
-    if ids.len() < told.len() {
-        return not_all(told);
+    let outcomes = join_all(recipients.into_iter().map(send)).await;
+    let ids: Vec<_> =
+        outcomes.iter().filter_map(|sent| sent.result.as_ref().ok().copied()).collect();
+    let is_complete = ids.len() == outcomes.len();
+    let answer = if is_complete { success(data) } else { not_all(&outcomes) };
+    // The log tells of the message that did not go out, or else of the first.
+    let told = outcomes.into_iter().find(|sent| is_complete || sent.result.is_err());
+    if let Some(SendOutcome { result, record: own, .. }) = told {
+        *record = own;
+        if let Err(error) = result {
+            if record.outcome.is_empty() {
+                record.outcome = error.outcome();
+            }
+            if let Some(cause) = error.cause() {
+                record.error(cause);
+            }
+        }
     }
-    let record = told.into_iter().next().map(|told| told.record).unwrap_or_default();
-    with_ids(success(data, record), &ids)
+    if ids.is_empty() { answer } else { with_ids(answer, &ids, keyring) }
 }
 
 /// The answer where a message did not go out: the gravest status, and what came of each message, so
 /// that nobody takes one for both.
-fn not_all(told: Vec<Told>) -> Answer {
-    let refusals = || told.iter().filter_map(|told| told.result.as_ref().err());
-    let status = refusals().map(Refusal::status).max().unwrap_or_default();
-    let wait = refusals().filter_map(Refusal::wait).max();
-    let text = |told: &Told| match &told.result {
-        Ok(_) => format!("the message for `{}` was sent", told.field).into(),
-        Err(refusal) => refusal.text(),
+fn not_all(outcomes: &[SendOutcome]) -> Answer {
+    let errors = || outcomes.iter().filter_map(|sent| sent.result.as_ref().err());
+    let status = errors().map(Error::status).max().unwrap_or_default();
+    let wait = errors().filter_map(Error::wait).max();
+    let text = |sent: &SendOutcome| match &sent.result {
+        Ok(_) => format!("the message for `{}` was sent", sent.field).into(),
+        Err(error) => error.text(),
     };
-    let texts: Vec<_> = told.iter().map(text).collect();
-    let sent: Vec<_> = told.iter().filter_map(|told| told.result.as_ref().ok().copied()).collect();
+    let texts: Vec<_> = outcomes.iter().map(text).collect();
+    let answer = refuse(status, texts.join("; ").into(), wait);
     // Of several limits, the one that holds for longest.
-    let refused = told.iter().filter_map(|told| told.refused);
-    let refused = refused.max_by_key(|(refused, _)| refused.until());
-    let record = told.into_iter().find(|told| told.result.is_err()).map(|told| told.record);
-    let answer = refuse(status, texts.join("; ").into(), wait, record.unwrap_or_default());
-    let answer = if sent.is_empty() { answer } else { with_ids(answer, &sent) };
+    let refused = errors().filter_map(|error| match error {
+        Error::Send(_, refused) => Some(refused),
+        _ => None,
+    });
+    let refused = refused.max_by_key(|refused| refused.refusal.until());
     match refused.filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
-        Some((refused, now)) => answer.rate_limit(Caller::WithCredentials, &refused, now),
+        Some(refused) => answer.rate_limit(refused),
         None => answer,
     }
 }
 
 /// Names the challenges whose codes went out.
-fn with_ids(answer: Answer, ids: &[ChallengeId]) -> Answer {
-    let ids: Vec<_> = ids.iter().map(|id| id::REQUEST_ID.print(*id)).collect();
+fn with_ids(answer: Answer, ids: &[ChallengeId], keyring: &Keyring) -> Answer {
+    let ids: Vec<_> = ids.iter().map(|id| id::REQUEST_ID.print(*id, keyring)).collect();
     // An id is made of letters and digits.
     match HeaderValue::from_str(&ids.join(", ")) {
         Ok(ids) => answer.header(CHALLENGE_ID, ids),

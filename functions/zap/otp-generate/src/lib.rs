@@ -3,47 +3,25 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
-    Addresses, App, AppId,
-    challenge::Lookup,
-    open::Open,
-    ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        LoadUsers, ReadTokens, SmsCourier, StoreLedgers,
+    Addresses, App, Lookup, UserId, World,
+    action::{
+        open::Open,
+        send::{self, SendTarget},
     },
-    send::{self, Couriers, Target},
-    transact::Ports,
-    user::UserId,
+    ports::{
+        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadUsers,
+        ReadTokens, ReserveCounters, SmsCourier, StoreLedgers,
+    },
 };
-use passcode_http::{Answer, Record, Request, told_ip, with_client_ip, with_idempotency};
+use passcode_http::{Answer, Begun, Record, Request, told_ip, with_client_ip, with_idempotency};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
-use zap_contract::{self as zap, ErrorBody, LIFE, Recipient, Refusal, SuccessBody, Told};
+use zap_contract::{self as zap, Error, ErrorBody, LIFE, Recipient, SendOutcome, SuccessBody};
 
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// For whom, and where the code shall go. With both addresses, each gets an OTP of its own; without
 /// any, the code goes to the user's registered one, e-mail first.
@@ -68,79 +46,59 @@ pub struct GenerateRequest {
 }
 
 /// Serves one request, with the slash at the end of its path or without.
-pub async fn handle<A, U, T, L, K, C, E, S, M>(
-    deps: &Deps<A, U, T, L, K, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let default = deps.default_app.as_ref();
-    let accepted = zap::accept::<GenerateRequest>(
-        &request,
-        &deps.apps,
-        &deps.tokens,
-        default,
-        deps.clock.now(),
-    );
-    let (app, record, body) = match accepted.await {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
+    let (app, body) = zap::accept(world, request, record).await?;
+    let ip = told_ip(request)?;
+    let recipients = recipients(world, body, &app).await?;
+    let keyring = world.keyring().keyring().await?;
+    let pending = match zap::idempotent(request, &app).begin(world, &keyring, record).await? {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let ip = match told_ip(&request) {
-        Ok(ip) => ip,
-        Err(error) => return Refusal::from(error).answer(record),
+    let (app, keyring, known) = (&app, &keyring, record.clone());
+    let generate = |Recipient { field, address }| {
+        let record = known.clone();
+        async move {
+            let options = zap::send_options(&address, ip);
+            let addresses = Addresses::new(address, None);
+            let open = Open::new(app, keyring, world.entropy(), addresses, LIFE);
+            let open = open.found_by(Lookup::Identity);
+            let target = SendTarget::Identity(&open, app);
+            let sent = send::send(world, keyring, target, &options).await;
+            SendOutcome::of(field, sent, record, keyring, world.clock().now())
+        }
     };
-    let recipients = match recipients(body, &app, &deps.users, &record).await {
-        Ok(recipients) => recipients,
-        Err(answer) => return answer,
-    };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return zap::keyless(&cause, record),
-    };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let (app, keyring, record) = (&app, &keyring, &record);
-    let generate = |Recipient { field, address }| async move {
-        let (wish, addresses) = (zap::wish(&address, ip), Addresses::new(address, None));
-        let open = Open::new(app, keyring, &deps.entropy, addresses, LIFE);
-        let open = open.found_by(Lookup::Identity);
-        let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-        let target = Target::Identity(&open, app);
-        let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
-        Told::of(field, sent, record.clone(), deps.clock.now())
-    };
-    let work = zap::send_all(recipients, "OTP Generated", generate);
-    zap::idempotent(&request, app).run(keyring, ports, work).await
+    let sent = zap::send_all(recipients, "OTP Generated", keyring, record, generate);
+    let answer: Result<Answer, Error> = Ok(Box::pin(sent).await);
+    Ok(pending.settle(world, answer, record).await)
 }
 
 /// Whom the code goes to.
-async fn recipients(
-    body: GenerateRequest,
-    app: &App,
-    users: &impl LoadUsers,
-    record: &Record,
-) -> Result<Vec<Recipient>, Answer> {
-    let refused = |refusal: Refusal| refusal.answer(record.clone());
-    let user: UserId =
-        body.user_id.parse().map_err(|_| refused(Refusal::malformed("userId", "no user id")))?;
-    let named = zap::recipients(body.email.as_deref(), body.phone_number.as_deref());
-    let named = named.map_err(refused)?;
+async fn recipients<W>(world: &W, body: GenerateRequest, app: &App) -> Result<Vec<Recipient>, Error>
+where
+    W: World<Users: LoadUsers>,
+{
+    let user = body.user_id.parse::<UserId>();
+    let user = user.map_err(|_| Error::malformed("userId", "no user id"))?;
+    let named = zap::recipients(body.email.as_deref(), body.phone_number.as_deref())?;
     if !named.is_empty() {
         return Ok(named);
     }
-    let user = users.load_user(&app.id, &user).await;
-    let user = user.map_err(|error| zap::userless(&error, record.clone()))?;
+    let user = world.users().load_user(&app.id, &user).await?;
     let address = user.and_then(|user| zap::registered(user).into_iter().next());
-    let nobody = || refused(Refusal::malformed("userId", "nobody with a registered address"));
+    let nobody = || Error::malformed("userId", "nobody with a registered address");
     Ok(vec![Recipient { field: "userId", address: address.ok_or_else(nobody)? }])
 }
 

@@ -1,44 +1,35 @@
-//! The function's adapters, by name: on Lambda and on one machine the same.
+//! The function's adapters, by port: on Lambda and on one machine the same.
 
-use crate::Deps;
-use passcode_dynamodb::{AppTable, CountedLedgers, UserTable};
+use crate::{NAME, handle};
+use passcode_domain::ports::Clock;
+use passcode_dynamodb::{AppTable, ChallengeTable, CounterTable, UserTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
-    BadSetting, CachedApps, HttpsIssuers, SecretKeyring, Settings, SystemEntropy, aws,
+    Adapters, BadSetting, CachedApps, Function, HttpsIssuers, SecretKeyring, Settings, aws,
 };
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
 
-/// What the function works with, for real.
-pub type Adapters<C> = Deps<
-    CachedApps<AppTable>,
-    UserTable,
-    IssuerTokens<HttpsIssuers>,
-    CountedLedgers,
-    SecretKeyring,
-    C,
-    SystemEntropy,
-    SnsCourier,
-    SesCourier,
->;
-
-/// The adapters that settings describe, with a clock.
-pub fn boot<C>(settings: &Settings, clock: C) -> Result<Adapters<C>, BadSetting> {
+/// The function that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>
+where
+    C: Clock + Send + 'static,
+{
     let aws = aws::config(settings)?;
-    Ok(Deps {
-        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
+    let world = Adapters {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?))
+            .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
+        ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        counters: CounterTable::new(&aws, settings.require("COUNTER_TABLE")?),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
-        ledgers: CountedLedgers::new(
-            &aws,
-            settings.require("CHALLENGE_TABLE")?,
-            settings.require("COUNTER_TABLE")?,
-        ),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
-        clock,
-        entropy: SystemEntropy,
+        signing_keys: (),
         sms: SnsCourier::new(&aws),
         email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
-        default_app: settings.parsed("DEFAULT_APP", "is no app id")?,
-    })
+        clock,
+    };
+    Ok(Function::new(NAME, world, |world, request, record| {
+        Box::pin(handle(world, request, record))
+    }))
 }

@@ -3,47 +3,24 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
-    Address, App, AppId, SubjectKey,
+    Address, App, SubjectKey, Username, World,
+    action::send::{self, SendTarget},
     ports::{
-        Clock, CountGauges, EmailCourier, Entropy, LoadApps, LoadGauges, LoadKeyring, LoadLedgers,
-        LoadUsers, ReadTokens, SmsCourier, StoreLedgers,
+        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadUsers,
+        ReadTokens, ReserveCounters, SmsCourier, StoreLedgers,
     },
-    send::{self, Couriers, Target},
-    transact::Ports,
-    user::Username,
 };
 use passcode_http::{
-    Answer, Record, Request, Way, told_ip, with_choice, with_client_ip, with_idempotency,
+    Answer, Begun, Record, Request, Way, told_ip, with_choice, with_client_ip, with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
-use zap_contract::{self as zap, ErrorBody, Recipient, Refusal, SuccessBody, Told};
+use zap_contract::{self as zap, Error, ErrorBody, Recipient, SendOutcome, SuccessBody};
 
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E, S, M> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// Sends text messages.
-    pub sms: S,
-    /// Sends e-mails.
-    pub email: M,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Whose OTP: an e-mail address, a phone number, both, or the name of a user.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -93,89 +70,73 @@ pub struct ResendRequest {
         )),
     )
 )]
-pub async fn handle<A, U, T, L, K, C, E, S, M>(
-    deps: &Deps<A, U, T, L, K, C, E, S, M>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + LoadGauges + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
-    S: SmsCourier,
-    M: EmailCourier,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+            Sms: SmsCourier,
+            Email: EmailCourier,
+        >,
 {
-    let default = deps.default_app.as_ref();
-    let accepted =
-        zap::accept::<ResendRequest>(&request, &deps.apps, &deps.tokens, default, deps.clock.now());
-    let (app, record, body) = match accepted.await {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
+    let (app, body) = zap::accept(world, request, record).await?;
+    let ip = told_ip(request)?;
+    let places = places(world, body, &app).await?;
+    let keyring = world.keyring().keyring().await?;
+    let pending = match zap::idempotent(request, &app).begin(world, &keyring, record).await? {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
     };
-    let ip = match told_ip(&request) {
-        Ok(ip) => ip,
-        Err(error) => return Refusal::from(error).answer(record),
-    };
-    let places = match places(body, &app, &deps.users, &record).await {
-        Ok(places) => places,
-        Err(answer) => return answer,
-    };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return zap::keyless(&cause, record),
-    };
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
-    let (app, keyring, record) = (&app, &keyring, &record);
-    let resend = |(field, addresses): Place| async move {
-        let mut told = Told::nothing_open(field, record.clone());
-        for address in addresses {
-            let subject = SubjectKey::of_address(keyring, &app.id, &address);
-            let couriers = Couriers { sms: &deps.sms, email: &deps.email };
-            let (target, wish) = (Target::Named(subject, app), zap::wish(&address, ip));
-            let sent = send::send(ports, keyring, &deps.apps, couriers, target, &wish).await;
-            told = Told::of(field, sent, record.clone(), deps.clock.now());
-            if !told.is_nothing_open() {
-                break;
+    let (app, keyring, known) = (&app, &keyring, record.clone());
+    let resend = |(field, addresses): Place| {
+        let record = known.clone();
+        async move {
+            let mut outcome = SendOutcome::nothing_open(field, record.clone());
+            for address in addresses {
+                let subject = SubjectKey::of_address(keyring, &app.id, &address);
+                let options = zap::send_options(&address, ip);
+                let target = SendTarget::Named(subject, app);
+                let sent = send::send(world, keyring, target, &options).await;
+                let now = world.clock().now();
+                outcome = SendOutcome::of(field, sent, record.clone(), keyring, now);
+                if !outcome.is_nothing_open() {
+                    break;
+                }
             }
+            outcome
         }
-        told
     };
-    let work = zap::send_all(places, "OTP ReSent", resend);
-    zap::idempotent(&request, app).run(keyring, ports, work).await
+    let sent = zap::send_all(places, "OTP ReSent", keyring, record, resend);
+    let answer: Result<Answer, Error> = Ok(Box::pin(sent).await);
+    Ok(pending.settle(world, answer, record).await)
 }
 
 /// A field, and the addresses at which its OTP may be open, in order.
 type Place = (&'static str, Vec<Address>);
 
 /// Whose OTPs are sent again.
-async fn places(
-    body: ResendRequest,
-    app: &App,
-    users: &impl LoadUsers,
-    record: &Record,
-) -> Result<Vec<Place>, Answer> {
-    let refused = |refusal: Refusal| refusal.answer(record.clone());
-    let named = zap::recipients(body.email.as_deref(), body.phone_number.as_deref());
-    let named = named.map_err(refused)?;
+async fn places<W>(world: &W, body: ResendRequest, app: &App) -> Result<Vec<Place>, Error>
+where
+    W: World<Users: LoadUsers>,
+{
+    let named = zap::recipients(body.email.as_deref(), body.phone_number.as_deref())?;
     let Some(name) = body.username else {
         let missing = "one of `email`, `phoneNumber` and `username` is required";
         let place = |Recipient { field, address }| (field, vec![address]);
         let places: Vec<_> = named.into_iter().map(place).collect();
-        let missing = || refused(Refusal::Request(missing.into()));
-        return if places.is_empty() { Err(missing()) } else { Ok(places) };
+        return if places.is_empty() { Err(Error::Request(missing.into())) } else { Ok(places) };
     };
     if !named.is_empty() {
         let either = "give either `username` or an address, not both";
-        return Err(refused(Refusal::Request(either.into())));
+        return Err(Error::Request(either.into()));
     }
-    let malformed = |_| refused(Refusal::malformed("username", "no username"));
-    let name: Username = name.parse().map_err(malformed)?;
-    let addresses = zap::registered_of(&app.id, users, &name).await;
-    let addresses = addresses.map_err(|error| zap::userless(&error, record.clone()))?;
-    Ok(vec![("username", addresses)])
+    let name = name.parse::<Username>();
+    let name = name.map_err(|_| Error::malformed("username", "no username"))?;
+    Ok(vec![("username", zap::registered_of(world, &app.id, &name).await?)])
 }
 
 #[derive(OpenApi)]

@@ -2,44 +2,27 @@
 
 mod boot;
 
-pub use boot::{Adapters, boot};
+pub use boot::boot;
 use passcode_domain::{
-    Address, AppId, Keyring, PresentedCode, SubjectKey,
-    ports::{
-        Clock, CountGauges, Entropy, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens,
-        StoreLedgers,
+    Address, AppId, Keyring, PresentedCode, SubjectKey, Username, World,
+    action::{
+        transact::Failure,
+        verify::{self, Outcome, Verification, VerifyTarget},
     },
-    transact::{Failure, Ports},
-    user::Username,
-    verify::{self, Outcome, Target, Verification},
+    ports::{
+        CountVerified, LoadApps, LoadKeyring, LoadLedgers, LoadUsers, ReadTokens, StoreLedgers,
+    },
 };
 use passcode_http::{Answer, Record, Request};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
-use zap_contract::{self as zap, ErrorBody, Refusal, SuccessBody};
+use zap_contract::{self as zap, Error, ErrorBody, SuccessBody};
+
+/// The function, and its package.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// A user's e-mail address and phone number.
 const MAX_ADDRESSES: usize = 2;
-
-/// What the function works with.
-pub struct Deps<A, U, T, L, K, C, E> {
-    /// Whose requests there are.
-    pub apps: A,
-    /// Whom the app knows.
-    pub users: U,
-    /// Who a bearer is.
-    pub tokens: T,
-    /// Where challenges are kept.
-    pub ledgers: L,
-    /// The keys.
-    pub keyring: K,
-    /// The time.
-    pub clock: C,
-    /// The randomness.
-    pub entropy: E,
-    /// The app of hosts that name none.
-    pub default_app: Option<AppId>,
-}
 
 /// The code, and whose it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,108 +64,83 @@ pub struct VerifyRequest {
         )),
     )
 )]
-pub async fn handle<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
-    request: Request,
-) -> Answer
+pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    A: LoadApps,
-    U: LoadUsers,
-    T: ReadTokens,
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<
+            Apps: LoadApps,
+            Users: LoadUsers,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: CountVerified,
+            Tokens: ReadTokens,
+            Keyring: LoadKeyring,
+        >,
 {
-    let default = deps.default_app.as_ref();
-    let accepted =
-        zap::accept::<VerifyRequest>(&request, &deps.apps, &deps.tokens, default, deps.clock.now());
-    let (app, record, body) = match accepted.await {
-        Ok(accepted) => accepted,
-        Err(answer) => return answer,
-    };
-    let Ok(code) = PresentedCode::parse(&body.otp) else {
-        return Refusal::malformed("otp", "not 1 to 10 letters or digits").answer(record);
-    };
-    let keyring = match deps.keyring.keyring().await {
-        Ok(keyring) => keyring,
-        Err(cause) => return zap::keyless(&cause, record),
-    };
-    let identity = &body.identity;
-    let subjects = match identify(identity, &keyring, &app.id, &deps.users, &record).await {
-        Ok(subjects) => subjects,
-        Err(answer) => return answer,
-    };
-    match present(deps, &app.id, &subjects, &code).await {
-        Ok(Verification { outcome, id, trace, .. }) => {
-            let record = Record { challenge: id, ..record.trace(trace) };
-            let record = Record { outcome: outcome.as_str(), ..record };
-            match outcome {
-                Outcome::Verified(_) => zap::success("OTP verified", record),
-                Outcome::Incorrect
-                | Outcome::Expired
-                | Outcome::Exhausted
-                | Outcome::AlreadyUsed
-                | Outcome::NotFound => Refusal::Otp.answer(record),
-            }
-        }
-        Err(failure) => zap::failed(&failure, record),
+    let (app, body) = zap::accept::<_, VerifyRequest>(world, request, record).await?;
+    let code = PresentedCode::parse(&body.otp);
+    let code = code.map_err(|_| Error::malformed("otp", "not 1 to 10 letters or digits"))?;
+    let keyring = world.keyring().keyring().await?;
+    let subjects = identify(world, &body.identity, &keyring, &app.id).await?;
+    let verification = present(world, &app.id, &subjects, &code).await?;
+    record.verification(&verification);
+    record.challenge = verification.id.map(|id| id.log_id(&keyring));
+    match verification.outcome {
+        Outcome::Verified(_) => Ok(zap::success("OTP verified")),
+        Outcome::Incorrect
+        | Outcome::Expired
+        | Outcome::Exhausted
+        | Outcome::AlreadyUsed
+        | Outcome::NotFound => Err(Error::Otp),
     }
 }
 
 /// The subjects that an identity stands for. A name stands for two, as a user has two addresses at
 /// most: where they are fewer, and where nobody goes by the name, the rest are nobody's, so that the
 /// time of a refusal does not tell whose name there is.
-async fn identify(
+async fn identify<W>(
+    world: &W,
     identity: &str,
     keyring: &Keyring,
     app: &AppId,
-    users: &impl LoadUsers,
-    record: &Record,
-) -> Result<Vec<SubjectKey>, Answer> {
-    let refused = |refusal: Refusal| refusal.answer(record.clone());
+) -> Result<Vec<SubjectKey>, Error>
+where
+    W: World<Users: LoadUsers>,
+{
     let of = |address: &Address| SubjectKey::of_address(keyring, app, address);
     if identity.contains('@') {
-        return zap::email("identity", identity).map(|email| vec![of(&email)]).map_err(refused);
+        return Ok(vec![of(&zap::email("identity", identity)?)]);
     }
     if identity.starts_with('+') {
-        return zap::phone("identity", identity).map(|phone| vec![of(&phone)]).map_err(refused);
+        return Ok(vec![of(&zap::phone("identity", identity)?)]);
     }
     let malformed = "neither an e-mail address nor a phone number nor a username";
-    let malformed = |_| refused(Refusal::malformed("identity", malformed));
-    let name: Username = identity.parse().map_err(malformed)?;
-    let addresses = zap::registered_of(app, users, &name).await;
-    let addresses = addresses.map_err(|error| zap::userless(&error, record.clone()))?;
+    let name = identity.parse::<Username>();
+    let name = name.map_err(|_| Error::malformed("identity", malformed))?;
+    let addresses = zap::registered_of(world, app, &name).await?;
     let known = addresses.iter().map(of);
-    let nobody = SubjectKey::of_nobody(keyring, app, name.as_str());
+    let nobody = SubjectKey::of_unknown_name(keyring, app, name.as_str());
     Ok(known.chain([nobody; MAX_ADDRESSES]).take(MAX_ADDRESSES).collect())
 }
 
 /// Presents a code to one subject after the other, until it has been looked at: where an OTP still
 /// waits, one guess is one attempt, and is tried nowhere else.
-async fn present<A, U, T, L, K, C, E>(
-    deps: &Deps<A, U, T, L, K, C, E>,
+async fn present<W>(
+    world: &W,
     app: &AppId,
     subjects: &[SubjectKey],
     code: &PresentedCode,
 ) -> Result<Verification, Failure>
 where
-    L: LoadLedgers + StoreLedgers + CountGauges,
-    K: LoadKeyring,
-    C: Clock,
-    E: Entropy,
+    W: World<Ledgers: LoadLedgers + StoreLedgers, Counters: CountVerified, Keyring: LoadKeyring>,
 {
-    let ports = Ports { ledgers: &deps.ledgers, clock: &deps.clock, entropy: &deps.entropy };
     let mut first =
         Verification { outcome: Outcome::NotFound, id: None, trace: None, is_spent: false };
     for (n, subject) in subjects.iter().enumerate() {
-        let target = Target::Named(*subject, app);
-        let verification = verify::verify(ports, &deps.keyring, target, code).await?;
+        let verification = verify::verify(world, VerifyTarget::Named(*subject, app), code).await?;
         match verification.outcome {
             Outcome::Verified(_) => return Ok(verification),
             Outcome::Incorrect => {
                 for other in subjects.iter().skip(n + 1) {
-                    verify::nothing(ports, other).await?;
+                    verify::verify_nothing(world, other).await?;
                 }
                 return Ok(verification);
             }

@@ -2,13 +2,13 @@
 //! origin. Pages bring cookies, so an origin that is not allowed is refused, and not only kept from
 //! reading the answer.
 
-use crate::{Refusal, storeless};
+use crate::Error;
 use lambda_http::http::{HeaderValue, Method, header};
-use passcode_domain::{App, AppId, ports::LoadApps};
+use passcode_domain::{App, World, ports::LoadApps};
 use passcode_http::{
     Answer, Record, Request, RequestExt as _,
     cors::{self, Cors},
-    tenant,
+    rendered, tenant,
 };
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ const UNROUTED: &str = "proxy";
 
 /// A caller of an app.
 #[derive(Clone, Debug)]
-pub struct Visitor {
+pub struct BrowserCaller {
     /// The app.
     pub app: Arc<App>,
     /// The origin of the calling page, which the app allows.
@@ -36,28 +36,36 @@ pub struct Visitor {
 
 /// Lets a caller in. Preflights, callers that are not let in, and requests for what is not served
 /// here are answered here.
-pub async fn admit(
+pub async fn admit<W>(
+    world: &W,
     request: &Request,
-    apps: &impl LoadApps,
-    default: Option<&AppId>,
-) -> Result<Visitor, Answer> {
-    let app = tenant::app_of(request, apps, default).await;
-    let app = app.map_err(|error| storeless(&error, Record::default()))?;
-    let nobody = Refusal::BadRequest("no app is known by this host".into());
-    let app = app.ok_or_else(|| nobody.answer(Record::default()))?;
-    let record = Record::default().app(&app.id);
+    record: &mut Record,
+) -> Result<BrowserCaller, Answer>
+where
+    W: World<Apps: LoadApps>,
+{
+    let app = match tenant::app_of(world, request).await {
+        Ok(Some(app)) => app,
+        Ok(None) => {
+            let unknown = Error::BadRequest("no app is known by this host".into());
+            return Err(rendered(Err(unknown), request, record));
+        }
+        Err(error) => return Err(rendered(Err(Error::from(error)), request, record)),
+    };
+    record.app(&app.id);
     let origin = request.headers().get(header::ORIGIN).cloned();
     if origin.as_ref().is_some_and(|origin| !cors::is_allowed(&app, request, origin)) {
-        return Err(CORS.share(Refusal::OriginNotAllowed.answer(record), None));
+        return Err(CORS.share(rendered(Err(Error::OriginNotAllowed), request, record), None));
     }
-    let visitor = Visitor { app, origin };
+    let caller = BrowserCaller { app, origin };
     if request.method() == Method::OPTIONS {
-        return Err(CORS.preflight(visitor.origin.as_ref(), record));
+        record.outcome = "preflight";
+        return Err(CORS.preflight(caller.origin.as_ref()));
     }
     if is_unrouted(request) {
-        return Err(visitor.show(Refusal::NotFound.answer(record)));
+        return Err(caller.respond(Err(Error::NotFound), request, record));
     }
-    Ok(visitor)
+    Ok(caller)
 }
 
 /// Whether no route of the contract matches but the one that takes everything else.
@@ -65,10 +73,15 @@ fn is_unrouted(request: &Request) -> bool {
     request.path_parameters_ref().is_some_and(|parameters| parameters.first(UNROUTED).is_some())
 }
 
-impl Visitor {
-    /// Lets the page read an answer.
+impl BrowserCaller {
+    /// The answer to a request, which the page may read.
     #[must_use]
-    pub fn show(&self, answer: Answer) -> Answer {
-        CORS.share(answer, self.origin.as_ref())
+    pub fn respond(
+        &self,
+        answered: Result<Answer, Error>,
+        request: &Request,
+        record: &mut Record,
+    ) -> Answer {
+        CORS.share(rendered(answered, request, record), self.origin.as_ref())
     }
 }

@@ -1,0 +1,223 @@
+//! A booted function: its name, its ports, and what serves its requests.
+
+use crate::SystemEntropy;
+use passcode_domain::{
+    Timestamp, World,
+    ports::{Adapter, Clock},
+};
+use passcode_http::{Answer, ContractError, Record, Request, rendered};
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// The adapters of a function, one for each port of [`World`]. A port that the function does not have is
+/// `()`, so that a function can do no more than its boot says.
+#[derive(Debug)]
+pub struct Adapters<A, U, L, N, T, K, G, S, M, C> {
+    /// Where apps are read.
+    pub apps: A,
+    /// Where users are read and changed.
+    pub users: U,
+    /// Where ledgers and the items beside them are.
+    pub ledgers: L,
+    /// Where messages are counted across subjects.
+    pub counters: N,
+    /// Who reads access tokens.
+    pub tokens: T,
+    /// Where the keyring is read.
+    pub keyring: K,
+    /// Where the keys that sign are read.
+    pub signing_keys: G,
+    /// Who sends text messages.
+    pub sms: S,
+    /// Who sends e-mails.
+    pub email: M,
+    /// What time it is.
+    pub clock: C,
+}
+
+impl<A, U, L, N, T, K, G, S, M, C> World for Adapters<A, U, L, N, T, K, G, S, M, C>
+where
+    A: Sync,
+    U: Sync,
+    L: Sync,
+    N: Sync,
+    T: Sync,
+    K: Sync,
+    G: Sync,
+    S: Sync,
+    M: Sync,
+    C: Clock,
+{
+    type Apps = A;
+    type Users = U;
+    type Ledgers = L;
+    type Counters = N;
+    type Tokens = T;
+    type Keyring = K;
+    type SigningKeys = G;
+    type Sms = S;
+    type Email = M;
+    type Clock = C;
+    type Entropy = SystemEntropy;
+
+    fn apps(&self) -> &A {
+        &self.apps
+    }
+
+    fn users(&self) -> &U {
+        &self.users
+    }
+
+    fn ledgers(&self) -> &L {
+        &self.ledgers
+    }
+
+    fn counters(&self) -> &N {
+        &self.counters
+    }
+
+    fn tokens(&self) -> &T {
+        &self.tokens
+    }
+
+    fn keyring(&self) -> &K {
+        &self.keyring
+    }
+
+    fn signing_keys(&self) -> &G {
+        &self.signing_keys
+    }
+
+    fn sms(&self) -> &S {
+        &self.sms
+    }
+
+    fn email(&self) -> &M {
+        &self.email
+    }
+
+    fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn entropy(&self) -> &SystemEntropy {
+        &SystemEntropy
+    }
+}
+
+/// A request that is being handled. It is on the heap: an action is some kilobytes of state, and the
+/// runtime moves it around.
+pub type Handling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A function with its adapters.
+#[derive(Clone)]
+pub struct Function {
+    /// Its name: that of its package.
+    pub name: &'static str,
+    /// The ports that it has: the `Sid`s of the statements of its policy.
+    pub ports: Vec<&'static str>,
+    served: Arc<dyn Serve>,
+}
+
+impl Function {
+    /// A function that serves requests with a handler, in a world that all of them share.
+    pub fn new<W, H, E>(name: &'static str, world: W, handle: H) -> Self
+    where
+        W: World<
+                Apps: Adapter,
+                Users: Adapter,
+                Ledgers: Adapter,
+                Counters: Adapter,
+                Tokens: Adapter,
+                Keyring: Adapter,
+                SigningKeys: Adapter,
+                Sms: Adapter,
+                Email: Adapter,
+            > + Send
+            + 'static,
+        H: for<'a> Fn(&'a W, &'a Request, &'a mut Record) -> Handling<'a, Result<Answer, E>>
+            + Send
+            + Sync
+            + 'static,
+        E: ContractError + 'static,
+    {
+        let ports = [
+            W::Apps::PORTS,
+            W::Users::PORTS,
+            W::Ledgers::PORTS,
+            W::Counters::PORTS,
+            W::Tokens::PORTS,
+            W::Keyring::PORTS,
+            W::SigningKeys::PORTS,
+            W::Sms::PORTS,
+            W::Email::PORTS,
+        ];
+        Self { name, ports: ports.concat(), served: Arc::new(Served { world, handle }) }
+    }
+
+    /// Answers a request. The record is what the log says of it.
+    pub async fn handle(&self, request: &Request) -> (Answer, Record) {
+        let mut record = Record::default();
+        let answer = self.served.handle(request, &mut record).await;
+        (answer, record)
+    }
+
+    /// Opens the connections that every request needs. A failure is not final.
+    pub async fn warm_up(&self) {
+        self.served.warm_up().await;
+    }
+
+    /// What time it is for the function.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.served.now()
+    }
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Function").field("name", &self.name).field("ports", &self.ports).finish()
+    }
+}
+
+/// What a [`Function`] does, whatever its world.
+trait Serve: Send + Sync {
+    fn handle<'a>(&'a self, request: &'a Request, record: &'a mut Record) -> Handling<'a, Answer>;
+    fn warm_up(&self) -> Handling<'_, ()>;
+    fn now(&self) -> Timestamp;
+}
+
+struct Served<W, H> {
+    world: W,
+    handle: H,
+}
+
+impl<W, H, E> Serve for Served<W, H>
+where
+    W: World<Ledgers: Adapter, Keyring: Adapter, SigningKeys: Adapter> + Send,
+    H: for<'a> Fn(&'a W, &'a Request, &'a mut Record) -> Handling<'a, Result<Answer, E>>
+        + Send
+        + Sync,
+    E: ContractError,
+{
+    fn handle<'a>(&'a self, request: &'a Request, record: &'a mut Record) -> Handling<'a, Answer> {
+        Box::pin(async move {
+            let answered = (self.handle)(&self.world, request, record).await;
+            rendered(answered, request, record)
+        })
+    }
+
+    fn warm_up(&self) -> Handling<'_, ()> {
+        let world = &self.world;
+        Box::pin(async {
+            let ((), (), ()) = tokio::join!(
+                world.ledgers().warm_up(),
+                world.keyring().warm_up(),
+                world.signing_keys().warm_up()
+            );
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock().now()
+    }
+}
