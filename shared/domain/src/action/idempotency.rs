@@ -202,7 +202,6 @@ fn pause(look: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn keyring() -> Keyring {
         Keyring::from_secret(r#"{"root":"a-secret-of-at-least-32-characters"}"#).unwrap()
@@ -210,41 +209,11 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused() {
-        let long = "k".repeat(256);
-        let quoted = format!("\"{long}\"");
-        for text in [
-            "",
-            "\"\"",
-            "\"",
-            "a b",
-            "\"a b\"",
-            "a\tb",
-            "é",
-            "\"a",
-            "a\"",
-            "a\"b",
-            "\"a\"b\"",
-            "\"a\\\"",
-            "\"a\\n\"",
-            "\"a\";b=1",
-            &long,
-            &quoted,
-        ] {
-            assert!(text.parse::<IdempotencyKey>().is_err(), "{text}");
+        for text in ["", "a b", "a\tb", "a\n", "é", "\u{7f}", &"k".repeat(256)] {
+            assert!(text.parse::<IdempotencyKey>().is_err(), "{text:?}");
         }
-    }
-
-    proptest! {
-        #[test]
-        fn quotes_change_nothing(key in "[!#-~]{1,255}") {
-            let escaped = key.replace('\\', "\\\\");
-            let quoted = format!("\"{escaped}\"").parse::<IdempotencyKey>();
-            prop_assert!(quoted.unwrap() == key.parse().unwrap());
-        }
-
-        #[test]
-        fn any_text_is_a_key_or_refused(text in ".*") {
-            let _ = text.parse::<IdempotencyKey>();
+        for text in ["k", "!~", "a\"b", &"k".repeat(255)] {
+            assert!(text.parse::<IdempotencyKey>().is_ok(), "{text:?}");
         }
     }
 
