@@ -577,6 +577,22 @@ fn resend(world: &TestWorld, id: ChallengeId) -> Sent {
 }
 
 #[test]
+fn an_unsent_challenge_that_has_ended_is_expired_for_an_hour() {
+    let world = TestWorld::default();
+    let unsent = world.open();
+    let seen_after = |span| {
+        world.clock.advance(span);
+        world.ledgers.forget(world.clock.now());
+        (status(&world, unsent), refusal(&world, unsent))
+    };
+    let expired = (Status::Expired, Some(Refusal::Expired));
+    assert_eq!(seen_after(Duration::from_mins(15)), expired);
+    assert_eq!(seen_after(Duration::from_mins(59)), expired);
+    let unknown = (Status::NotFound, Some(Refusal::NotFound));
+    assert_eq!(seen_after(Duration::from_mins(1)), unknown);
+}
+
+#[test]
 fn what_was_never_sent_is_not_sent_again_and_is_told_from_what_there_is_not() {
     let world = crowded();
     let refused = |id| match resend(&world, id) {
