@@ -9,7 +9,7 @@ use crate::{
 };
 use passcode_domain::ports::StoreUsers as _;
 use passcode_testkit::{FakeEntropy, TestWorld, ada, schedule::block_on};
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_tests::event::{Event, Reply, replied};
 use serde_json::json;
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ fn a_user_who_is_not_there_is_refused_as_one_who_is() {
         let event = Event::recorded("pace-user-otp-create", "pin");
         let event = bearer(event, &format!("{user}|user:otp:create"));
         let event = event.json(&json!({ "pin": "1794" }));
-        seen(&world, || reply(&event, async { create(&world, &event) }))
+        seen(&world, || replied(&event, create(&world, &event)))
     };
     let verify = |user: &str| {
         let event = Event::recorded("pace-user-otp-verify", "verify");

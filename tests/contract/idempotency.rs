@@ -9,18 +9,17 @@ use crate::{
 };
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App,
+    App, User,
     app::SecretHash,
-    code::CodeId,
     ports::{StoreApps as _, StoreUsers as _},
-    user::User,
+    secret::code::CodeId,
 };
-use passcode_http::{Answer, Idempotent, Record, Refused, Request};
+use passcode_http::{Answer, Begun, ContractError, IdempotencyError, Idempotent, Request};
 use passcode_testkit::{
     TestWorld, ada, demo_app,
     schedule::{Task, block_on, interleave},
 };
-use passcode_tests::event::{Event, Reply};
+use passcode_tests::event::{Event, Reply, Served, served};
 use serde_json::json;
 use std::{
     pin::pin,
@@ -36,32 +35,59 @@ pub(crate) fn any_order(mut random: u64) -> impl FnMut(usize) -> usize {
 }
 
 /// What a caller can see of an answer.
-pub(crate) fn seen(answer: Answer) -> (StatusCode, lambda_http::http::HeaderMap, String) {
+pub(crate) fn seen(answer: Served) -> (StatusCode, lambda_http::http::HeaderMap, String) {
     (answer.status, answer.headers, answer.body)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as contracts have it, whose answers take it in")]
-fn refuse(refused: Refused, _: &Request, _: Record) -> Answer {
-    let status = match refused {
-        Refused::Malformed(_) => 400,
-        Refused::Conflict(Some(_)) => 409,
-        Refused::Conflict(None) => 410,
-        Refused::OtherBody => 422,
-        Refused::Failed(_) => 503,
-    };
-    Answer::empty(StatusCode::from_u16(status).unwrap(), Record::default())
+/// Why a request with a key is not done.
+#[derive(Debug)]
+struct Refused(IdempotencyError);
+
+impl From<IdempotencyError> for Refused {
+    fn from(error: IdempotencyError) -> Self {
+        Self(error)
+    }
+}
+
+impl ContractError for Refused {
+    fn answer(&self, _: &Request) -> Answer {
+        let status = match self.0 {
+            IdempotencyError::Malformed(_) => 400,
+            IdempotencyError::Conflict(Some(_)) => 409,
+            IdempotencyError::Conflict(None) => 410,
+            IdempotencyError::OtherBody => 422,
+            IdempotencyError::Failed(_) => 503,
+        };
+        Answer::empty(StatusCode::from_u16(status).unwrap())
+    }
+
+    fn outcome(&self) -> &'static str {
+        "refused"
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
 }
 
 /// Serves a request of the demo app's with some work.
-async fn run(world: &TestWorld, event: &Event, work: impl Future<Output = Answer>) -> Answer {
-    let (request, app) = (event.request(), Some(&world.app.id));
-    let (request, credential, has_secret) = (&request, Some("secret"), false);
-    let idempotent = Idempotent { request, app, credential, has_secret, refuse };
-    idempotent.run(world.keys(), world.ports(), work).await
+async fn run(world: &TestWorld, event: &Event, work: impl Future<Output = Answer>) -> Served {
+    served(event, async |request, record| {
+        let (app, credential) = (Some(&world.app.id), Some("secret"));
+        let idempotent = Idempotent { request, app, credential, has_secret: false };
+        match idempotent.begin(world, world.keys(), record).await? {
+            Begun::Answered(answer) => Ok::<_, Refused>(answer),
+            Begun::Proceed(pending) => {
+                let done: Result<Answer, Refused> = Ok(work.await);
+                Ok(pending.settle(world, done, record).await)
+            }
+        }
+    })
+    .await
 }
 
 fn created() -> Answer {
-    Answer::json(StatusCode::OK, &json!({ "code": "123456" }), Record::default())
+    Answer::json(StatusCode::OK, &json!({ "code": "123456" }))
 }
 
 #[test]
@@ -71,20 +97,11 @@ fn of_a_hundred_equal_requests_one_is_served_and_all_are_answered_in_any_order()
         let event = keyed(&otpless_otp_initiate::recorded("phone"), KEY);
         let browser = keyed(&Event::recorded("prelude-session-otp-create", "phone"), KEY);
         let mailing = keyed(&pace_user_otp_sendmail::recorded(), KEY);
-        let (deps, create) = (otpless_otp_initiate::deps(&phone), prelude::create_deps(&ask));
-        let sendmail = pace_user_otp_sendmail::deps(&mail);
-        let initiate = |_| {
-            let handling = ::otpless_otp_initiate::handle(&deps, event.request());
-            Box::pin(handling) as Task<'_, Answer>
-        };
-        let create = |_| {
-            let handling = prelude_session_otp_create::handle(&create, browser.request());
-            Box::pin(handling) as Task<'_, Answer>
-        };
-        let sendmail = |_| {
-            let handling = ::pace_user_otp_sendmail::handle(&sendmail, mailing.request());
-            Box::pin(handling) as Task<'_, Answer>
-        };
+        let initiate =
+            |_| Box::pin(otpless_otp_initiate::answer(&phone, &event)) as Task<'_, Served>;
+        let create = |_| Box::pin(prelude::answer_create(&ask, &browser)) as Task<'_, Served>;
+        let sendmail =
+            |_| Box::pin(pace_user_otp_sendmail::answer(&mail, &mailing)) as Task<'_, Served>;
         for (world, tasks) in [
             (&phone, (0..100).map(initiate).collect::<Vec<_>>()),
             (&ask, (0..100).map(create).collect()),
@@ -114,8 +131,7 @@ pub(crate) fn challenges(world: &TestWorld) -> usize {
 fn while_a_request_is_served_the_same_one_waits_and_is_refused_in_the_end() {
     let world = TestWorld::default();
     let event = keyed(&otpless_otp_initiate::recorded("phone"), KEY);
-    let deps = otpless_otp_initiate::deps(&world);
-    let mut serving = pin!(::otpless_otp_initiate::handle(&deps, event.request()));
+    let mut serving = pin!(otpless_otp_initiate::answer(&world, &event));
     let mut context = Context::from_waker(Waker::noop());
     while messages(&world) == 0 {
         assert!(serving.as_mut().poll(&mut context).is_pending());
@@ -257,7 +273,7 @@ fn who_was_taken_over_leaves_the_answer_of_the_next() {
     let world = TestWorld::default();
     let event = keyed(&otpless_auth_create::phone(), KEY);
     let slow = block_on(run(&world, &event, async {
-        world.clock.advance(passcode_domain::idempotency::LONGEST_RUN);
+        world.clock.advance(passcode_domain::ledger::request::LONGEST_RUN);
         let next = run(&world, &event, async { Answer { body: "next".into(), ..created() } });
         assert_eq!(next.await.body, "next");
         Answer { body: "slow".into(), ..created() }

@@ -2,11 +2,8 @@
 
 use crate::shared::{check_shape, minds_keys, refuses_bodies, refuses_strangers, row, with};
 use otpless_auth_create::handle;
-use passcode_domain::{App, Channel, ports::StoreApps as _, status::Status};
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
-    schedule::block_on,
-};
+use passcode_domain::{App, Channel, action::status::Status, ports::StoreApps as _};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::{
     document::admits,
     event::{Event, Reply, reply},
@@ -193,7 +190,7 @@ fn a_template_is_pinned_for_the_messages() {
     let world = TestWorld { app: Arc::new(app.clone()), ..TestWorld::of(app) };
     let body = json!({ "phoneNumber": "4155550100", "countryCode": "1", "tid": "short" });
     let id = id_of(&call(&world, &with_body(&body)));
-    block_on(world.send(id, &TestWorld::wish(Channel::Sms))).unwrap();
+    block_on(world.send(id, &TestWorld::options(Channel::Sms))).unwrap();
     let text = &world.sms.taken()[0].1.text;
     assert!(text.starts_with(&format!("{}!\n", world.last_code())), "{text}");
 }
@@ -203,8 +200,8 @@ fn id_of(reply: &Reply) -> passcode_domain::ChallengeId {
 }
 
 fn status(world: &TestWorld, id: passcode_domain::ChallengeId) -> Status {
-    use passcode_domain::{ports::Clock as _, status::status};
-    block_on(status(&world.ledgers, &world.app.id, id, world.clock.now())).unwrap()
+    use passcode_domain::action::status::status;
+    block_on(status(world, world.keys(), &world.app.id, id)).unwrap()
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `GET /auth/v2/status` and `POST /auth/v1/status`.
 
-use crate::shared::{request_id};
+use crate::shared::request_id;
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_auth_status::handle;
-use passcode_domain::{App, ChallengeId, Channel, open, ports::StoreApps as _};
+use passcode_domain::{App, ChallengeId, Channel, action::open, ports::StoreApps as _};
 
-use passcode_testkit::{FakeApps, FakeClock, FakeLedgers, TestWorld, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 use std::time::Duration;
@@ -112,8 +112,8 @@ fn too_many_wrong_codes_are_a_failure() {
 fn the_right_code_is_a_success_until_the_end() {
     let world = TestWorld::default();
     let email = world.opening(TestWorld::email().into(), Duration::from_mins(15));
-    block_on(open::open(world.ports(), &world.app, &email)).unwrap();
-    block_on(world.send(email.id, &TestWorld::wish(Channel::Email))).unwrap();
+    block_on(open::open(&world, world.keys(), &email)).unwrap();
+    block_on(world.send(email.id, &TestWorld::options(Channel::Email))).unwrap();
     let text = &world.email.taken()[0].1.text;
     let code = text.split_whitespace().find(|word| word.parse::<u32>().is_ok()).unwrap();
     block_on(world.verify(email.id, code)).unwrap();

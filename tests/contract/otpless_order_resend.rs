@@ -3,13 +3,13 @@
 use crate::{
     otpless_order_send as order_send,
     shared::{
-        check_shape, minds_keys, refuses_bodies, refuses_client_ips, refuses_strangers,
+        check_shape, minds_keys, order_id, refuses_bodies, refuses_client_ips, refuses_strangers,
         retry_after, row,
     },
 };
 use otpless_order_resend::handle;
 use passcode_domain::{App, ports::StoreApps as _};
-use passcode_testkit::{Verdict, TestWorld, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, Verdict, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 
@@ -49,7 +49,7 @@ fn orders_that_lead_nowhere_are_refused() {
         check_shape(&reply);
         assert_eq!(row(&reply), expected);
     }
-    let unsent = json!({ "orderId": format!("Otp_{}", world.open()) });
+    let unsent = json!({ "orderId": order_id(world.open()) });
     assert_eq!(row(&call(&world, &recorded().json(&unsent))), (400, "7170"));
     assert_eq!(world.sms.taken().len(), 1);
 }

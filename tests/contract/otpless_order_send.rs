@@ -5,7 +5,7 @@ use crate::shared::{
 };
 use otpless_order_send::handle;
 use passcode_domain::App;
-use passcode_testkit::{Fault, Verdict, TestWorld, demo_app, schedule::block_on};
+use passcode_testkit::{Fault, TestWorld, Verdict, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::{Value, json};
 use std::time::Duration;

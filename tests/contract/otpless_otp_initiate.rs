@@ -1,23 +1,24 @@
 //! `POST /auth/v1/initiate/otp`.
 
-use crate::shared::{parse_request_id, request_id};
 use crate::shared::{
-    check_shape, lets_pages_read, messages, minds_keys, refuses_bodies, refuses_client_ips,
+    cancel, check_shape, lets_pages_read, messages, minds_keys, refuses_bodies, refuses_client_ips,
     refuses_strangers, retry_after, row, with,
 };
+use crate::shared::{parse_request_id, request_id};
 use otpless_otp_initiate::handle;
-use passcode_domain::{App, ChallengeId, cancel, ports::StoreApps as _, verify::Outcome};
+use passcode_domain::{App, ChallengeId, action::verify::Outcome, ports::StoreApps as _};
 
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    Fault, Verdict, TestWorld, demo_app, schedule::block_on,
-};
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, Verdict, demo_app, schedule::block_on};
+use passcode_tests::event::{Event, Reply, Served, replied, served};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+pub(crate) async fn answer(world: &TestWorld, event: &Event) -> Served {
+    served(event, async |request, record| handle(world, request, record).await).await
+}
+
 pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
-    reply(event, async |request, record| handle(world, request, record).await)
+    replied(event, block_on(answer(world, event)))
 }
 
 pub(crate) fn recorded(case: &str) -> Event {
@@ -145,9 +146,9 @@ fn numbers_may_be_texts_and_empty_ones_are_absent() {
     }
     let body = json!({ "phoneNumber": "+14155550109", "channels": ["SMS"], "expiry": "60" });
     let reply = call(&world, &recorded("phone").json(&body));
-    let id = reply.json["requestId"].as_str().unwrap().strip_prefix("ARID_").unwrap();
+    let id = parse_request_id(reply.json["requestId"].as_str().unwrap()).unwrap();
     world.clock.advance(Duration::from_mins(1));
-    let late = block_on(world.verify(id.parse().unwrap(), &world.last_code())).unwrap();
+    let late = block_on(world.verify(id, &world.last_code())).unwrap();
     assert_eq!(late, Outcome::Expired);
 }
 
@@ -248,8 +249,8 @@ fn requests_that_are_over_are_sent_nothing() {
     let world = TestWorld::default();
     let (used, code) = world.open_and_send();
     assert!(matches!(block_on(world.verify(used, &code)), Ok(Outcome::Verified(_))));
-    let cancelled = world.open();
-    block_on(cancel::cancel(world.ports(), &world.app.id, cancelled)).unwrap();
+    let (cancelled, _) = world.open_and_send();
+    cancel(&world, cancelled);
     let (spent, code) = world.open_and_send();
     for _ in 0..5 {
         block_on(world.verify(spent, &TestWorld::wrong(&code))).unwrap();

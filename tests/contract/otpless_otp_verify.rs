@@ -1,14 +1,11 @@
 //! `POST /auth/v1/verify/otp`.
 
-use crate::shared::{request_id};
+use crate::shared::request_id;
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_otp_verify::handle;
 use passcode_domain::{App, ChallengeId, ports::StoreApps as _};
 
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
-    schedule::block_on,
-};
+use passcode_testkit::{Fault, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 use std::time::Duration;

@@ -5,12 +5,8 @@ use passcode_domain::{
     app::Issuer,
     ports::{DeleteApps as _, StoreApps as _},
 };
-use passcode_http::Answer;
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, USER_ID,
-    TestWorld, demo_app, schedule::block_on,
-};
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_testkit::{TestWorld, USER_ID, demo_app, schedule::block_on};
+use passcode_tests::event::{Event, Reply, Served, replied, reply, served};
 use serde_json::json;
 
 /// Status and code of an error, whose form is checked first.
@@ -204,14 +200,21 @@ pub(crate) fn check_unavailable(reply: &Reply) {
 }
 
 /// Presents secrets of Ada's for a code.
-pub(crate) fn create(world: &TestWorld, event: &Event) -> Answer {
-    block_on(pace_user_otp_create::handle(&create_deps(world), event.request()))
+pub(crate) fn create(world: &TestWorld, event: &Event) -> Served {
+    block_on(answer_create(world, event))
+}
+
+pub(crate) async fn answer_create(world: &TestWorld, event: &Event) -> Served {
+    let handle = async |request: &_, record: &mut _| {
+        pace_user_otp_create::handle(world, request, record).await
+    };
+    served(event, handle).await
 }
 
 /// Whether a PIN of Ada's is worth a code.
 pub(crate) fn create_with_pin(world: &TestWorld, pin: &str) -> Reply {
     let event = Event::recorded("pace-user-otp-create", "pin").json(&json!({ "pin": pin }));
-    reply(&event, async { create(world, &event) })
+    replied(&event, create(world, &event))
 }
 
 /// A code of Ada's.
@@ -244,7 +247,7 @@ pub(crate) fn to_second_app(mut event: Event) -> Event {
 }
 
 /// No code, no secret and no address is in what is logged or kept.
-pub(crate) fn check_nothing_leaks(world: &TestWorld, answer: &Answer, secrets: &[&str]) {
+pub(crate) fn check_nothing_leaks(world: &TestWorld, answer: &Served, secrets: &[&str]) {
     let (logged, kept) = (format!("{:?}", answer.record), world.ledgers.dump());
     for secret in secrets {
         assert!(!logged.contains(secret), "{secret} in {logged}");

@@ -1,29 +1,29 @@
 //! `POST /user/otp`.
 
-use crate::shared::{parse_request_id};
+use crate::shared::parse_request_id;
 use crate::{
     idempotency::{any_order, challenges, seen},
     pace::{
-        bearer, check_nothing_leaks, check_unavailable, code, create, create_deps, create_with_pin,
-        error, negotiates, pointer, presenting, refuses_bodies, refuses_strangers, to_second_app,
-        verify, with_second_app,
+        answer_create, bearer, check_nothing_leaks, check_unavailable, code, create,
+        create_with_pin, error, negotiates, pointer, presenting, refuses_bodies, refuses_strangers,
+        to_second_app, verify, with_second_app,
     },
-    shared::{KEY, Manners, keyed, minds_keys_with},
+    shared::{IdempotentEndpoint, KEY, keyed, minds_keys_with},
 };
 use pace_contract::date_time;
 use pace_user_otp_create::handle;
 use passcode_domain::{
     App, AppId, Keyring, PresentedCode, User, UserId, Username,
-    idempotency::MAX_OTHER_BODIES,
+    action::verify::{Outcome, VerifyTarget, verify as verify_code},
+    ledger::request::MAX_OTHER_BODIES,
     ports::{Clock as _, LoadUsers, StoreError, StoreUsers as _},
-    verify::{Outcome, Target},
 };
-use passcode_http::Answer;
+use passcode_runtime::Adapters;
 use passcode_testkit::{
-    FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, USER_ID, TestWorld, ada, demo_app,
+    FakeKeyring, FakeUsers, Fault, PASSWORD, PIN, TestWorld, USER_ID, ada, demo_app,
     schedule::{Task, block_on, interleave},
 };
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_tests::event::{Event, Reply, Served, replied, reply};
 use serde_json::{Value, json};
 use std::{
     pin::pin,
@@ -39,7 +39,7 @@ fn recorded() -> Event {
 }
 
 fn call(world: &TestWorld, event: &Event) -> Reply {
-    reply(event, async { create(world, event) })
+    replied(event, create(world, event))
 }
 
 /// Users, counted as they are loaded.
@@ -59,9 +59,21 @@ impl LoadUsers for Counted {
 /// The reply, and how often users and ledgers were read and ledgers written for it.
 fn counted(world: &TestWorld, event: &Event) -> (Reply, (u64, u64, u64)) {
     world.ledgers.take_calls();
-    let reply = reply(event, async |request, record| handle(world, request, record).await);
+    let counted = Adapters {
+        apps: world.apps.clone(),
+        users: Counted(world.users.clone(), AtomicU64::default()),
+        ledgers: world.ledgers.clone(),
+        counters: (),
+        tokens: world.tokens.clone(),
+        keyring: world.keyring.clone(),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: world.clock.clone(),
+    };
+    let reply = reply(event, async |request, record| handle(&counted, request, record).await);
     let (loads, stores) = world.ledgers.take_calls();
-    (reply, (deps.users.1.load(Ordering::SeqCst), loads, stores))
+    (reply, (counted.users.1.load(Ordering::SeqCst), loads, stores))
 }
 
 #[test]
@@ -227,9 +239,7 @@ fn the_code_is_handed_over_with_its_end_and_its_challenge() {
 
     let presented = PresentedCode::parse(otp).unwrap();
     let id = parse_request_id(created.header("passcode-challenge-id").unwrap()).unwrap();
-    let target = Target::Held(id);
-    let keys = &world.keyring;
-    let verified = passcode_domain::verify::verify(world.ports(), keys, target, &presented);
+    let verified = verify_code(&world, VerifyTarget::Held(id), &presented);
     assert!(matches!(block_on(verified).unwrap().outcome, Outcome::Verified(_)));
 }
 
@@ -277,8 +287,8 @@ fn keyed_with(secrets: &Value) -> Event {
 #[test]
 fn a_request_with_a_key_is_done_once() {
     // Again, the ledger with the challenge is read; and another body is a guess, which is counted.
-    let manners = Manners { malformed: 422, again: (2, 0), other: (1, 1) };
-    minds_keys_with(&manners, || (TestWorld::default(), recorded()), call);
+    let endpoint = IdempotentEndpoint { malformed: 422, again: (2, 0), other: (1, 1) };
+    minds_keys_with(&endpoint, || (TestWorld::default(), recorded()), call);
 }
 
 #[test]
@@ -295,8 +305,8 @@ fn a_refusal_by_a_key_says_why() {
 fn of_a_hundred_equal_requests_one_is_served_and_all_are_told_its_code_in_any_order() {
     for seed in 0..8 {
         let world = TestWorld::default();
-        let (deps, event) = (create_deps(&world), keyed_with(&json!({ "pin": PIN })));
-        let task = |_| Box::pin(handle(&deps, event.request())) as Task<'_, Answer>;
+        let event = keyed_with(&json!({ "pin": PIN }));
+        let task = |_| Box::pin(answer_create(&world, &event)) as Task<'_, Served>;
         let answers = interleave((0..100).map(task).collect(), any_order(seed));
         assert_eq!((answers.len(), challenges(&world)), (100, 1), "seed {seed}");
         let served = answers.iter().filter(|answer| answer.record.outcome == "issued");
@@ -315,8 +325,8 @@ fn of_a_hundred_equal_requests_one_is_served_and_all_are_told_its_code_in_any_or
 #[test]
 fn whoever_comes_while_a_request_is_served_waits_and_is_refused_in_the_end_whatever_the_body() {
     let world = TestWorld::default();
-    let (deps, event) = (create_deps(&world), keyed_with(&json!({ "pin": PIN })));
-    let mut serving = pin!(handle(&deps, event.request()));
+    let event = keyed_with(&json!({ "pin": PIN }));
+    let mut serving = pin!(answer_create(&world, &event));
     let mut context = Context::from_waker(Waker::noop());
     while challenges(&world) == 0 {
         assert!(serving.as_mut().poll(&mut context).is_pending());

@@ -5,26 +5,22 @@ use crate::{
         bearer, check_nothing_leaks, check_unavailable, code, error, negotiates, presenting,
         refuses_strangers, verify,
     },
-    shared::{KEY, Manners, keyed, messages, minds_keys_with, retry_after},
+    shared::{IdempotentEndpoint, KEY, keyed, messages, minds_keys_with, retry_after},
 };
 use pace_user_otp_sendmail::handle;
 use passcode_domain::{User, ports::StoreUsers as _};
-use passcode_http::Answer;
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens,
-    FakeUsers, Fault, USER_ID, Verdict, TestWorld, ada, schedule::block_on,
-};
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, Verdict, ada, schedule::block_on};
+use passcode_tests::event::{Event, Reply, Served, replied, served};
 use std::time::Duration;
 
 const SCOPE: &str = "user:otp:create";
 
-fn answer(world: &TestWorld, event: &Event) -> Answer {
-    block_on(handle(&deps(world), event.request()))
+pub(crate) async fn answer(world: &TestWorld, event: &Event) -> Served {
+    served(event, async |request, record| handle(world, request, record).await).await
 }
 
 fn call(world: &TestWorld, event: &Event) -> Reply {
-    reply(event, async { answer(world, event) })
+    replied(event, block_on(answer(world, event)))
 }
 
 pub(crate) fn recorded() -> Event {
@@ -157,7 +153,7 @@ fn the_user_has_one_code_at_a_time_wherever_it_went() {
 #[test]
 fn no_code_and_no_address_is_logged_or_kept() {
     let world = TestWorld::default();
-    let sent = answer(&world, &recorded());
+    let sent = block_on(answer(&world, &recorded()));
     assert_eq!(sent.body, "");
     check_nothing_leaks(&world, &sent, &[&mailed(&world)]);
     let logged = format!("{:?}", sent.record);
@@ -166,8 +162,8 @@ fn no_code_and_no_address_is_logged_or_kept() {
 
 #[test]
 fn a_request_with_a_key_is_done_once() {
-    let manners = Manners { malformed: 422, ..Manners::PLAIN };
-    minds_keys_with(&manners, || (TestWorld::default(), recorded()), call);
+    let endpoint = IdempotentEndpoint { malformed: 422, ..IdempotentEndpoint::PLAIN };
+    minds_keys_with(&endpoint, || (TestWorld::default(), recorded()), call);
 }
 
 #[test]

@@ -6,18 +6,18 @@ use crate::pace::{
 };
 use pace_user_pin_update::handle;
 use passcode_domain::{
-    Address, AppId, PresentedCode, SubjectKey, User, UserId, Username,
-    change_pin::{Change, change_pin},
-    ports::{DeleteUsers as _, LoadUsers, StoreError},
-    user::HashedSecret,
-    verify::Outcome,
+    Address, AppId, Ledger, PresentedCode, SubjectKey, User, UserChange, UserId, Username,
+    action::{change_pin::change_pin, verify::Outcome},
+    ports::{ChangeUsers, DeleteUsers as _, LoadUsers, StoreError},
+    secret::password::HashedSecret,
+    value::id::ItemKey,
 };
-use passcode_http::Answer;
+use passcode_runtime::Adapters;
 use passcode_testkit::{
-    FakeChanges, FakeKeyring, Fault, PIN, USER_ID, TestWorld, ada,
+    FakeKeyring, FakeUsers, Fault, PIN, TestWorld, USER_ID, ada,
     schedule::{Task, block_on, every_schedule, interleave},
 };
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_tests::event::{Event, Reply, Served, replied, served};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -27,16 +27,27 @@ const SCOPE: &str = "user:users.pin:update";
 const NEW: &str = "2806";
 
 /// Answers a request of a caller who is told that `users` is how it stands.
-async fn answer_with<U: LoadUsers>(world: &TestWorld, users: U, event: &Event) -> Answer {
-    handle(&deps, event.request()).await
-}
-
-fn changes(world: &TestWorld) -> FakeChanges {
-    FakeChanges { ledgers: world.ledgers.clone(), users: world.users.clone() }
+async fn answer_with<U>(world: &TestWorld, users: U, event: &Event) -> Served
+where
+    U: LoadUsers + ChangeUsers,
+{
+    let world = Adapters {
+        apps: world.apps.clone(),
+        users,
+        ledgers: world.ledgers.clone(),
+        counters: (),
+        tokens: world.tokens.clone(),
+        keyring: world.keyring.clone(),
+        signing_keys: (),
+        sms: (),
+        email: (),
+        clock: world.clock.clone(),
+    };
+    served(event, async |request, record| handle(&world, request, record).await).await
 }
 
 fn call(world: &TestWorld, event: &Event) -> Reply {
-    reply(event, answer_with(world, world.users.clone(), event))
+    replied(event, block_on(answer_with(world, world.users.clone(), event)))
 }
 
 fn recorded() -> Event {
@@ -191,7 +202,19 @@ fn failures_outside_leave_the_pin_and_the_code() {
 }
 
 /// Ada as she was before somebody changed her.
-struct Stale;
+struct Stale(FakeUsers);
+
+impl ChangeUsers for Stale {
+    async fn change_user(
+        &self,
+        key: &ItemKey,
+        ledger: &Ledger,
+        seen: u64,
+        change: &UserChange,
+    ) -> Result<u64, StoreError> {
+        self.0.change_user(key, ledger, seen, change).await
+    }
+}
 
 impl LoadUsers for Stale {
     async fn load_user(&self, _: &AppId, _: &UserId) -> Result<Option<User>, StoreError> {
@@ -208,7 +231,8 @@ fn a_user_who_has_changed_meanwhile_keeps_everything() {
     let world = TestWorld::default();
     let code = code(&world);
     let event = recorded().json(&document(NEW, &code));
-    check_unavailable(&reply(&event, answer_with(&world, Stale, &event)));
+    let stale = Stale(world.users.clone());
+    check_unavailable(&replied(&event, block_on(answer_with(&world, stale, &event))));
     let stored = block_on(world.users.load_user(&world.app.id, &USER_ID.parse().unwrap()));
     assert_eq!(stored.unwrap(), Some(ada()));
     assert_eq!(update(&world, NEW, &code).status, 200, "the code is still good");
@@ -224,21 +248,13 @@ fn of_two_changes_with_one_code_one_is_made_in_every_schedule() {
         let code = code_without_hashing(&world);
         let presented = PresentedCode::parse(&code).unwrap();
         let users = hashes.each_ref().map(|hash| User { pin: Some(hash.clone()), ..ada() });
-        let commands = users.each_ref().map(|after| Change { before: ada(), after: after.clone() });
-        let changes = changes(&world);
+        let commands =
+            users.each_ref().map(|after| UserChange { before: ada(), after: after.clone() });
         let tasks: Vec<Task<'_, Outcome>> = commands
             .iter()
             .map(|change| {
-                let (world, changes, presented) = (&world, &changes, &presented);
-                let made = change_pin(
-                    world.ports(),
-                    changes,
-                    &world.keyring,
-                    &world.app.id,
-                    subject,
-                    change,
-                    presented,
-                );
+                let (world, presented) = (&world, &presented);
+                let made = change_pin(world, &world.app.id, subject, change, presented);
                 Box::pin(async { made.await.unwrap().outcome }) as Task<'_, Outcome>
             })
             .collect();
@@ -255,14 +271,13 @@ fn of_two_changes_with_one_code_one_is_made_in_every_schedule() {
 /// A code of Ada's, as a right secret gets it.
 fn code_without_hashing(world: &TestWorld) -> String {
     use passcode_domain::{
-        Addresses,
-        challenge::Lookup,
-        issue::{Issued, Shown, issue},
+        Addresses, Lookup,
+        action::issue::{Issued, PresentedSecrets, issue},
     };
     let addresses = Addresses::new(Address::User(ada().id), None);
     let open = world.opening(addresses, Duration::from_mins(10)).found_by(Lookup::Identity);
-    let shown = Shown { pin: Some(true.into()), password: None };
-    match block_on(issue(world.ports(), world.keys(), &world.app, &open, &shown)).unwrap() {
+    let shown = PresentedSecrets { pin: Some(true.into()), password: None };
+    match block_on(issue(world, world.keys(), &world.app, &open, &shown)).unwrap() {
         Issued::Issued(issued) => issued.code.reveal().to_owned(),
         refused => panic!("{refused:?}"),
     }
@@ -274,7 +289,7 @@ fn of_two_requests_with_one_code_one_changes_the_pin_wherever_the_other_comes_be
         let world = TestWorld::default();
         let code = code_without_hashing(&world);
         let events = [NEW, "7351"].map(|pin| recorded().json(&document(pin, &code)));
-        let tasks: Vec<Task<'_, Answer>> = events
+        let tasks: Vec<Task<'_, Served>> = events
             .iter()
             .map(|event| Box::pin(answer_with(&world, world.users.clone(), event)) as Task<'_, _>)
             .collect();
@@ -297,7 +312,7 @@ fn the_right_code_changes_the_pin_and_is_used_up() {
     world.ledgers.take_calls();
     let event = recorded().json(&document(NEW, &code));
     let answer = block_on(answer_with(&world, world.users.clone(), &event));
-    let changed = reply(&event, async { answer.clone() });
+    let changed = replied(&event, answer.clone());
     assert_eq!((changed.status, changed.outcome), (200, "verified"), "{changed:?}");
     assert_eq!(changed.media, "application/vnd.api+json");
     assert_eq!(changed.json, json!({ "data": { "type": "pin", "id": USER_ID } }));

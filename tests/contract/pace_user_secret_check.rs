@@ -5,7 +5,7 @@ use crate::pace::{
 };
 use pace_user_secret_check::handle;
 use passcode_domain::{User, ports::StoreUsers as _};
-use passcode_testkit::{USER_ID, TestWorld, ada, demo_app, schedule::block_on};
+use passcode_testkit::{TestWorld, USER_ID, ada, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use serde_json::json;
 

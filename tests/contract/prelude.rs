@@ -1,23 +1,28 @@
 //! What the Prelude functions have in common: the stack of fakes, who may call, and what an error is.
 
 use passcode_domain::{
-    App, ChallengeId, Timestamp,
+    App, ChallengeId, Lookup, Timestamp,
+    action::open::{self, Open},
     app::StepUp,
-    challenge::Lookup,
-    open::{self, Open},
-    ports::{Bearer, Clock as _},
-    proof::ChallengeToken,
-    verification_token::{Flow, VerificationToken},
+    ports::Clock as _,
+    secret::proof::Bearer,
+    secret::proof::ChallengeToken,
+    secret::token::{Flow, VerificationToken},
 };
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
-    FakeSms, TestWorld, ada, schedule::block_on,
-};
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_testkit::{TestWorld, ada, schedule::block_on};
+use passcode_tests::event::{Event, Reply, Served, reply, served};
 use prelude_session_otp_check as check;
 use prelude_session_otp_create as create;
 use prelude_session_otp_retry as retry;
 use std::collections::BTreeSet;
+
+pub(crate) async fn answer_create(world: &TestWorld, event: &Event) -> Served {
+    served(event, async |request, record| create::handle(world, request, record).await).await
+}
+
+pub(crate) async fn answer_check(world: &TestWorld, event: &Event) -> Served {
+    served(event, async |request, record| check::handle(world, request, record).await).await
+}
 
 pub(crate) fn call_create(world: &TestWorld, event: &Event) -> Reply {
     reply(event, async |request, record| create::handle(world, request, record).await)
@@ -43,14 +48,15 @@ pub(crate) fn asked(world: &TestWorld) -> (String, String) {
 pub(crate) fn stepping_up(world: &TestWorld) -> (ChallengeId, String) {
     let opening = world.opening(TestWorld::phone().into(), std::time::Duration::from_mins(15));
     let opening = opening.found_by(Lookup::User);
-    block_on(open::open(world.ports(), &world.app, &opening)).unwrap();
+    block_on(open::open(world, world.keys(), &opening)).unwrap();
     let id = opening.id;
     (id, challenge_token(world, id, world.clock.now()))
 }
 
 pub(crate) fn challenge_token(world: &TestWorld, id: ChallengeId, now: Timestamp) -> String {
     let step_up: &StepUp = &world.app.step_up["transfer"];
-    let scope = ("transfer", step_up);
+    let scope = ("transfer", step_up.channel, step_up.grant_mode);
+    let id = id.print(world.keys());
     let token = ChallengeToken::for_step_up(&world.app.id, &bearer(), id, scope, now);
     passcode_jwt::sign(world.signing_keys(), &token).unwrap()
 }

@@ -1,12 +1,12 @@
 //! `GET /.well-known/jwks.json`.
 
 use passcode_domain::SigningKeys;
-use passcode_testkit::{FakeClock, FakeSigningKeys, TestWorld};
+use passcode_testkit::{FakeSigningKeys, TestWorld};
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_jwks::handle;
 
 fn call(signing: FakeSigningKeys) -> Reply {
-    let deps = Deps { signing, clock: FakeClock::default() };
+    let world = &TestWorld { signing, ..TestWorld::default() };
     let event = Event::recorded("prelude-jwks", "keys");
     reply(&event, async |request, record| handle(world, request, record).await)
 }

@@ -1,15 +1,17 @@
 //! `POST /v1/session/otp/check`.
 
 use crate::prelude::{
-    asked, call_check, call_create, check_deps, error, foreign_token, minds_origins, needs_an_app,
-    stepping_up, unknown, verification_token,
+    answer_check, asked, call_check, call_create, error, foreign_token, minds_origins,
+    needs_an_app, stepping_up, unknown, verification_token,
 };
 use passcode_domain::{
     Keyring, SigningKeys,
-    proof::{GrantMode, Purpose, Step},
-    verification_token::Flow,
+    secret::proof::{GrantMode, Purpose, Step},
+    secret::token::{Flow, VerificationToken},
 };
-use passcode_testkit::{FakeKeyring, FakeSigningKeys, Fault, USER_ID, TestWorld, schedule::block_on};
+use passcode_testkit::{
+    FakeKeyring, FakeSigningKeys, Fault, TestWorld, USER_ID, schedule::block_on,
+};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -62,7 +64,7 @@ fn tokens_that_were_not_made_here_are_refused_without_asking_the_store() {
     let world = TestWorld::default();
     let (token, code) = asked(&world);
     let id = token.split_once('.').unwrap().0;
-    let foreign = foreign_token(&world, id.parse().unwrap());
+    let foreign = foreign_token(&world, VerificationToken::id_in(&token, world.keys()).unwrap());
     world.ledgers.take_calls();
     for odd in ["", "abc", id, &token[..token.len() - 1], &token.to_lowercase(), &foreign] {
         let reply = present(&world, odd, &code);
@@ -164,8 +166,7 @@ fn a_dropped_cookie_is_told_what_to_set() {
 #[test]
 fn pages_of_listed_origins_see_that_a_route_is_unknown() {
     let world = TestWorld::default();
-    let deps = check_deps(&world);
-    let call = |event: Event| block_on(prelude_session_otp_check::handle(&deps, event.request()));
+    let call = |event: Event| block_on(answer_check(&world, &event));
     let origin = "https://shop.example";
     for (method, status, text) in [
         ("GET", 404, r#"{"code":"not_found","type":"not_found"}"#),
@@ -248,7 +249,10 @@ fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
     let proof = proof.unwrap();
     assert_eq!((proof.sub.as_str(), proof.scope.as_deref()), (USER_ID, Some("transfer")));
     assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::StepUp));
-    assert_eq!((proof.grant_mode, proof.challenge_id), (GrantMode::SingleUse, id));
+    assert_eq!(
+        (proof.grant_mode, &proof.challenge_id),
+        (GrantMode::SingleUse, &id.print(world.keys()))
+    );
     assert!(proof.steps.iter().all(|step| step.done), "{proof:?}");
     assert_eq!(error(&present_step(&world, &token, &body)), (409, "token_reused"));
     world.clock.advance(Duration::from_mins(15));

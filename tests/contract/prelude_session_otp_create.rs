@@ -10,10 +10,10 @@ use passcode_domain::{
     App,
     app::Browser,
     ports::{Clock as _, StoreApps as _},
-    verification_token::{Flow, VerificationToken},
+    secret::token::{Flow, VerificationToken},
 };
 use passcode_testkit::{
-    FakeKeyring, Fault, Verdict, TestWorld, demo_app, schedule::block_on, without_waits,
+    FakeKeyring, Fault, TestWorld, Verdict, demo_app, schedule::block_on, without_waits,
 };
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
@@ -35,7 +35,7 @@ fn step_up(world: &TestWorld, token: &str) -> Reply {
 fn lock(world: &TestWorld) {
     for _ in 0..2 {
         let (token, code) = asked(world);
-        let id = VerificationToken::id_in(&token).unwrap();
+        let id = VerificationToken::id_in(&token, world.keys()).unwrap();
         for _ in 0..5 {
             block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }

@@ -4,8 +4,8 @@ use crate::prelude::{
     asked, call_check, call_retry, error, minds_origins, needs_an_app, unknown, verification_token,
 };
 use crate::shared::{minds_keys, retry_after};
-use passcode_domain::{App, verification_token::Flow};
-use passcode_testkit::{COOL_DOWNS, FakeKeyring, Fault, Verdict, TestWorld, demo_app};
+use passcode_domain::{App, secret::token::Flow};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, Verdict, demo_app};
 use passcode_tests::event::{Event, Reply};
 use serde_json::json;
 use std::time::Duration;

@@ -5,18 +5,13 @@ use crate::{
     shared::{minds_keys, with},
 };
 use passcode_domain::{
-    Address, App,
-    challenge::Lookup,
+    Address, App, Lookup, User,
+    action::send::Sent,
+    action::status::{self, Status},
     ports::{Clock as _, StoreUsers as _},
-    proof::{GrantMode, Purpose, Step},
-    send::Sent,
-    status::{self, Status},
-    user::User,
+    secret::proof::{GrantMode, Purpose, Step},
 };
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys, FakeTokens,
-    FakeUsers, Fault, USER_ID, TestWorld, ada, demo_app, schedule::block_on,
-};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, ada, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use prelude_stepup_request::handle;
 use serde_json::{Value, json};
@@ -111,8 +106,9 @@ fn the_token_says_which_step_comes_next() {
         assert_eq!((token.current_step, token.grant_mode), (step, mode));
         assert_eq!((token.purpose, token.scope.as_deref()), (Purpose::StepUp, Some(scope)));
         assert_eq!(token.exp - token.iat, 900);
-        let (id, now) = (token.challenge_id, world.clock.now());
-        let status = block_on(status::status(&world.ledgers, &world.app.id, id, now)).unwrap();
+        let id = token.challenge(world.keys()).unwrap();
+        let status = status::status(&world, world.keys(), &world.app.id, id);
+        let status = block_on(status).unwrap();
         assert_eq!(status, Status::NotSent);
     }
 }

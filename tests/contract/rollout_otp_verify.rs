@@ -1,13 +1,10 @@
 //! `POST /auth/otp/{otpChallengeId}`.
 
-use crate::shared::{request_id};
 use crate::shared::lets_pages_read;
+use crate::shared::request_id;
 use passcode_domain::{App, ChallengeId};
 
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, Fault, TestWorld, demo_app,
-    schedule::block_on,
-};
+use passcode_testkit::{FakeEntropy, FakeKeyring, Fault, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
 use rollout_otp_verify::handle;
 use serde_json::json;
@@ -236,7 +233,7 @@ fn an_id_is_the_same_challenge_bare_or_as_any_contract_printed_it() {
     let wrong = json!({ "otp": TestWorld::wrong(&code) });
     let event = recorded("json").challenge(&order).json(&wrong);
     assert_eq!(call(&world, &event).outcome, "incorrect");
-    let event = recorded("json").challenge(&id.to_string()).json(&json!({ "otp": code }));
+    let event = recorded("json").challenge(&id.print(world.keys())).json(&json!({ "otp": code }));
     assert_eq!(call(&world, &event).status, 200);
     assert_eq!(block_on(world.verify(id, &code)).unwrap().as_str(), "already used");
 }

@@ -1,9 +1,13 @@
 //! What the OTPless functions have in common: who may call, and what a body may be. And what every
 //! function that opens or sends does about an `Idempotency-Key`.
 
-use passcode_domain::{ChallengeId, Keyring};
+use passcode_domain::{
+    ChallengeId, Keyring, Ledger,
+    ledger::challenge::State,
+    ports::{LoadLedgers as _, StoreLedgers as _},
+};
 use passcode_http::id;
-use passcode_testkit::{Fault, TestWorld};
+use passcode_testkit::{Fault, TestWorld, schedule::block_on};
 use passcode_tests::event::{Event, Reply};
 use serde_json::{Value, json};
 use std::{
@@ -28,6 +32,20 @@ pub(crate) fn order_id(id: ChallengeId) -> String {
 /// Reads an id that OTPless printed.
 pub(crate) fn parse_request_id(text: &str) -> Option<ChallengeId> {
     id::REQUEST_ID.parse(text, &KEYRING)
+}
+
+/// Gives a challenge up that a message was sent for.
+pub(crate) fn cancel(world: &TestWorld, id: ChallengeId) {
+    let key = (*id.subject()).into();
+    block_on(async {
+        let loaded = world.ledgers.load::<Ledger>(&key).await.expect("it answers");
+        let mut ledger = loaded.item.expect("a ledger");
+        let challenges = ledger.challenges.iter_mut();
+        for challenge in challenges.filter(|challenge| challenge.id(*id.subject()) == id) {
+            challenge.state = State::Cancelled;
+        }
+        world.ledgers.store(&key, &ledger, loaded.version).await.expect("it answers");
+    });
 }
 
 /// The row of the OTPless error table that a reply is.
@@ -174,7 +192,7 @@ pub(crate) fn keyed(event: &Event, key: &str) -> Event {
 }
 
 /// `Retry-After` for the cool-down after this number of messages, by the policy of the app.
-pub(crate) fn retry_after(world: &World, sends: usize) -> String {
+pub(crate) fn retry_after(world: &TestWorld, sends: usize) -> String {
     world.cool_down(sends).as_secs().to_string()
 }
 
@@ -187,7 +205,7 @@ pub(crate) fn messages(world: &TestWorld) -> usize {
 pub(crate) type Scene = (TestWorld, Event);
 
 /// In what functions that mind keys differ.
-pub(crate) struct Manners {
+pub(crate) struct IdempotentEndpoint {
     /// The status of a malformed key.
     pub(crate) malformed: u16,
     /// The reads and writes of an answer that is given again.
@@ -196,25 +214,25 @@ pub(crate) struct Manners {
     pub(crate) other: (u64, u64),
 }
 
-impl Manners {
+impl IdempotentEndpoint {
     /// Those of most: an answer is kept whole, and a body holds no secret.
     pub(crate) const PLAIN: Self = Self { malformed: 400, again: (1, 0), other: (1, 0) };
 }
 
 /// What every function that opens or sends does about an `Idempotency-Key`.
 pub(crate) fn minds_keys(scene: impl Fn() -> Scene, call: impl Fn(&TestWorld, &Event) -> Reply) {
-    minds_keys_with(&Manners::PLAIN, scene, call);
+    minds_keys_with(&IdempotentEndpoint::PLAIN, scene, call);
 }
 
 /// The same, where a contract or a body makes a difference.
 pub(crate) fn minds_keys_with(
-    manners: &Manners,
+    endpoint: &IdempotentEndpoint,
     scene: impl Fn() -> Scene,
     call: impl Fn(&TestWorld, &Event) -> Reply,
 ) {
-    refuses_malformed_keys(manners.malformed, &scene(), &call);
+    refuses_malformed_keys(endpoint.malformed, &scene(), &call);
     let costs = costs_of(&scene(), &call);
-    answers_again(manners, &scene(), costs, &call);
+    answers_again(endpoint, &scene(), costs, &call);
     waits_for_a_lost_answer(&scene(), costs, &call);
     may_be_tried_again(&scene(), &call);
 }
@@ -242,7 +260,7 @@ fn costs_of((world, event): &Scene, call: &impl Fn(&TestWorld, &Event) -> Reply)
 }
 
 fn answers_again(
-    manners: &Manners,
+    endpoint: &IdempotentEndpoint,
     (world, event): &Scene,
     costs: (u64, u64),
     call: &impl Fn(&TestWorld, &Event) -> Reply,
@@ -255,12 +273,12 @@ fn answers_again(
 
     let again = call(world, &keyed(event, &format!("\"{KEY}\"")));
     assert_eq!(again, Reply { outcome: "answered again", ..first.clone() });
-    assert_eq!((world.ledgers.take_calls(), messages(world)), (manners.again, sent));
+    assert_eq!((world.ledgers.take_calls(), messages(world)), (endpoint.again, sent));
 
     let other = format!(" {}", event.0["body"].as_str().unwrap_or_default());
     let other = call(world, &keyed(event, KEY).body(other));
     assert_eq!((other.status, other.outcome), (422, "refused"), "{other:?}");
-    assert_eq!((world.ledgers.take_calls(), messages(world)), (manners.other, sent));
+    assert_eq!((world.ledgers.take_calls(), messages(world)), (endpoint.other, sent));
 
     let stored = world.ledgers.dump();
     assert!(!stored.contains(KEY) && (first.text.is_empty() || !stored.contains(&first.text)));

@@ -2,7 +2,7 @@
 //! id never get the same challenge, a success is never seen by a caller who did not take part, and
 //! what anonymous callers do costs nobody else anything.
 
-use crate::shared::{parse_request_id};
+use crate::shared::parse_request_id;
 use crate::{
     otpless_auth_status, otpless_otp_initiate, otpless_otp_verify,
     prelude::{asked, call_check, call_create, error},
@@ -10,7 +10,7 @@ use crate::{
     shared::{keyed, messages, row},
     zap_otp_generate, zap_otp_verify,
 };
-use passcode_domain::{App, guard::Mode, verification_token::VerificationToken};
+use passcode_domain::{App, app::guard::Mode, secret::token::VerificationToken};
 
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on, without_waits};
 use passcode_tests::event::Event;
@@ -72,7 +72,7 @@ fn a_user_with_a_token_steps_up_while_anonymous_callers_have_locked_the_address(
     let world = TestWorld::of(without_waits(demo_app()));
     for _ in 0..2 {
         let (token, code) = asked(&world);
-        let id = VerificationToken::id_in(&token).unwrap();
+        let id = VerificationToken::id_in(&token, world.keys()).unwrap();
         for _ in 0..5 {
             block_on(world.verify(id, &TestWorld::wrong(&code))).unwrap();
         }

@@ -1,6 +1,6 @@
 //! `POST /v1/otp`, and `/v1/otp/`.
 
-use crate::shared::{parse_request_id};
+use crate::shared::parse_request_id;
 use crate::{
     shared::{minds_keys, retry_after, with},
     zap_shared::{
@@ -8,27 +8,18 @@ use crate::{
         refuses_strangers, said, world_with_eve,
     },
 };
-use passcode_domain::{
-    ChallengeId,
-    ports::StoreUsers as _,
-    user::{User, UserId},
-    verify::Outcome,
-};
-use passcode_http::Answer;
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, USER_ID, Verdict, TestWorld, ada, schedule::block_on,
-};
+use passcode_domain::{ChallengeId, User, UserId, action::verify::Outcome, ports::StoreUsers as _};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, USER_ID, Verdict, ada, schedule::block_on};
 use passcode_tests::{
     document::admits,
-    event::{Event, Reply, reply},
+    event::{Event, Reply, Served, reply, served},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
 use zap_otp_generate::handle;
 
-pub(crate) fn answer(world: &TestWorld, event: &Event) -> Answer {
-    block_on(handle(&deps(world), event.request()))
+pub(crate) fn answer(world: &TestWorld, event: &Event) -> Served {
+    block_on(served(event, async |request, record| handle(world, request, record).await))
 }
 
 pub(crate) fn call(world: &TestWorld, event: &Event) -> Reply {
@@ -57,7 +48,7 @@ pub(crate) fn messages(world: &TestWorld) -> (usize, usize) {
     (world.email.taken().len(), world.sms.taken().len())
 }
 
-pub(crate) fn ids(answer: &Answer) -> Vec<ChallengeId> {
+pub(crate) fn ids(answer: &Served) -> Vec<ChallengeId> {
     let header = answer.headers["passcode-challenge-id"].to_str().unwrap();
     header.split(", ").map(|id| parse_request_id(id).unwrap()).collect()
 }

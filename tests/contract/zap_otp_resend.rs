@@ -9,11 +9,8 @@ use crate::{
         said, world_with_eve,
     },
 };
-use passcode_domain::{ports::StoreUsers as _, user::User};
-use passcode_testkit::{
-    COOL_DOWNS, FakeApps, FakeClock, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers, FakeSms,
-    FakeTokens, FakeUsers, Fault, Verdict, TestWorld, ada, schedule::block_on,
-};
+use passcode_domain::{User, ports::StoreUsers as _};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, Verdict, ada, schedule::block_on};
 use passcode_tests::{
     document::admits,
     event::{Event, Reply, reply},
@@ -39,6 +36,10 @@ fn phone() -> Event {
 
 fn cool_down(world: &TestWorld) {
     world.clock.advance(Duration::from_secs(30));
+}
+
+fn pass_cool_down(world: &TestWorld) {
+    world.clock.advance(world.cool_down(1));
 }
 
 #[test]

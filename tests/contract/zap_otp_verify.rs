@@ -7,12 +7,9 @@ use crate::{
         world_with_eve,
     },
 };
-use passcode_domain::{ports::StoreUsers as _, user::User, verify::Outcome};
-use passcode_testkit::{
-    FakeApps, FakeClock, FakeEntropy, FakeKeyring, FakeLedgers, FakeTokens, FakeUsers, Fault,
-    TestWorld, ada, schedule::block_on,
-};
-use passcode_tests::event::{Event, Reply, reply};
+use passcode_domain::{User, action::verify::Outcome, ports::StoreUsers as _};
+use passcode_testkit::{FakeKeyring, Fault, TestWorld, ada, schedule::block_on};
+use passcode_tests::event::{Event, Reply, reply, served};
 use serde_json::{Value, json};
 use std::time::Duration;
 use zap_otp_verify::handle;
@@ -248,7 +245,8 @@ fn the_record_names_the_challenge_and_no_address_code_or_token() {
     assert_eq!(code, mailed_code(&world));
     let body = json!({ "otp": code, "identity": EMAIL });
     let event = bearing(&recorded().json(&body), TOKEN);
-    let answer = block_on(handle(&deps(&world), event.request()));
+    let answer =
+        block_on(served(&event, async |request, record| handle(&world, request, record).await));
     assert_eq!(answer.status, 200);
     assert!(answer.record.challenge.is_some() && answer.record.channel.is_some());
     let told = format!("{answer:?}");

@@ -4,8 +4,8 @@ use clap::Parser;
 use passcode::{apps, guard, keys, output::Output, place::Place, users};
 use passcode_domain::{
     app::SecretHash,
+    app::user::{HashedSecret, User},
     ports::LoadUsers as _,
-    user::{HashedSecret, User},
 };
 use passcode_dynamodb::UserTable;
 use passcode_runtime::aws;

@@ -1,7 +1,7 @@
 //! Recorded events, changed for the case at hand, and the answers they get.
 
 use crate::document;
-use lambda_http::http::HeaderMap;
+use lambda_http::http::{HeaderMap, StatusCode};
 use passcode_http::{Answer, ContractError, Record, Request, rendered};
 use passcode_testkit::schedule::block_on;
 use serde_json::{Value, json};
@@ -114,6 +114,30 @@ impl Reply {
     }
 }
 
+/// An answer, with the record of its request.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: String,
+    /// What the log says.
+    pub record: Record,
+}
+
+/// Runs a handler, as its function does.
+pub async fn served<E: ContractError>(
+    event: &Event,
+    handle: impl AsyncFnOnce(&Request, &mut Record) -> Result<Answer, E>,
+) -> Served {
+    let (request, mut record) = (event.request(), Record::default());
+    let answered = handle(&request, &mut record).await;
+    let Answer { status, headers, body, .. } = rendered(answered, &request, &mut record);
+    Served { status, headers, body, record }
+}
+
 /// Runs a handler that waits only for fakes, and holds event and answer against the OpenAPI
 /// document.
 pub fn reply<E: ContractError>(
@@ -123,39 +147,30 @@ pub fn reply<E: ContractError>(
     replied(event, block_on(served(event, handle)))
 }
 
-/// The answer of a handler, and the record of the request.
-pub async fn served<E: ContractError>(
-    event: &Event,
-    handle: impl AsyncFnOnce(&Request, &mut Record) -> Result<Answer, E>,
-) -> (Answer, Record) {
-    let (request, mut record) = (event.request(), Record::default());
-    let answered = handle(&request, &mut record).await;
-    (rendered(answered, &request, &mut record), record)
-}
-
 /// Holds an event and its answer against the OpenAPI document.
 ///
 /// # Panics
 ///
 /// Where they disagree.
-pub fn replied(event: &Event, (answer, record): (Answer, Record)) -> Reply {
+#[must_use]
+pub fn replied(event: &Event, served: Served) -> Reply {
     let header = |name: &str| {
-        answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        served.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
-    let cached = if event.0["rawPath"] == "/.well-known/jwks.json" && answer.status == 200 {
+    let cached = if event.0["rawPath"] == "/.well-known/jwks.json" && served.status == 200 {
         "public, max-age=300"
     } else {
         "no-store"
     };
-    assert_eq!(header("cache-control").as_deref(), Some(cached), "{answer:?}");
+    assert_eq!(header("cache-control").as_deref(), Some(cached), "{served:?}");
     let reply = Reply {
-        status: answer.status.as_u16(),
-        json: serde_json::from_str(&answer.body).unwrap_or(json!(null)),
+        status: served.status.as_u16(),
+        json: serde_json::from_str(&served.body).unwrap_or(json!(null)),
         retry_after: header("retry-after"),
         media: header("content-type").unwrap_or_default(),
-        headers: answer.headers.clone(),
-        text: answer.body,
-        outcome: record.outcome,
+        headers: served.headers.clone(),
+        text: served.body,
+        outcome: served.record.outcome,
     };
     document::check(event, &reply);
     reply

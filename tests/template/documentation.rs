@@ -6,7 +6,7 @@
 //! defaults follow in the same order with `, ` between them, and what is allowed with `; ` between them.
 
 use passcode::template;
-use passcode_domain::{App, guard::Rule};
+use passcode_domain::{App, app::guard::Rule};
 use passcode_runtime::log::{
     ALARM_METRIC, DROPPED_METRIC, METRICS, SHADOW_ALARM_METRIC, SHADOW_METRIC,
 };

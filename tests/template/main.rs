@@ -235,7 +235,7 @@ fn a_request_ends_before_its_functions_time_out() {
     assert!(slowest < Duration::from_secs(seconds), "{slowest:?}");
     assert!(seconds < 30, "an HTTP API waits no longer");
     // What is taken over has ended.
-    assert!(passcode_domain::idempotency::LONGEST_RUN > Duration::from_secs(seconds));
+    assert!(passcode_domain::ledger::request::LONGEST_RUN > Duration::from_secs(seconds));
 }
 
 #[test]

@@ -147,11 +147,7 @@ fn lost(path: &str, given: &Value, kept: Option<&Value>) -> Option<String> {
 mod tests {
     use super::*;
     use passcode_domain::{
-        Channel,
-        app::Issuer,
-        app::guard::Mode,
-        value::country::Country,
-        secret::proof::GrantMode,
+        Channel, app::Issuer, app::guard::Mode, secret::proof::GrantMode, value::country::Country,
     };
 
     fn app() -> App {

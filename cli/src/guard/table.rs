@@ -7,11 +7,7 @@ use super::{
 };
 use crate::output::count;
 use anstyle::Style;
-use passcode_domain::{
-    AppId,
-    app::guard::Rule,
-    value::money::Amount,
-};
+use passcode_domain::{AppId, app::guard::Rule, value::money::Amount};
 use serde_json::{Value, json};
 
 const BOLD: Style = Style::new().bold();

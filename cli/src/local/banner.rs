@@ -132,11 +132,11 @@ pub(super) fn short_line() -> Observer {
         };
         let style = Style::new().fg_color(Some(color.into()));
         let status = answer.status.as_u16();
-        let outcome = answer.record.outcome;
+        let outcome = observed.record.outcome;
         let mut out = anstream::stdout().lock();
         // A closed terminal must not stop the stack.
         let _ = writeln!(out, "  {style}{status}{style:#}  {route:<34} {outcome}");
-        if let Some(error) = &answer.record.error {
+        if let Some(error) = &observed.record.error {
             let _ = writeln!(out, "       {DIM}{error}{DIM:#}");
         }
     })

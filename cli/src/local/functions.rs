@@ -8,9 +8,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use utoipa::openapi::OpenApi;
 
 /// Serves the events of a function. An event that is no request is an error.
-pub type Handler = Arc<
-    dyn Fn(Value) -> Pin<Box<dyn Future<Output = Served> + Send>> + Send + Sync,
->;
+pub type Handler = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Served> + Send>> + Send + Sync>;
 
 /// An answer, and what the log says of its request.
 type Served = Result<(Answer, Record), serde_json::Error>;

@@ -253,6 +253,17 @@ fn parameter(least: usize) -> Parameter {
         .build()
 }
 
+/// Reads the value of the header. The draft makes it a string of RFC 9651 §3.3.3, which is in quotes;
+/// many clients send the key without quotes, and that is the same key. Parameters are refused.
+fn parse_key(value: &str) -> Result<IdempotencyKey, MalformedKey> {
+    if !value.contains('"') {
+        return value.parse();
+    }
+    let item: Item = Parser::new(value).parse().map_err(|_| MalformedKey)?;
+    let key = item.bare_item.as_string().filter(|_| item.params.is_empty());
+    key.ok_or(MalformedKey)?.as_str().parse()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,8 @@ use std::{future::Future, io::Write as _, time::Instant};
 pub struct Observed {
     /// The answer.
     pub answer: Answer,
+    /// What the line says.
+    pub record: Record,
     /// The line, with its line break.
     pub line: Vec<u8>,
 }
@@ -36,7 +38,7 @@ pub async fn observe(
         took: began.elapsed(),
         record: &record,
     };
-    Observed { line: line.print(), answer }
+    Observed { line: line.print(), answer, record }
 }
 
 /// The life of a function on Lambda: boots it with the environment's settings, and serves its requests

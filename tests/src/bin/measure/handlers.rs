@@ -4,9 +4,10 @@ use crate::report::Report;
 use otpless_auth_create as create;
 use passcode_domain::{
     App,
-    guard::{Mode, Rule},
+    app::guard::{Mode, Rule},
 };
-use passcode_testkit::{World, demo_app, schedule::block_on, unguarded};
+use passcode_http::Record;
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on, unguarded};
 use passcode_tests::event::Event;
 use prelude_session_otp_create as send;
 use rollout_otp_verify as verify;
@@ -30,15 +31,14 @@ pub(crate) fn measure(report: &mut Report) {
 /// The mean time of a create, with every port faked.
 fn create_call() -> Duration {
     let event = Event::recorded("otpless-auth-create", "phone");
-    let world = World::default();
-    let deps = create::Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-    };
-    mean(|| event.request(), |request| drop(block_on(create::handle(&deps, request))))
+    let world = TestWorld::default();
+    mean(
+        || event.request(),
+        |request| {
+            let answer = block_on(create::handle(&world, &request, &mut Record::default()));
+            assert!(answer.is_ok(), "the challenge is open");
+        },
+    )
 }
 
 /// The mean time of a send that every rule of the guard looks at, in an app that sends a message every
@@ -49,18 +49,7 @@ fn send_call() -> Duration {
     for detector in Rule::DETECTORS {
         *app.guard.mode_mut(detector) = Mode::Shadow;
     }
-    let world = World::of(app);
-    let deps = send::Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        signing: world.signing.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
-        email: world.email.clone(),
-        default_app: Some(world.app.id.clone()),
-    };
+    let world = TestWorld::of(app);
     let mut asked = 0;
     let next = || {
         asked += 1;
@@ -75,33 +64,25 @@ fn send_call() -> Duration {
         event.request()
     };
     mean(next, |request| {
-        let answer = block_on(send::handle(&deps, request));
-        assert_eq!(answer.status, 204, "the message went out");
+        let answer = block_on(send::handle(&world, &request, &mut Record::default()));
+        assert!(answer.is_ok(), "the message went out");
     })
 }
 
 /// The mean time of a verify that looks at the code, with every port faked.
 fn verify_call() -> Duration {
     // One subject is sent many codes.
-    let world = World::of(App { guard: unguarded(), ..demo_app() });
-    let deps = verify::Deps {
-        apps: world.apps.clone(),
-        ledgers: world.ledgers.clone(),
-        keyring: world.keyring.clone(),
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        default_app: Some(world.app.id.clone()),
-    };
+    let world = TestWorld::of(App { guard: unguarded(), ..demo_app() });
     let open = || {
         let (id, code) = world.open_and_send();
         Event::recorded("rollout-otp-verify", "json")
-            .challenge(&id.to_string())
+            .challenge(&id.print(world.keys()))
             .json(&serde_json::json!({ "otp": code }))
             .request()
     };
     mean(open, |request| {
-        let answer = block_on(verify::handle(&deps, request));
-        assert_eq!(answer.status, 200, "the code was looked at");
+        let answer = block_on(verify::handle(&world, &request, &mut Record::default()));
+        assert!(answer.is_ok(), "the code was looked at");
     })
 }
 
