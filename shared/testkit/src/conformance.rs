@@ -173,8 +173,8 @@ where
 
     let greece = "GR".parse().expect("a country");
     let next = slot.after(1);
-    let set = vec![(Field::SentTo(greece), slot.number()), (Field::Newest, next.number())];
-    let late = Reservation { set, ..a_reservation(one, next, 0) };
+    let marks = vec![(Field::SentTo(greece), slot.number()), (Field::Newest, next.number())];
+    let late = Reservation { set: marks, ..a_reservation(one, next, 0) };
     let refused = store.reserve(&late).await;
     assert!(matches!(refused, Err(ReserveError::Refused(_))), "the half hour before has changed");
     let at_most = vec![(Field::Sent(next), 0), (Field::Sent(slot), 1)];

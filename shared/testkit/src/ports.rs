@@ -153,9 +153,9 @@ impl FakeCounters {
             .retain(|_, counter| counter.newest().is_some_and(|slot| slot.expires_at() > now));
     }
 
-    fn write(&self) -> Result<MutexGuard<'_, BTreeMap<CounterKey, Counter>>, StoreError> {
+    fn write(&self) -> MutexGuard<'_, BTreeMap<CounterKey, Counter>> {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        Ok(lock(&self.counters))
+        lock(&self.counters)
     }
 }
 
@@ -182,7 +182,7 @@ impl ReserveCounters for FakeCounters {
                 return Err(StoreError::Unavailable("told to fail".into()).into());
             }
         }
-        let mut counters = self.write()?;
+        let mut counters = self.write();
         let counter = counters.entry(reservation.key).or_default();
         if !counter.allows(reservation) {
             return Err(ReserveError::Refused(counter.clone()));
@@ -193,7 +193,7 @@ impl ReserveCounters for FakeCounters {
 
     async fn give_back(&self, reservation: &Reservation) -> Result<(), StoreError> {
         give_way().await;
-        self.write()?.entry(reservation.key).or_default().give_back(reservation);
+        self.write().entry(reservation.key).or_default().give_back(reservation);
         Ok(())
     }
 }
@@ -201,7 +201,7 @@ impl ReserveCounters for FakeCounters {
 impl CountVerified for FakeCounters {
     async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
         give_way().await;
-        self.write()?.entry(count.key).or_default().count_verified(count);
+        self.write().entry(count.key).or_default().count_verified(count);
         Ok(())
     }
 }

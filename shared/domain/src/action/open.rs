@@ -169,5 +169,6 @@ where
         (Some(stored.unwrap_or_else(unsent)), ())
     };
     let nothing = Some(Loaded { item: None, version: 0 });
-    Ok(transact(world, unsent_key(keyring, open.id), nothing, decide).await?.outcome)
+    transact(world, unsent_key(keyring, open.id), nothing, decide).await?;
+    Ok(())
 }

@@ -331,7 +331,9 @@ mod tests {
             let now = PRESENT.start() + Duration::from_mins(offset);
             let at = |back: u64| Timestamp::from_millis(now.as_millis() - back * 60_000);
             let mut counter = Counter::default();
-            minutes.iter().for_each(|back| *counter.entry(Field::Sent(Slot::of(at(*back)))) += 1);
+            for back in &minutes {
+                *counter.entry(Field::Sent(Slot::of(at(*back)))) += 1;
+            }
             for window in [Window::Hour, Window::Day] {
                 let inside = minutes.iter().filter(|back| at(**back) + window.span() > now).count();
                 let sum = counter.sum(Field::Sent, window, counter.present(now));

@@ -1,6 +1,6 @@
 //! One challenge: what was asked, what was sent, how it stands.
 
-use super::Item;
+use super::{Item, ledger::ENDED_RETENTION};
 use crate::{
     app::policy::{FailedVerifies, Policy},
     guard::CountedIn,
@@ -228,7 +228,7 @@ pub struct UnsentChallenge {
 
 impl Item for UnsentChallenge {
     fn expires_at(&self) -> Timestamp {
-        self.challenge.expires_at
+        self.challenge.expires_at + ENDED_RETENTION
     }
 }
 

@@ -196,8 +196,10 @@ impl Ledger {
         self.evicted.retain(|evicted| now < evicted.until);
         self.failures.retain(|_, failures| !failures.prune(now).is_empty());
         for all in [&mut self.messages, &mut self.concealed_messages] {
-            all.values_mut().for_each(|times| times.retain(|at| *at + Window::Day.span() > now));
-            all.retain(|_, times| !times.is_empty());
+            all.retain(|_, times| {
+                times.retain(|at| *at + Window::Day.span() > now);
+                !times.is_empty()
+            });
         }
     }
 }

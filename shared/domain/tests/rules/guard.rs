@@ -193,7 +193,8 @@ fn fill(world: &TestWorld, most: u32, to: impl Fn(u32) -> Address) -> Throttled 
         assert!(sent(world, to(n), ip(1)).is_ok(), "{n}");
     }
     let before = world.ledgers.dump().len();
-    (world.ledgers.take_calls(), world.counters.take_calls());
+    world.ledgers.take_calls();
+    world.counters.take_calls();
     let told = throttled(sent(world, to(most), ip(1)).unwrap_err());
     assert_eq!(world.ledgers.dump().len(), before, "a refused send changes nothing");
     assert_eq!(world.ledgers.take_calls(), (1, 0), "and costs no more than an accepted one");
@@ -304,13 +305,14 @@ fn unverified_messages_from_an_ip_address_block_it_until_their_window_has_passed
     }
     assert!(sent(&world, neighbour(6, 6), ip(1)).is_ok(), "their codes can still be typed");
     world.clock.advance(40 * MINUTE);
-    (world.ledgers.take_calls(), world.counters.take_calls());
+    world.ledgers.take_calls();
+    world.counters.take_calls();
     let refused = Err(Refusal::Blocked(Rule::UnverifiedPerIpHour));
     assert_eq!(sent(&world, neighbour(7, 7), ip(1)), refused);
     assert_eq!(world.ledgers.take_calls(), (1, 0), "a block writes nothing");
     assert_eq!(world.counters.take_calls(), (1, 0), "nowhere");
     assert!(sent(&world, neighbour(7, 7), ip(2)).is_ok());
-    world.clock.advance(50 * MINUTE - Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(50 * 60_000 - 1));
     assert_eq!(sent(&world, neighbour(8, 8), ip(1)), refused);
     world.clock.advance(Duration::from_millis(1));
     assert!(sent(&world, neighbour(8, 8), ip(1)).is_ok(), "it ends by itself, after 90 minutes");
@@ -812,7 +814,8 @@ fn the_counters_of_a_send_are_read_while_its_ledger_is() {
 
 /// What one action reads and writes, of ledgers and of counters.
 fn items<T>(world: &TestWorld, action: impl FnOnce() -> T) -> ([u64; 4], T) {
-    (world.ledgers.take_calls(), world.counters.take_calls());
+    world.ledgers.take_calls();
+    world.counters.take_calls();
     let outcome = action();
     let (ledgers, counters) = (world.ledgers.take_calls(), world.counters.take_calls());
     ([ledgers.0, ledgers.1, counters.0, counters.1], outcome)

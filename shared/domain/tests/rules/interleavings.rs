@@ -72,6 +72,23 @@ fn of_two_resends_one_goes_out_in_every_schedule() {
 }
 
 #[test]
+fn of_two_first_messages_of_one_subject_one_goes_out_in_every_schedule() {
+    let count = every_schedule(|choose| {
+        let world = TestWorld::default();
+        let ids = [world.open(), world.open()];
+        let options = TestWorld::options(Channel::Sms);
+        let tasks = ids.map(|id| Box::pin(world.send(id, &options)) as Task<'_, _>).into();
+        let results = interleave(tasks, choose);
+        let is_sent = |result: &Result<Delivery, Failure>| {
+            matches!(result, Ok(Delivery { sent: Sent::Sent(..), .. }))
+        };
+        assert_eq!(results.iter().filter(|result| is_sent(result)).count(), 1, "{results:?}");
+        assert_eq!(world.sms.taken().len(), 1, "they share the subject's cool-down");
+    });
+    assert!(count > 10, "{count} schedules");
+}
+
+#[test]
 fn a_verify_beside_a_resend_ends_in_a_state_that_either_order_allows() {
     every_schedule(|choose| {
         let world = TestWorld::default();

@@ -570,6 +570,61 @@ fn what_was_sent_verified_and_evicted_is_never_sent_again() {
     assert_eq!(refusal(&world, opening.id), Some(Refusal::Expired));
 }
 
+/// Sends once more, to what was sent before.
+fn resend(world: &TestWorld, id: ChallengeId) -> Sent {
+    let (target, options) = (SendTarget::Again(id, &world.app), TestWorld::options(Channel::Sms));
+    block_on(send::send(world, world.keys(), target, &options)).unwrap().sent
+}
+
+#[test]
+fn an_unsent_challenge_that_has_ended_is_expired_for_an_hour() {
+    let world = TestWorld::default();
+    let unsent = world.open();
+    let seen_after = |span| {
+        world.clock.advance(span);
+        world.ledgers.forget(world.clock.now());
+        (status(&world, unsent), refusal(&world, unsent))
+    };
+    let expired = (Status::Expired, Some(Refusal::Expired));
+    assert_eq!(seen_after(Duration::from_mins(15)), expired);
+    assert_eq!(seen_after(Duration::from_mins(59)), expired);
+    let unknown = (Status::NotFound, Some(Refusal::NotFound));
+    assert_eq!(seen_after(Duration::from_mins(1)), unknown);
+}
+
+#[test]
+fn what_was_never_sent_is_not_sent_again_and_is_told_from_what_there_is_not() {
+    let world = crowded();
+    let refused = |id| match resend(&world, id) {
+        Sent::Refused(refusal) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let unsent = world.open();
+    assert_eq!(refused(unsent), Refusal::NeverSent, "opened");
+    world.sms.answer([Verdict::Refuse]);
+    send(&world, unsent);
+    assert_eq!(refused(unsent), Refusal::NeverSent, "refused by its courier");
+    assert_eq!(refused(to_phone(&world).id), Refusal::NotFound, "never opened");
+    let (sent, code) = world.open_and_send();
+    world.ledgers.take_calls();
+    assert!(matches!(resend(&world, sent), Sent::Sent(..)));
+    assert_eq!(world.ledgers.take_calls(), (1, 1), "what was sent has no item of its own to read");
+    assert_eq!(block_on(world.verify(sent, &code)).unwrap(), Outcome::Incorrect, "it has ended");
+    block_on(world.verify(sent, &world.last_code())).unwrap();
+    let late = world.open();
+    fill(&world);
+    assert!(ledger(&world).has_evicted(sent));
+    assert_eq!(refused(sent), Refusal::AlreadyUsed);
+    let eve = Arc::new(App::new("eve".parse().unwrap(), "Eve"));
+    let foreign = TestWorld { app: eve, ..world };
+    for id in [late, sent] {
+        assert!(matches!(resend(&foreign, id), Sent::Refused(Refusal::NotFound)), "another app's");
+    }
+    foreign.clock.advance(Duration::from_mins(15));
+    let world = TestWorld { app: Arc::new(demo_app()), ..foreign };
+    assert!(matches!(resend(&world, late), Sent::Refused(Refusal::Expired)));
+}
+
 #[test]
 fn an_order_whose_challenge_was_evicted_was_sent_already() {
     let world = crowded();

@@ -60,7 +60,7 @@ fn sent_by_two(
 ) -> usize {
     let world = TestWorld::of(app(2));
     world.counters.freeze_reads(is_stale);
-    let before = at(&world, MOMENTS[0] - MINUTE);
+    let before = at(&world, MOMENTS[0].saturating_sub(MINUTE));
     assert!(matches!(block_on(before.send_to(number(0), None)).unwrap().sent, Sent::Sent(..)));
     let worlds = moments.map(|moment| at(&world, moment));
     let tasks: Vec<Task<'_, Result<Delivery, Failure>>> = worlds

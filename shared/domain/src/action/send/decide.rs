@@ -4,7 +4,7 @@ use super::{Attempt, ClaimedSend, Refusal, SendTarget, claim::claim, load::Known
 use crate::{
     action::open::Open,
     guard::{Finding, Reservation, Verdict},
-    ledger::{Challenge, Ledger, challenge::Suppression},
+    ledger::{Challenge, Ledger, UnsentChallenge, challenge::Suppression},
     secret::keyring::Keyring,
     value::{
         id::{AppId, ChallengeId},
@@ -102,11 +102,12 @@ impl Known {
                 Some(ledger) if ledger.has_evicted(id) => Err(Refusal::AlreadyUsed),
                 _ => self.enter_unsent(ledger, target, id, now),
             },
-            SendTarget::Again(id, _) => {
-                let ledger = ledger.filter(is_own).ok_or(Refusal::NotFound)?;
-                let is_unsent = ledger.find(id).is_some() && !was_sent(&ledger, id);
-                if is_unsent { Err(Refusal::NeverSent) } else { known(ledger, id) }
-            }
+            SendTarget::Again(id, _) => match ledger.filter(is_own) {
+                Some(ledger) if was_sent(&ledger, id) => known(ledger, id),
+                Some(ledger) if ledger.find(id).is_some() => Err(Refusal::NeverSent),
+                Some(ledger) if ledger.has_evicted(id) => Err(Refusal::AlreadyUsed),
+                _ => self.unsent(target, now).and(Err(Refusal::NeverSent)),
+            },
             SendTarget::Named(subject, _) => {
                 let ledger = ledger.filter(is_own).ok_or(Refusal::NotFound)?;
                 let id = ledger.named(now).map(|challenge| challenge.id(subject));
@@ -129,6 +130,16 @@ impl Known {
         }
     }
 
+    /// The challenge that nothing was sent for, if it is this app's and its life lasts.
+    fn unsent(&self, target: SendTarget<'_>, now: Timestamp) -> Result<&UnsentChallenge, Refusal> {
+        let own = |app: &AppId| target.app().is_none_or(|own| own.id == *app);
+        let unsent = self.unsent.as_ref().filter(|unsent| own(&unsent.app));
+        match unsent.ok_or(Refusal::NotFound)? {
+            unsent if unsent.challenge.has_expired(now) => Err(Refusal::Expired),
+            unsent => Ok(unsent),
+        }
+    }
+
     /// Lets a challenge that nothing was sent for enter the ledger.
     fn enter_unsent(
         &self,
@@ -137,12 +148,7 @@ impl Known {
         id: ChallengeId,
         now: Timestamp,
     ) -> Result<Located, Refusal> {
-        let own = |app: &AppId| target.app().is_none_or(|own| own.id == *app);
-        let unsent = self.unsent.as_ref().filter(|unsent| own(&unsent.app));
-        let unsent = unsent.ok_or(Refusal::NotFound)?;
-        if unsent.challenge.has_expired(now) {
-            return Err(Refusal::Expired);
-        }
+        let unsent = self.unsent(target, now)?;
         let mut ledger = ledger.unwrap_or_else(|| Ledger::new(unsent.app.clone()));
         ledger.enter(unsent.challenge.clone(), now).map_err(Refusal::TooMany)?;
         Ok(Located { ledger, id, is_new: false })

@@ -11,7 +11,7 @@ use crate::{
     value::{
         address::{Address, Addresses, Channel},
         caller::CallerClass,
-        id::{AppId, CounterKey},
+        id::{AppId, ChallengeId, CounterKey},
         time::Timestamp,
     },
 };
@@ -95,10 +95,23 @@ where
         let app_id = Some(app.id.clone());
         return Ok((Known { counters: counters?, app_id, ..known }, loaded?));
     }
-    let (loaded, unsent) =
-        future::join(world.ledgers().load::<Ledger>(&key), load_unsent(world, keyring, target))
-            .await;
-    let (loaded, unsent) = (loaded?, unsent?);
+    let loading_ledger = world.ledgers().load::<Ledger>(&key);
+    let (loaded, unsent) = match target {
+        SendTarget::Existing(id, _) => {
+            let both = future::join(loading_ledger, load_unsent(world, keyring, id)).await;
+            (both.0?, both.1?)
+        }
+        // It was sent before, so its own item only tells what was never sent from what there is not.
+        SendTarget::Again(id, _) => {
+            let loaded = loading_ledger.await?;
+            let is_there = loaded.item.as_ref().is_some_and(|ledger| ledger.find(id).is_some());
+            let unsent = if is_there { None } else { load_unsent(world, keyring, id).await? };
+            (loaded, unsent)
+        }
+        SendTarget::Identity(..) | SendTarget::Ordered(..) | SendTarget::Named(..) => {
+            (loading_ledger.await?, None)
+        }
+    };
     let now = world.clock().now();
     let found = find(target, loaded.item.as_ref(), unsent.as_ref(), now);
     let app = match (target.app(), found) {
@@ -111,7 +124,7 @@ where
     let by = found.map_or(CallerClass::Authenticated, |(_, challenge)| challenge.lookup.into());
     let known = Known::new(app, keyring, addresses, by, options);
     let counters = load_counters(world, known.keys()).await?;
-    Ok((Known { counters, app_id, unsent, ..known }, loaded))
+    Ok((Known { app_id, unsent, counters, ..known }, loaded))
 }
 
 /// The challenge and its app, if it exists and is this app's.
@@ -136,20 +149,12 @@ fn find<'l>(
 async fn load_unsent<W>(
     world: &W,
     keyring: &Keyring,
-    target: SendTarget<'_>,
+    id: ChallengeId,
 ) -> Result<Option<UnsentChallenge>, StoreError>
 where
     W: World<Ledgers: LoadLedgers>,
 {
-    match target {
-        SendTarget::Existing(id, _) => {
-            Ok(world.ledgers().load(&unsent_key(keyring, id)).await?.item)
-        }
-        SendTarget::Identity(..)
-        | SendTarget::Ordered(..)
-        | SendTarget::Again(..)
-        | SendTarget::Named(..) => Ok(None),
-    }
+    Ok(world.ledgers().load(&unsent_key(keyring, id)).await?.item)
 }
 
 async fn load_counters<W>(world: &W, keys: Vec<CounterKey>) -> Result<Counters, StoreError>
