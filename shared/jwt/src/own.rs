@@ -110,7 +110,7 @@ pub fn public_keys(keys: &SigningKeys) -> JwkSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passcode_domain::{ChallengeId, SubjectKey, Timestamp};
+    use passcode_domain::Timestamp;
 
     const OLD: &str = r#"{"root":"first-secret-of-at-least-32-characters"}"#;
     const NEW: &str = r#"{"root":"first-secret-of-at-least-32-characters",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn token() -> ChallengeToken {
-        let id = ChallengeId::new(SubjectKey::from_bytes([1; 16]), [2; 16]);
+        let id = "a-printed-id".to_owned();
         let now = Timestamp::from_millis(1_800_000_000_000);
         ChallengeToken::of_login(&"demo".parse().expect("an id"), "cred_A", id, now)
     }
