@@ -7,13 +7,10 @@
 use super::log::{EventKind, Log, Message};
 use passcode_domain::{
     App, CallerClass, Keyring, SubjectKey, Timestamp,
-    guard::{CountedIn, Counters, Sending, Verdict},
+    guard::{CountedIn, Counters, Sending, SubjectHistory, Verdict},
     value::time::Window,
 };
-use std::collections::{HashMap, HashSet};
-
-/// Milliseconds of a UTC day.
-const DAY: u64 = 86_400_000;
+use std::collections::HashMap;
 
 /// A challenge of the log.
 struct Challenge {
@@ -44,8 +41,8 @@ pub struct Replay<'a> {
     /// The messages of the last day by recipient, oldest first.
     sent: HashMap<SubjectKey, Vec<Timestamp>>,
     challenges: HashMap<String, Challenge>,
-    /// The subjects and days, counted from 1970, whose first success is counted.
-    successes: HashSet<(SubjectKey, u64)>,
+    /// The last success of each subject.
+    successes: HashMap<SubjectKey, Timestamp>,
 }
 
 impl<'a> Replay<'a> {
@@ -58,7 +55,7 @@ impl<'a> Replay<'a> {
 
     /// Judges a message, and counts it unless it is refused. Times must not decrease.
     pub fn send(&mut self, message: &Message, at: Timestamp) -> Verdict {
-        let Self { app, keyring, counters, sent, challenges, .. } = self;
+        let Self { app, keyring, counters, sent, challenges, successes } = self;
         let challenge = challenges.entry(message.id.clone()).or_insert_with(|| Challenge {
             subject: SubjectKey::of_address(keyring, &app.id, &message.to),
             is_test: app.test_address(&message.to).is_some_and(|test| at < test.until),
@@ -73,7 +70,11 @@ impl<'a> Replay<'a> {
         let sending = Sending::new(app, keyring, &message.to, message.ip, caller);
         let sent = sent.entry(subject).or_default();
         sent.retain(|earlier| *earlier + Window::Day.span() > at);
-        let verdict = sending.judge(&app.guard, sent, counters, false, at);
+        let has_success = successes.get(&subject).is_some_and(|last| {
+            last.days() == at.days() && sent.last().is_none_or(|message| message <= last)
+        });
+        let history = SubjectHistory { sent: sent.as_slice(), has_verified_today: has_success };
+        let verdict = sending.judge(&app.guard, history, counters, false, at);
         if verdict.refusal(false).is_none() {
             sent.push(at);
             for reservation in &verdict.reservations {
@@ -92,7 +93,8 @@ impl<'a> Replay<'a> {
         if challenge.sends.is_empty() && !challenge.is_test {
             return Verified::Impossible;
         }
-        if self.successes.insert((challenge.subject, at.as_millis() / DAY)) {
+        let before = self.successes.insert(challenge.subject, at);
+        if before.is_none_or(|before| before.days() != at.days()) {
             for count in CountedIn::verified(&challenge.sends) {
                 self.counters.entry(count.key).or_default().count_verified(&count);
             }

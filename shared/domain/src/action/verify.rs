@@ -95,7 +95,7 @@ pub fn decide(
 
 /// What a success is counted as in counters, if the subject's first of the day is this one.
 fn count_success(ledger: &mut Ledger, id: ChallengeId, now: Timestamp) -> Vec<VerifiedCount> {
-    let today = now.as_millis() / 86_400_000;
+    let today = now.days();
     let Some(challenge) = ledger.find(id) else { return Vec::new() };
     let sends: Vec<_> = challenge.sends.iter().map(|send| (send.counted_in, send.at)).collect();
     let counts = CountedIn::verified(&sends);

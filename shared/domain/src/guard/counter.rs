@@ -70,7 +70,8 @@ pub(super) const fn slots_back(window: Window) -> u64 {
 pub enum Field {
     /// Messages of a half hour.
     Sent(Slot),
-    /// Those of them that detectors leave out: e-mails, and concealed messages.
+    /// Those of them that detectors leave out: e-mails, concealed messages, and those to subjects that have
+    /// verified today.
     Exempt(Slot),
     /// Text messages of a half hour whose challenges were verified.
     Verified(Slot),

@@ -34,6 +34,13 @@ pub struct VerifiedCount {
     pub country: Option<Country>,
 }
 
+impl Reservation {
+    /// Whether detectors leave the message out.
+    pub(super) fn is_exempt(&self) -> bool {
+        self.add.iter().any(|(field, _)| matches!(field, Field::Exempt(_)))
+    }
+}
+
 impl VerifiedCount {
     /// What is added.
     #[must_use]

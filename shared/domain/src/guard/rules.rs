@@ -152,6 +152,16 @@ fn first_refusal(findings: &[Finding], is_concealed: bool) -> Option<GuardRefusa
     refusals.find(|refusal| !is_concealed || !refusal.is_block())
 }
 
+/// What the rules need to know of a message's subject.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SubjectHistory<'a> {
+    /// What was sent to it, oldest first.
+    pub sent: &'a [Timestamp],
+    /// Whether it has answered its last message, and a success of today is counted already. No second one
+    /// will be, so the detectors of IP addresses leave its next message out.
+    pub has_verified_today: bool,
+}
+
 /// A text message's part of a [`Sending`].
 #[derive(Clone, Debug)]
 struct Text {
@@ -226,24 +236,26 @@ impl Sending {
         [self.ip, self.app].into_iter().chain(of_text).flatten().collect()
     }
 
-    /// Judges it: by what was sent to its subject, oldest first, and by the counters. A concealed message
+    /// Judges it: by what is known of its subject, and by the counters. A concealed message
     /// is counted for the IP address that has asked for it, and uses up nothing that others share.
     #[must_use]
     pub fn judge(
         &self,
         guard: &Guard,
-        sent: &[Timestamp],
+        subject: SubjectHistory<'_>,
         counters: &Counters,
         is_concealed: bool,
         now: Timestamp,
     ) -> Verdict {
-        let mut rooms = self.fixed_rooms(guard, sent, now);
+        let mut rooms = self.fixed_rooms(guard, subject.sent, now);
+        let is_exempt = self.text.is_none() || is_concealed || subject.has_verified_today;
         let mut reservations = Vec::new();
         for key in self.counters() {
             let counter = counters.get(&key).cloned().unwrap_or_default();
             let of_counter = self.rooms(guard, key, &counter, now);
             if !is_concealed || self.ip == Some(key) {
-                reservations.push(self.reservation(key, &counter, &of_counter, is_concealed, now));
+                let marked = Marked { is_exempt, is_concealed };
+                reservations.push(self.reservation(key, &counter, &of_counter, marked, now));
             }
             rooms.extend(of_counter);
         }
@@ -256,15 +268,17 @@ impl Sending {
     pub fn judge_again(
         &self,
         guard: &Guard,
-        key: CounterKey,
+        refused: &Reservation,
         counter: &Counter,
         is_concealed: bool,
         now: Timestamp,
     ) -> Result<Reservation, GuardRefusal> {
+        let key = refused.key;
         let rooms = self.rooms(guard, key, counter, now);
+        let marked = Marked { is_exempt: refused.is_exempt(), is_concealed };
         match first_refusal(&findings(&rooms), is_concealed) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.reservation(key, counter, &rooms, is_concealed, now)),
+            None => Ok(self.reservation(key, counter, &rooms, marked, now)),
         }
     }
 
@@ -323,12 +337,12 @@ impl Sending {
         key: CounterKey,
         counter: &Counter,
         rooms: &[Room],
-        is_concealed: bool,
+        Marked { is_exempt, is_concealed }: Marked,
         now: Timestamp,
     ) -> Reservation {
         let slot = counter.present(now);
         let text = self.text.as_ref().filter(|_| !is_concealed);
-        let is_exempt = self.ip == Some(key) && text.is_none();
+        let is_exempt = is_exempt && self.ip == Some(key);
         let price = text.filter(|_| self.app == Some(key)).map_or(0, |text| text.price);
         let mut add = vec![(Field::Sent(slot), 1)];
         add.extend(is_exempt.then_some((Field::Exempt(slot), 1)));
@@ -341,6 +355,14 @@ impl Sending {
         let at_most = bounds(rooms, slot, counter, &stale);
         Reservation { key, slot, add, set, at_most, stale }
     }
+}
+
+/// How a message is counted.
+#[derive(Clone, Copy)]
+struct Marked {
+    /// Whether the detectors of IP addresses leave it out.
+    is_exempt: bool,
+    is_concealed: bool,
 }
 
 /// The bounds of a reservation: the strictest of each attribute; that nothing was added to the half hour

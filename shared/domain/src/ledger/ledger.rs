@@ -170,6 +170,11 @@ impl Ledger {
         times
     }
 
+    /// Whether a success of today is counted in counters, and no message was sent since the last one.
+    pub(crate) fn has_verified_today(&self, by: CallerClass, now: Timestamp) -> bool {
+        self.success_counted_on == Some(now.days()) && self.unanswered(by, false, now).is_empty()
+    }
+
     /// Counts a message, of which at most [`MAX_PER_ADDRESS`] a class of callers are remembered.
     pub(crate) fn count_message(&mut self, by: CallerClass, is_concealed: bool, now: Timestamp) {
         let all = if is_concealed { &mut self.concealed_messages } else { &mut self.messages };

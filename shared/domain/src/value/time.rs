@@ -21,6 +21,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole UTC days since the Unix epoch.
+    #[must_use]
+    pub const fn days(self) -> u64 {
+        self.0 / 86_400_000
+    }
+
     /// Whole seconds since the Unix epoch, rounded up: a TTL never comes early.
     #[must_use]
     pub const fn as_seconds_ceil(self) -> u64 {

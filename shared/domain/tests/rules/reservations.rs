@@ -8,7 +8,7 @@ use passcode_domain::{
         send::{Delivery, Sent},
     },
     app::guard::{Guard, Mode},
-    guard::{Field, Sending},
+    guard::{Field, Sending, SubjectHistory},
     ports::{Clock as _, LoadCounters as _, ReserveCounters as _, ReserveError},
 };
 use passcode_testkit::{
@@ -99,7 +99,7 @@ async fn reserve(
     now: Timestamp,
 ) -> bool {
     let read = counters.load_counters(&sending.counters()).await.unwrap();
-    let verdict = sending.judge(guard, &[], &read, false, now);
+    let verdict = sending.judge(guard, SubjectHistory::default(), &read, false, now);
     if verdict.refusal(false).is_some() {
         return false;
     }
@@ -108,7 +108,7 @@ async fn reserve(
         match counters.reserve(&reservation).await {
             Ok(()) => return true,
             Err(ReserveError::Refused(held)) => {
-                match sending.judge_again(guard, reservation.key, &held, false, now) {
+                match sending.judge_again(guard, &reservation, &held, false, now) {
                     Ok(again) => reservation = again,
                     Err(_) => return false,
                 }
@@ -165,7 +165,7 @@ fn without_the_conditions_a_message_too_many_is_found() {
     let start = world.clock.now();
     let careless = async |counters: &FakeCounters, now: Timestamp, drops_previous: bool| {
         let read = counters.load_counters(&sending.counters()).await.unwrap();
-        let verdict = sending.judge(guard, &[], &read, false, now);
+        let verdict = sending.judge(guard, SubjectHistory::default(), &read, false, now);
         let Some(mut reservation) = verdict.reservations.into_iter().next() else { return false };
         if verdict.findings.iter().any(|finding| finding.is_enforced) {
             return false;

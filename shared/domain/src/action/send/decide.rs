@@ -3,7 +3,7 @@
 use super::{Attempt, ClaimedSend, Refusal, SendTarget, claim::claim, load::Known};
 use crate::{
     action::open::Open,
-    guard::{Finding, Reservation, Verdict},
+    guard::{Finding, Reservation, SubjectHistory, Verdict},
     ledger::{Challenge, Ledger, UnsentChallenge, challenge::Suppression},
     secret::keyring::Keyring,
     value::{
@@ -176,7 +176,9 @@ impl Known {
         let by = by.ok_or(NotClaimed::Outdated)?;
         let is_concealed = conceal || claim.is_concealed();
         let sent = ledger.messages_before(by, is_concealed);
-        let verdict = sending.judge(&app.guard, &sent, &self.counters, is_concealed, now);
+        let has_verified_today = ledger.has_verified_today(by, now);
+        let history = SubjectHistory { sent: &sent, has_verified_today };
+        let verdict = sending.judge(&app.guard, history, &self.counters, is_concealed, now);
         let refusal = verdict.refusal(is_concealed);
         let Verdict { findings: found, reservations, counted_in } = verdict;
         findings.extend(found);

@@ -70,8 +70,8 @@ where
         match world.counters().reserve(&reservation).await {
             Ok(()) => return Ok(reservation),
             Err(ReserveError::Refused(counter)) => {
-                let (key, now) = (reservation.key, world.clock().now());
-                let again = sending.judge_again(guard, key, &counter, is_concealed, now);
+                let now = world.clock().now();
+                let again = sending.judge_again(guard, &reservation, &counter, is_concealed, now);
                 reservation = again.map_err(Failed::Refused)?;
             }
             Err(ReserveError::Store(error)) => return Err(Failed::NotStored(error.into())),
