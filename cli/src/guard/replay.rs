@@ -71,7 +71,9 @@ impl<'a> Replay<'a> {
         let sent = sent.entry(subject).or_default();
         sent.retain(|earlier| *earlier + Window::Day.span() > at);
         let has_success = successes.get(&subject).is_some_and(|last| {
-            last.days() == at.days() && sent.last().is_none_or(|message| message <= last)
+            let is_unanswered =
+                |sent: &&Timestamp| *sent > last && **sent + Window::Hour.span() > at;
+            last.days() == at.days() && !sent.iter().any(|sent| is_unanswered(&sent))
         });
         let history = SubjectHistory { sent: sent.as_slice(), has_verified_today: has_success };
         let verdict = sending.judge(&app.guard, history, counters, false, at);

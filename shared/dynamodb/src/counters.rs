@@ -83,41 +83,41 @@ impl Expression {
     /// An update that keeps the counter for as long as a half hour matters.
     fn in_slot(slot: Slot) -> Self {
         let mut expression = Self::default();
-        let name = expression.name(TTL);
-        let value = expression.value(slot.expires_at().as_seconds_ceil());
+        let name = expression.name(&TTL);
+        let value = expression.value(&slot.expires_at().as_seconds_ceil());
         expression.sets.push(format!("{name} = {value}"));
         expression
     }
 
-    fn name(&mut self, name: impl ToString) -> String {
+    fn name(&mut self, name: &impl ToString) -> String {
         let placeholder = format!("#n{}", self.names.len());
         self.names.insert(placeholder.clone(), name.to_string());
         placeholder
     }
 
-    fn value(&mut self, value: impl ToString) -> String {
+    fn value(&mut self, value: &impl ToString) -> String {
         let placeholder = format!(":v{}", self.values.len());
         self.values.insert(placeholder.clone(), AttributeValue::N(value.to_string()));
         placeholder
     }
 
     fn set(&mut self, field: Field, to: u64) {
-        let (name, value) = (self.name(field), self.value(to));
+        let (name, value) = (self.name(&field), self.value(&to));
         self.sets.push(format!("{name} = {value}"));
     }
 
-    fn add(&mut self, field: Field, by: impl ToString) {
-        let (name, value) = (self.name(field), self.value(by));
+    fn add(&mut self, field: Field, by: &impl ToString) {
+        let (name, value) = (self.name(&field), self.value(by));
         self.adds.push(format!("{name} {value}"));
     }
 
     fn remove(&mut self, field: Field) {
-        let name = self.name(field);
+        let name = self.name(&field);
         self.removes.push(name);
     }
 
     fn require_at_most(&mut self, field: Field, most: u64) {
-        let (name, value) = (self.name(field), self.value(most));
+        let (name, value) = (self.name(&field), self.value(&most));
         self.conditions.push(format!("(attribute_not_exists({name}) OR {name} <= {value})"));
     }
 }
@@ -161,7 +161,7 @@ impl ReserveCounters for CounterTable {
 
     async fn give_back(&self, reservation: &Reservation) -> Result<(), StoreError> {
         let mut expression = Expression::in_slot(reservation.slot);
-        reservation.add.iter().for_each(|(field, by)| expression.add(*field, format!("-{by}")));
+        reservation.add.iter().for_each(|(field, by)| expression.add(*field, &format!("-{by}")));
         // A second try could give back twice what the first, whose answer was lost, has given back.
         let once = aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled());
         let request = self.update(reservation.key, expression).customize().config_override(once);
@@ -183,7 +183,7 @@ impl CountVerified for CounterTable {
     async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
         let mut expression = Expression::in_slot(count.add.0);
         let (field, by) = count.added();
-        expression.add(field, by);
+        expression.add(field, &by);
         if let Some((field, to)) = count.set() {
             expression.set(field, to);
         }

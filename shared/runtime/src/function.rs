@@ -175,7 +175,10 @@ impl Function {
 
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Function").field("name", &self.name).field("ports", &self.ports).finish()
+        f.debug_struct("Function")
+            .field("name", &self.name)
+            .field("ports", &self.ports)
+            .finish_non_exhaustive()
     }
 }
 

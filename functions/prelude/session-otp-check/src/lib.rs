@@ -115,13 +115,11 @@ where
     match verification.outcome {
         Outcome::Verified(credential) => {
             let now = world.clock().now();
-            let proof = match step {
-                Some(step) => step.proven(now),
-                None => {
-                    let id = token.id.print(&keyring);
-                    ChallengeToken::of_login(&app.id, credential.as_str(), id, now)
-                }
+            let of_login = || {
+                let id = token.id.print(&keyring);
+                ChallengeToken::of_login(&app.id, credential.as_str(), id, now)
             };
+            let proof = step.map_or_else(of_login, |step| step.proven(now));
             let challenge_token = passcode_jwt::sign(&keys, &proof).map_err(Error::unsigned)?;
             Ok(Answer::json(StatusCode::OK, &CheckResponse { challenge_token }))
         }
