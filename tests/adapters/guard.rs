@@ -56,11 +56,14 @@ fn world(url: &str, (rule, edit): Case) -> TestWorld<ChallengeTable, CounterTabl
     TestWorld::on(app, ChallengeTable::new(&aws, "ChallengeTable".into()), counters)
 }
 
-/// Whether a message went out. Who was kept from a decision by others may come again.
-fn is_sent(delivery: Result<Delivery, Failure>) -> bool {
+/// Whether a message went out, and whether it is known how that was counted: a store that does not answer
+/// in time may have counted a message that is not sent.
+fn is_sent(delivery: Result<Delivery, Failure>) -> (bool, bool) {
     match delivery {
-        Ok(Delivery { sent: Sent::Sent(..), .. }) => true,
-        Ok(Delivery { sent: Sent::Refused(_), .. }) | Err(Failure::Contended) => false,
+        Ok(Delivery { sent: Sent::Sent(..), .. }) => (true, true),
+        // Who was kept from a decision by others may come again.
+        Ok(Delivery { sent: Sent::Refused(_), .. }) | Err(Failure::Contended) => (false, true),
+        Err(Failure::Unavailable(_)) => (false, false),
         other => panic!("{other:?}"),
     }
 }
@@ -76,17 +79,23 @@ pub(crate) async fn check(url: &str) {
                 tokio::spawn(async move { is_sent(world.send_to(number(caller), ip).await) })
             })
             .collect();
-        let mut sent = 0;
+        let (mut sent, mut is_known) = (0, true);
         for caller in callers {
-            sent += u32::from(caller.await.expect("no panic"));
+            let (is_sent, is_counted) = caller.await.expect("no panic");
+            sent += u32::from(is_sent);
+            is_known &= is_counted;
         }
         println!("{}: {sent} of {CALLERS} at once, {ALLOWED} allowed", CASES[n].0.as_str());
         assert!(sent <= ALLOWED && sent > 0, "{}: {sent}", CASES[n].0.as_str());
         for caller in CALLERS..2 * CALLERS {
-            sent += u32::from(is_sent(world.send_to(number(caller), ip).await));
+            let (is_sent, is_counted) = is_sent(world.send_to(number(caller), ip).await);
+            sent += u32::from(is_sent);
+            is_known &= is_counted;
         }
-        assert_eq!(sent, ALLOWED, "{}: what is left is given later", CASES[n].0.as_str());
-        assert_eq!(world.sms.taken().len(), ALLOWED as usize);
+        // A loss errs on the safe side.
+        let is_all = if is_known { sent == ALLOWED } else { sent <= ALLOWED };
+        assert!(is_all, "{}: what is left is given later: {sent}", CASES[n].0.as_str());
+        assert_eq!(world.sms.taken().len(), sent as usize);
     }
 }
 

@@ -160,9 +160,47 @@ fn is_valid(path: &str, number: i64) -> bool {
     serde_json::from_value::<App>(app).is_ok_and(|app| app.validate().is_ok())
 }
 
+/// The row of a table of settings, with the defaults that the code has.
+fn with_defaults(line: &str, app: &Value) -> Option<String> {
+    let row = cells(line)?;
+    let settings = settings_in(&row);
+    let is_kept = |setting: &Setting| {
+        let default = app.pointer(&pointer(&setting.path)).map(written);
+        default == Some(sorted(setting.default.split(' ').map(str::to_owned)))
+    };
+    if settings.is_empty() || settings.iter().all(is_kept) {
+        return None;
+    }
+    let default = |setting: &Setting| Some(written(app.pointer(&pointer(&setting.path))?));
+    let defaults = settings.iter().map(default).collect::<Option<Vec<_>>>()?.join(", ");
+    let mut row = row;
+    row[1] = &defaults;
+    Some(format!("| {} |", row.join(" | ")))
+}
+
+/// Writes the code's defaults into the pages: `UPDATE_DOCUMENTATION=1 cargo test --package
+/// passcode-tests --test template documentation`.
+fn update_defaults(app: &Value) {
+    for file in pages() {
+        let text = fs::read_to_string(&file).expect("a page");
+        let rows: BTreeSet<_> = rows(&text).iter().map(|row| row.join(" | ")).collect();
+        let is_row = |line: &str| cells(line).is_some_and(|row| rows.contains(&row.join(" | ")));
+        let updated = |line: &str| is_row(line).then(|| with_defaults(line, app)).flatten();
+        let lines = text.lines().map(|line| updated(line).unwrap_or_else(|| line.to_owned()));
+        let written: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
+        if written != text {
+            fs::write(&file, written).expect("the page is written");
+        }
+    }
+}
+
 #[test]
 fn every_setting_is_documented_with_its_default() {
-    let (app, documented) = (new_app(), documented());
+    let app = new_app();
+    if std::env::var_os("UPDATE_DOCUMENTATION").is_some() {
+        update_defaults(&app);
+    }
+    let documented = documented();
     for setting in documented.values() {
         let default = app.pointer(&pointer(&setting.path));
         let default = default.unwrap_or_else(|| panic!("{} is no setting", setting.path));

@@ -94,7 +94,7 @@ fn generating_again_is_a_resend_and_forgives_nothing() {
     for _ in 0..4 {
         name(&world, phone(&world), &TestWorld::wrong(&old));
     }
-    world.clock.advance(Duration::from_secs(30));
+    world.clock.advance(world.cool_down(1));
     let (Sent::Sent(second, _), new) = generate(&world) else { panic!("so does the next") };
     assert_eq!(first, second);
     assert_eq!(name(&world, phone(&world), &old), Outcome::Incorrect, "the fifth attempt");

@@ -93,7 +93,7 @@ fn a_verify_beside_a_resend_ends_in_a_state_that_either_order_allows() {
     every_schedule(|choose| {
         let world = TestWorld::default();
         let (id, code) = world.open_and_send();
-        world.clock.advance(std::time::Duration::from_secs(30));
+        world.clock.advance(world.cool_down(1));
         let options = TestWorld::options(Channel::Sms);
         let tasks: Vec<Task<'_, String>> = vec![
             Box::pin(async { format!("{:?}", world.verify(id, &code).await) }),
