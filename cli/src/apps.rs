@@ -138,11 +138,13 @@ Settings:
   guard.allowed_countries.… countries, a list (ISO 3166-1)
   guard.number_type.…       refused, a list: pager, premium_rate, …
   guard.sends_per_….…       per_hour, per_day; of address, ip, country and app
-  guard.spend_cap.…         per_day, currency, default_price; prices.COUNTRY
+  guard.spend_cap.…         per_day, anonymous_percent, currency, default_price;
+                            prices.COUNTRY
   guard.countries_per_ip.…  most
   guard.unverified_per_….…  floor, percent; of ip_hour, ip_day, country_hour
                             and country_day, and of prefix_concentration
-  guard.…                   block_seconds, burst
+  guard.burst               how many times the allowed number of unverified
+                            messages may still be unanswered
   templates.ID              a Fluent source that overrides the built-in texts
   test_addresses            see `passcode app test-address`
 

@@ -76,10 +76,10 @@ line cannot be read, all such lines are listed, nothing is simulated, and the
 exit status is 1.
 
 Each rule is enforced alone, whatever its mode is, and then all rules together in
-the modes that they have. The code that judges live messages judges these. The
-counters begin empty. Some rules compare with the 14 days before, so the log
-should begin 14 days before the days of interest. The log does not tell who would
-have come back after a refusal, nor who was kept waiting by the cool-down.
+the modes that they have. The same code as in production decides about these
+messages. The counters begin empty and look back on a day, so the log should begin
+a day before the days of interest. The log does not tell who would have come back
+after a refusal, nor who was kept waiting by the cool-down.
 
 The columns of the table:
   refused    the number of messages that the rule refuses, and their share

@@ -14,8 +14,8 @@ struct Cli {
 
 const HELP: &str = "\
 Start with `passcode local`. It prints the URLs of the stack and examples.
-`app`, `user`, `keys` and `guard` act on that stack, or with --stack on a deployed
-one.";
+`app`, `user`, `keys` and `guard` act on that stack, or with --stack on a
+deployed one.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

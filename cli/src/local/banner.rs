@@ -135,7 +135,9 @@ pub(super) fn short_line() -> Observer {
         let outcome = observed.record.outcome;
         let mut out = anstream::stdout().lock();
         // A closed terminal must not stop the stack.
-        let _ = writeln!(out, "  {style}{status}{style:#}  {route:<34} {outcome}");
+        let rule = observed.record.rule.map_or("", |rule| rule.as_str());
+        let by = if rule.is_empty() { "" } else { " by " };
+        let _ = writeln!(out, "  {style}{status}{style:#}  {route:<34} {outcome}{by}{rule}");
         if let Some(error) = &observed.record.error {
             let _ = writeln!(out, "       {DIM}{error}{DIM:#}");
         }

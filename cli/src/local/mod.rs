@@ -38,7 +38,8 @@ use tokio::net::TcpListener;
 /// The options of `passcode local`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The port of the API. DynamoDB and the sink use the next two ports.
+    /// The port of the API. DynamoDB, and the stand-in for SNS, SES and Secrets Manager, use the next
+    /// two ports.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub port: u16,
     /// Listen on this address in addition to loopback. Containers reach the stack at the address of

@@ -50,9 +50,9 @@ pub struct OrderResendRequest {
     responses(
         (status = 200, description = "A courier took the message", body = OrderResponse),
         (status = 400, description = "7021, 7101, 7115, 7170 or 7172", body = ErrorBody),
-        (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
+        (status = 401, description = "7002, 7012 or 7019; 7025 or 7035 by the guard", body = ErrorBody),
         (status = 404, description = "7168", body = ErrorBody),
-        (status = 429, description = "7022: cool-down, send count or failures", body = ErrorBody),
+        (status = 429, description = "7022: cool-down, send count or failures; 7020, 7023 or 7024 by the guard", body = ErrorBody),
         (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
     )
 )]

@@ -92,8 +92,8 @@ pub struct OrderSendRequest {
     responses(
         (status = 200, description = "A courier took the message, now or for this order before", body = OrderResponse),
         (status = 400, description = "7021, 7101 to 7106, 7113, 7115, 7116, 7121, 7158 or 7172", body = ErrorBody),
-        (status = 401, description = "7002, 7012 or 7019", body = ErrorBody),
-        (status = 429, description = "7022: failures or open requests", body = ErrorBody),
+        (status = 401, description = "7002, 7012 or 7019; 7025 or 7035 by the guard", body = ErrorBody),
+        (status = 429, description = "7022: failures or open requests; 7020, 7023 or 7024 by the guard", body = ErrorBody),
         (status = 503, description = "No message, or one whose fate is unknown; try again", body = ErrorBody),
     )
 )]
