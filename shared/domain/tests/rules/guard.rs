@@ -253,12 +253,12 @@ fn an_app_sends_so_much() {
 fn a_high_limit_is_as_exact_as_a_low_one() {
     let world = guarded(|guard| {
         guard.sends_per_app.mode = Mode::Enforce;
-        (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (4_000, 4_000);
+        (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (1_000, 1_000);
     });
     let accepted: Vec<bool> =
-        (0..4_100).map(|n| sent(&world, neighbour(n % 700, n), None).is_ok()).collect();
-    assert_eq!(accepted.iter().position(|accepted| !accepted), Some(4_000));
-    assert_eq!(accepted.iter().filter(|accepted| **accepted).count(), 4_000);
+        (0..1_100).map(|n| sent(&world, neighbour(n % 700, n), None).is_ok()).collect();
+    assert_eq!(accepted.iter().position(|accepted| !accepted), Some(1_000));
+    assert_eq!(accepted.iter().filter(|accepted| **accepted).count(), 1_000);
 }
 
 #[test]
@@ -383,14 +383,14 @@ fn unverified_messages_to_a_country_block_it_and_its_verified_ones_speak_for_it(
         guard.unverified_per_country_day.mode = Mode::Enforce;
         guard.unverified_per_country_day.floor = 20;
     });
-    for n in 0..200 {
+    for n in 0..50 {
         let id = sent(&world, neighbour(n % 700, n), None).unwrap();
         verify(&world, id);
     }
     let unverified = |world: &TestWorld, from: u32| {
         (0..2000).take_while(|n| sent(world, neighbour(n % 700, from + n), None).is_ok()).count()
     };
-    assert_eq!(unverified(&world, 3000), 1_000, "five times what was verified in a day");
+    assert_eq!(unverified(&world, 3000), 250, "five times what was verified in a day");
     world.clock.advance(292 * HOUR);
     assert_eq!(unverified(&world, 6000), 100, "and five times the floor, after a day without");
 }
@@ -602,16 +602,16 @@ fn edited(world: TestWorld, edit: impl FnOnce(&mut Guard)) -> TestWorld {
 fn an_edited_limit_forgets_nothing_that_was_counted() {
     let world = guarded(|guard| {
         guard.spend_cap.mode = Mode::Enforce;
-        guard.spend_cap.per_day = Some("100.00".parse().unwrap());
+        guard.spend_cap.per_day = Some("10.00".parse().unwrap());
     });
-    let spent = (0..1_500).filter(|n| sent(&world, neighbour(n % 700, *n), None).is_ok()).count();
-    assert_eq!(spent, 1_500, "messages of 0.05");
+    let spent = (0..150).filter(|n| sent(&world, neighbour(n % 700, *n), None).is_ok()).count();
+    assert_eq!(spent, 150, "messages of 0.05");
     let world = edited(world, |guard| {
         guard.spend_cap.prices.insert("GB".parse().unwrap(), "0.25".parse().unwrap());
-        guard.spend_cap.per_day = Some("90.00".parse().unwrap());
+        guard.spend_cap.per_day = Some("9.00".parse().unwrap());
     });
-    let more = (0..1_500).filter(|n| sent(&world, neighbour(n % 700, *n), None).is_ok()).count();
-    assert_eq!(spent + more, 1_800, "what was left, and no more");
+    let more = (0..150).filter(|n| sent(&world, neighbour(n % 700, *n), None).is_ok()).count();
+    assert_eq!(spent + more, 180, "what was left, and no more");
 
     let world = guarded(|guard| guard.unverified_per_country_day.mode = Mode::Enforce);
     for n in 0..100 {
@@ -865,9 +865,9 @@ fn counters_with_every_half_hour_of_a_day_stay_under_a_kilobyte() {
     let mut app = without_waits(App { guard, ..demo_app() });
     app.guard.spend_cap.per_day = Some("100000.00".parse().unwrap());
     let world = TestWorld::of(app);
-    for slot in 0..100u32 {
-        for n in 0..12 {
-            let id = sent(&world, neighbour(slot * 7 % 700, slot * 12 + n), None).unwrap();
+    for slot in 0..60u32 {
+        for n in 0..10 {
+            let id = sent(&world, neighbour(slot * 7 % 700, slot * 10 + n), None).unwrap();
             verify(&world, id);
         }
         world.clock.advance(30 * MINUTE);
