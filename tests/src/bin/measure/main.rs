@@ -84,6 +84,6 @@ async fn main() {
     if let Some(url) = options.dynamodb_local.filter(|_| wanted(Part::Sends)) {
         sends::measure(&client, &builds, &url, &extent).await;
     }
-    println!("store calls: counted in `cargo test`, store_calls_stay_within_their_budget");
+    println!("items read and written: counted in `cargo test`, by adapters::capacity");
     report.finish();
 }
