@@ -183,8 +183,7 @@ async fn unlock(
         tokens: (),
         keyring: (),
         signing_keys: (),
-        sms: (),
-        email: (),
+        couriers: (),
         clock: SystemClock,
     };
     let failed = |failure| match failure {

@@ -13,6 +13,7 @@ use passcode_domain::{
         verify::Outcome,
     },
     app::guard::Guard,
+    guard::Origin,
     ports::Entropy as _,
 };
 use passcode_dynamodb::{ChallengeTable, CounterTable};
@@ -58,7 +59,7 @@ impl Metered {
 
     async fn send(&self, id: ChallengeId, channel: Channel) {
         let ip = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)));
-        let options = SendOptions { ip, ..TestWorld::options(channel) };
+        let options = SendOptions { origin: Origin { ip }, ..TestWorld::options(channel) };
         let delivery = self.world.send(id, &options).await.expect("the store answers");
         assert!(matches!(delivery.sent, Sent::Sent(..)), "{delivery:?}");
     }

@@ -95,7 +95,7 @@ pub(crate) async fn check(url: &str) {
         // A loss errs on the safe side.
         let is_all = if is_known { sent == ALLOWED } else { sent <= ALLOWED };
         assert!(is_all, "{}: what is left is given later: {sent}", CASES[n].0.as_str());
-        assert_eq!(world.sms.taken().len(), sent as usize);
+        assert_eq!(world.couriers.sms.taken().len(), sent as usize);
     }
 }
 

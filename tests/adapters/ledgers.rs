@@ -188,8 +188,7 @@ fn waiting(
         tokens: (),
         keyring: world.keyring.clone(),
         signing_keys: (),
-        sms: (),
-        email: (),
+        couriers: (),
         clock: SystemClock,
     }
 }

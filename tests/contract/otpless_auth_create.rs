@@ -170,7 +170,7 @@ fn a_request_id_is_new_every_time_and_nothing_is_sent() {
             assert!(seen.insert(id));
         }
     }
-    assert!(world.sms.taken().is_empty() && world.email.taken().is_empty());
+    assert!(world.couriers.sms.taken().is_empty() && world.couriers.email.taken().is_empty());
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_template_is_pinned_for_the_messages() {
     let body = json!({ "phoneNumber": "4155550100", "countryCode": "1", "tid": "short" });
     let id = id_of(&call(&world, &with_body(&body)));
     block_on(world.send(id, &TestWorld::options(Channel::Sms))).unwrap();
-    let text = &world.sms.taken()[0].1.text;
+    let text = &world.couriers.sms.taken()[0].1.text;
     assert!(text.starts_with(&format!("{}!\n", world.last_code())), "{text}");
 }
 

@@ -114,7 +114,7 @@ fn the_right_code_is_a_success_until_the_end() {
     let email = world.opening(TestWorld::email().into(), Duration::from_mins(15));
     block_on(open::open(&world, world.keys(), &email)).unwrap();
     block_on(world.send(email.id, &TestWorld::options(Channel::Email))).unwrap();
-    let text = &world.email.taken()[0].1.text;
+    let text = &world.couriers.email.taken()[0].1.text;
     let code = text.split_whitespace().find(|word| word.parse::<u32>().is_ok()).unwrap();
     block_on(world.verify(email.id, code)).unwrap();
     world.clock.advance(Duration::from_mins(14));

@@ -51,7 +51,7 @@ fn orders_that_lead_nowhere_are_refused() {
     }
     let unsent = json!({ "orderId": order_id(world.open()) });
     assert_eq!(row(&call(&world, &recorded().json(&unsent))), (400, "7170"));
-    assert_eq!(world.sms.taken().len(), 1);
+    assert_eq!(world.couriers.sms.taken().len(), 1);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_resend_waits_has_a_count_and_keeps_length_and_channel() {
     assert_eq!((reply.status, reply.outcome), (200, "sent"));
     assert_eq!(reply.json, json!({ "orderId": "order-42" }));
     assert_eq!(world.last_code().len(), 4);
-    assert_eq!(world.sms.taken().len(), 2);
+    assert_eq!(world.couriers.sms.taken().len(), 2);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_courier_that_refuses_is_a_503_that_costs_nothing() {
     let world = TestWorld::default();
     order_send::call(&world, &order_send::recorded());
     world.clock.advance(world.cool_down(1));
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert_eq!(call(&world, &recorded()).status, 503);
     assert_eq!(call(&world, &recorded()).status, 200);
 }

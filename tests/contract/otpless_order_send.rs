@@ -58,7 +58,7 @@ fn every_field_has_its_own_error() {
         check_shape(&reply);
         assert_eq!(row(&reply), (400, code), "{body}");
     }
-    assert!(world.sms.taken().is_empty());
+    assert!(world.couriers.sms.taken().is_empty());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_empty_text_is_an_absent_one() {
         "templateId": "",
     });
     let reply = call(&world, &recorded().json(&body));
-    assert_eq!((reply.status, world.sms.taken().len()), (200, 1), "{reply:?}");
+    assert_eq!((reply.status, world.couriers.sms.taken().len()), (200, 1), "{reply:?}");
     assert!(reply.json["orderId"].as_str().unwrap().starts_with("Otp_"));
     let first =
         json!({ "phoneNumber": "", "countryCode": "", "email": "ada@example.com", "tid": "" });
@@ -93,7 +93,7 @@ fn channels_are_a_list_in_any_case_tried_in_its_order() {
     ] {
         let world = TestWorld::default();
         if refused {
-            world.sms.answer([Verdict::Refuse]);
+            world.couriers.sms.answer([Verdict::Refuse]);
         }
         let body = json!({
             "phoneNumber": "14155550100", "email": "ada@example.com", "channel": channel,
@@ -101,7 +101,11 @@ fn channels_are_a_list_in_any_case_tried_in_its_order() {
         });
         let reply = call(&world, &recorded().json(&body));
         assert_eq!(reply.status, 200, "{channel}: {reply:?}");
-        assert_eq!((world.sms.taken().len(), world.email.taken().len()), expected, "{channel}");
+        assert_eq!(
+            (world.couriers.sms.taken().len(), world.couriers.email.taken().len()),
+            expected,
+            "{channel}"
+        );
     }
     let world = TestWorld::of(App { strict_channels: true, ..demo_app() });
     let body = json!({ "phoneNumber": "14155550100", "channel": "WHATSAPP,SMS" });
@@ -113,11 +117,11 @@ fn the_hash_has_a_newer_name() {
     let world = TestWorld::without_waits();
     let body = json!({ "phoneNumber": "+14155550100", "otpHash": "FA+9qCX9VSu" });
     assert_eq!(call(&world, &recorded().json(&body)).status, 200);
-    assert!(world.sms.taken()[0].1.text.ends_with("FA+9qCX9VSu"));
+    assert!(world.couriers.sms.taken()[0].1.text.ends_with("FA+9qCX9VSu"));
     world.clock.advance(world.cool_down(1));
     let body = with(body, "hash", &json!("FA+9qCX9VSv"));
     assert_eq!(call(&world, &recorded().json(&body)).status, 200);
-    assert!(world.sms.taken()[1].1.text.ends_with("FA+9qCX9VSu"), "the newer name counts");
+    assert!(world.couriers.sms.taken()[1].1.text.ends_with("FA+9qCX9VSu"), "the newer name counts");
 }
 
 #[test]
@@ -138,30 +142,30 @@ fn an_order_of_another_address_is_refused() {
     assert_eq!(call(&world, &recorded()).status, 200);
     let body = json!({ "email": "ada@example.com", "orderId": "order-42" });
     assert_eq!(row(&call(&world, &recorded().json(&body))), (400, "7101"));
-    assert!(world.email.taken().is_empty());
+    assert!(world.couriers.email.taken().is_empty());
 }
 
 #[test]
 fn the_same_order_sent_again_is_the_same_message() {
     let world = TestWorld::default();
-    world.sms.answer([Verdict::Accept]);
+    world.couriers.sms.answer([Verdict::Accept]);
     for outcome in ["sent", "already sent", "already sent"] {
         let reply = call(&world, &recorded());
         assert_eq!((reply.status, reply.outcome), (200, outcome));
         assert_eq!(reply.json, json!({ "orderId": "order-42" }));
     }
-    assert_eq!(world.sms.taken().len(), 1);
+    assert_eq!(world.couriers.sms.taken().len(), 1);
 }
 
 #[test]
 fn an_order_that_was_not_sent_can_be_sent_again() {
     let world = TestWorld::default();
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert_eq!(call(&world, &recorded()).status, 503);
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert_eq!(call(&world, &recorded()).status, 503);
     assert_eq!(call(&world, &recorded()).status, 200);
-    assert_eq!(world.sms.taken().len(), 1);
+    assert_eq!(world.couriers.sms.taken().len(), 1);
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn without_an_order_every_send_is_its_own() {
             reply.json["orderId"].as_str().expect("an id").to_owned()
         })
         .collect();
-    assert_eq!((ids.len(), world.email.taken().len()), (3, 3));
+    assert_eq!((ids.len(), world.couriers.email.taken().len()), (3, 3));
     assert!(ids.iter().all(|id| id.starts_with("Otp_") && id.len() == 56));
 }
 
@@ -186,7 +190,7 @@ fn the_apps_hash_is_where_androids_retriever_reads_it() {
         "phoneNumber": "+14155550100", "hash": "FA+9qCX9VSu", "otpLength": 4.0, "expiry": 3e2,
     });
     assert_eq!(call(&world, &recorded().json(&body)).status, 200);
-    let text = world.sms.taken().remove(0).1.text;
+    let text = world.couriers.sms.taken().remove(0).1.text;
     assert_eq!(text.lines().last(), Some("FA+9qCX9VSu"), "{text}");
     assert_eq!(passcode_domain::message::segments(&text), 1);
 }

@@ -163,7 +163,7 @@ fn the_apps_hash_is_where_androids_retriever_reads_it() {
     let id = request_id(world.open());
     let held = json!({ "requestId": id, "channels": ["SMS"], "otpHash": "FA+9qCX9VSv" });
     assert_eq!(call(&world, &recorded("request").json(&held)).status, 200);
-    let texts: Vec<_> = world.sms.taken().into_iter().map(|(_, sms)| sms.text).collect();
+    let texts: Vec<_> = world.couriers.sms.taken().into_iter().map(|(_, sms)| sms.text).collect();
     assert!(texts[0].ends_with("FA+9qCX9VSu") && texts[1].ends_with("FA+9qCX9VSv"), "{texts:?}");
 }
 
@@ -284,11 +284,11 @@ fn a_locked_subject_is_told_when_to_come_back() {
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
     let world = TestWorld::default();
     let id = world.open();
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     let refused = call(&world, &for_request(id));
     check_shape(&refused);
     assert_eq!((refused.status, refused.retry_after.as_deref()), (503, Some("1")));
-    world.sms.answer([Verdict::Lose]);
+    world.couriers.sms.answer([Verdict::Lose]);
     let lost = call(&world, &for_request(id));
     assert_eq!((lost.status, lost.retry_after.clone()), (503, Some(retry_after(&world, 1))));
     assert_eq!(row(&call(&world, &for_request(id))), (429, "7022"));
@@ -331,14 +331,14 @@ fn the_code_goes_out_on_the_channel_in_the_length_and_the_language_that_was_aske
     assert_eq!((reply.status, reply.outcome), (200, "sent"), "{reply:?}");
     assert_eq!(reply.json.as_object().unwrap().len(), 1);
     let id = parse_request_id(reply.json["requestId"].as_str().unwrap()).unwrap();
-    let (to, sms) = world.sms.taken().remove(0);
+    let (to, sms) = world.couriers.sms.taken().remove(0);
     assert_eq!(to, "+14155550100");
     assert!(sms.text.contains("expires in 5 minutes"), "{}", sms.text);
     let code = world.last_code();
     assert!(matches!(block_on(world.verify(id, &code)), Ok(Outcome::Verified(_))));
 
     call(&world, &recorded("email"));
-    let (to, email) = world.email.taken().remove(0);
+    let (to, email) = world.couriers.email.taken().remove(0);
     assert_eq!((to.as_str(), email.subject.as_str()), ("ada@example.com", "Dein Code für Demo"));
 
     for (length, digits) in [(json!(4), 4), (json!(6.0), 6)] {
@@ -359,13 +359,17 @@ fn with_both_addresses_the_channels_are_tried_in_order() {
     ] {
         let world = TestWorld::default();
         if refused {
-            world.sms.answer([Verdict::Refuse]);
+            world.couriers.sms.answer([Verdict::Refuse]);
         }
         let body = json!({
             "phoneNumber": "+14155550100", "email": "ada@example.com", "channels": channels,
         });
         assert_eq!(call(&world, &recorded("phone").json(&body)).status, 200);
-        assert_eq!((world.sms.taken().len(), world.email.taken().len()), expected, "{channels}");
+        assert_eq!(
+            (world.couriers.sms.taken().len(), world.couriers.email.taken().len()),
+            expected,
+            "{channels}"
+        );
     }
 }
 

@@ -67,8 +67,7 @@ fn counted(world: &TestWorld, event: &Event) -> (Reply, (u64, u64, u64)) {
         tokens: world.tokens.clone(),
         keyring: world.keyring.clone(),
         signing_keys: (),
-        sms: (),
-        email: (),
+        couriers: (),
         clock: world.clock.clone(),
     };
     let reply = reply(event, async |request, record| handle(&counted, request, record).await);

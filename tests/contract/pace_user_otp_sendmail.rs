@@ -33,7 +33,7 @@ fn mail(world: &TestWorld) -> Reply {
 
 /// The code of the last mail.
 fn mailed(world: &TestWorld) -> String {
-    let (to, email) = world.email.taken().pop().unwrap();
+    let (to, email) = world.couriers.email.taken().pop().unwrap();
     assert_eq!(to, "ada@example.com");
     let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
     email.text.split_whitespace().find(is_code).unwrap().to_owned()
@@ -45,7 +45,7 @@ fn strangers_are_refused() {
     let world = TestWorld::default();
     let refused = recorded().header("accept", "text/html");
     assert_eq!(error(&call(&world, &refused)), (406, "not-acceptable"));
-    assert!(world.email.taken().is_empty());
+    assert!(world.couriers.email.taken().is_empty());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn who_has_no_mailbox_is_told_the_same_at_the_same_cost() {
         assert_eq!(error(&again), (429, "too-many-requests"), "{outcome}");
         assert_eq!(again.retry_after.clone(), Some(retry_after(&world, 1)));
         assert_eq!(world.ledgers.take_calls(), (1, 0));
-        assert_eq!(world.email.taken().len(), usize::from(outcome == "sent"));
+        assert_eq!(world.couriers.email.taken().len(), usize::from(outcome == "sent"));
     }
 }
 
@@ -95,7 +95,7 @@ fn a_resend_is_held_back_by_cool_down_and_count_and_ends_the_code_before() {
     world.clock.advance(world.cool_down(1));
     let spent = mail(&world);
     assert_eq!((error(&spent).0, spent.retry_after.as_deref()), (429, Some("900")));
-    assert_eq!(world.email.taken().len(), 5);
+    assert_eq!(world.couriers.email.taken().len(), 5);
     assert_eq!(verify(&world, &presenting(&mailed(&world))).status, 204);
 }
 
@@ -111,15 +111,15 @@ fn a_locked_user_is_told_when_to_come_back() {
     }
     let locked = mail(&world);
     assert_eq!((error(&locked).0, locked.retry_after.as_deref()), (429, Some("86400")));
-    assert_eq!(world.email.taken().len(), 2);
+    assert_eq!(world.couriers.email.taken().len(), 2);
 }
 
 #[test]
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
     let world = TestWorld::default();
-    world.email.answer([Verdict::Refuse]);
+    world.couriers.email.answer([Verdict::Refuse]);
     check_unavailable(&mail(&world));
-    world.email.answer([Verdict::Lose]);
+    world.couriers.email.answer([Verdict::Lose]);
     let lost = mail(&world);
     assert_eq!(
         (error(&lost), lost.retry_after.clone()),
@@ -137,7 +137,7 @@ fn failures_outside_are_a_500_and_nothing_is_mailed() {
     check_unavailable(&mail(&world));
     let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     check_unavailable(&mail(&no_keys));
-    assert!(world.email.taken().is_empty() && no_keys.email.taken().is_empty());
+    assert!(world.couriers.email.taken().is_empty() && no_keys.couriers.email.taken().is_empty());
 }
 
 #[test]

@@ -39,8 +39,7 @@ where
         tokens: world.tokens.clone(),
         keyring: world.keyring.clone(),
         signing_keys: (),
-        sms: (),
-        email: (),
+        couriers: (),
         clock: world.clock.clone(),
     };
     served(event, async |request, record| handle(&world, request, record).await).await

@@ -96,7 +96,7 @@ fn the_token_comes_in_a_cookie_and_in_a_header_and_in_nothing_else() {
         let read = VerificationToken::parse(token, world.keys(), &world.app.id).unwrap();
         assert_eq!(read.flow, Flow::Standalone);
     }
-    assert_eq!((world.sms.taken().len(), world.email.taken().len()), (2, 1));
+    assert_eq!((world.couriers.sms.taken().len(), world.couriers.email.taken().len()), (2, 1));
     let other_order =
         r#"{"identifier":{"new":[],"value":"bob@example.com","type":"email_address"}}"#;
     assert_eq!(call_create(&world, &recorded("email").body(other_order)).status, 204);
@@ -156,7 +156,7 @@ fn a_locked_number_is_told_or_concealed_as_the_app_says() {
 fn a_blocked_app_sends_nothing() {
     let world = TestWorld::of(App { blocked: true, ..demo_app() });
     assert_eq!(error(&ask(&world)), (403, "auth_blocked"));
-    assert!(world.sms.taken().is_empty());
+    assert!(world.couriers.sms.taken().is_empty());
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn challenge_tokens_that_lead_nowhere_are_refused() {
     assert_eq!(error(&step_up(&world, &token)), (400, "expired_challenge_token"));
     let late = challenge_token(&world, id, world.clock.now());
     assert_eq!(error(&step_up(&world, &late)), (400, "expired_challenge_token"), "its challenge");
-    assert!(world.sms.taken().is_empty());
+    assert!(world.couriers.sms.taken().is_empty());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
     }
     let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&ask(&no_keys)), (500, "internal"));
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert_eq!(error(&ask(&world)), (500, "internal"), "the courier refuses");
     assert_eq!(ask(&world).status, 204);
 }
@@ -214,7 +214,7 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
 #[test]
 fn a_message_whose_fate_is_unknown_leaves_the_browser_with_its_token() {
     let world = TestWorld::default();
-    world.sms.answer([Verdict::Lose]);
+    world.couriers.sms.answer([Verdict::Lose]);
     let reply = ask(&world);
     assert_eq!((reply.status, reply.outcome), (204, "unknown"));
     let token = reply.header("x-verification-token").unwrap();
@@ -233,7 +233,7 @@ fn a_login_config_is_a_template() {
         "login_config_id": "lcfg_1",
     });
     assert_eq!(call_create(&world, &recorded("phone").json(&body)).status, 204);
-    assert!(world.sms.taken()[0].1.text.starts_with("Say "));
+    assert!(world.couriers.sms.taken()[0].1.text.starts_with("Say "));
 }
 
 #[test]

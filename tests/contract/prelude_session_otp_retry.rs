@@ -123,7 +123,7 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
     world.clock.advance(world.cool_down(1));
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert_eq!(error(&retry(&world, &token)), (500, "internal"));
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert_eq!(error(&retry(&world, &token)), (500, "internal"));
     let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&retry(&no_keys, &token)), (500, "internal"));

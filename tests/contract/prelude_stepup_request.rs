@@ -184,7 +184,7 @@ fn the_message_says_what_the_code_allows_and_that_it_is_not_for_signing_in() {
         let event = Event::recorded("prelude-session-otp-create", "step-up");
         let reply = call_create(world, &event.json(&json!({ "challenge_token": token })));
         assert_eq!(reply.status, 204, "{reply:?}");
-        world.sms.taken().pop().unwrap().1.text
+        world.couriers.sms.taken().pop().unwrap().1.text
     };
     let text = code_for(&TestWorld::default());
     assert!(text.contains("Demo code to confirm an action, not to sign in."), "{text}");

@@ -198,7 +198,7 @@ pub(crate) fn retry_after(world: &TestWorld, sends: usize) -> String {
 
 /// How many messages went out.
 pub(crate) fn messages(world: &TestWorld) -> usize {
-    world.sms.taken().len() + world.email.taken().len()
+    world.couriers.sms.taken().len() + world.couriers.email.taken().len()
 }
 
 /// A world in which an event is served, and the event.

@@ -39,13 +39,13 @@ pub(crate) fn generated(world: &TestWorld, case: &str) -> String {
 
 /// The code of the last e-mail.
 pub(crate) fn mailed_code(world: &TestWorld) -> String {
-    let (_, email) = world.email.taken().pop().unwrap();
+    let (_, email) = world.couriers.email.taken().pop().unwrap();
     let is_code = |word: &&str| word.len() >= 4 && word.bytes().all(|b| b.is_ascii_digit());
     email.text.split_whitespace().find(is_code).unwrap().to_owned()
 }
 
 pub(crate) fn messages(world: &TestWorld) -> (usize, usize) {
-    (world.email.taken().len(), world.sms.taken().len())
+    (world.couriers.email.taken().len(), world.couriers.sms.taken().len())
 }
 
 pub(crate) fn ids(answer: &Served) -> Vec<ChallengeId> {
@@ -176,7 +176,7 @@ fn a_lock_says_when_to_come_back_and_what_others_know_by_an_id_is_none() {
 #[test]
 fn a_courier_that_refuses_costs_nothing_and_one_that_is_silent_costs_the_cool_down() {
     let world = TestWorld::default();
-    world.sms.answer([Verdict::Refuse, Verdict::Lose]);
+    world.couriers.sms.answer([Verdict::Refuse, Verdict::Lose]);
     let cool_down = world.cool_down(1).as_secs();
     for (status, wait) in [(500, 1), (500, cool_down), (429, cool_down)] {
         let reply = call(&world, &recorded("phone"));
@@ -212,7 +212,7 @@ fn of_two_messages_none_is_told_for_both() {
         json!({ "userId": USER_ID, "email": "ada@example.com", "phoneNumber": "+14155550100" });
     let both = recorded("email").json(&both);
     let world = TestWorld::default();
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     let reply = call(&world, &both);
     check_shape(&reply);
     assert_eq!((reply.status, reply.retry_after.as_deref()), (500, Some("1")));
@@ -246,7 +246,7 @@ fn the_code_goes_out_and_nothing_of_it_is_told() {
         assert_eq!(messages(&world), to, "{case}");
         world.clock.advance(world.cool_down(1));
     }
-    assert_eq!(world.email.taken()[1].0, "ada@example.com");
+    assert_eq!(world.couriers.email.taken()[1].0, "ada@example.com");
     world.ledgers.take_calls();
     let answer = answer(&world, &bearing(&recorded("phone"), TOKEN));
     assert_eq!(world.ledgers.take_calls(), (1, 1), "the claim");
@@ -269,7 +269,7 @@ fn both_spellings_of_the_user_are_read_and_a_phone_is_the_second_choice() {
     assert_eq!(messages(&world), (0, 1));
     let new = json!({ "UserId": "new-to-the-platform", "phoneNumber": "+2348011111111" });
     assert_eq!(answer(&world, &recorded("phone").json(&new)).status, 200);
-    assert_eq!(world.sms.taken()[1].0, "+2348011111111");
+    assert_eq!(world.couriers.sms.taken()[1].0, "+2348011111111");
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn of_two_messages_none_is_told_for_both() {
     assert_eq!(reply.header("ratelimit"), Some(&*format!("\"cool_down\";r=0;t={seconds}")));
 
     world.clock.advance(Duration::from_secs(seconds));
-    world.email.answer([Verdict::Lose]);
+    world.couriers.email.answer([Verdict::Lose]);
     let reply = call(&world, &recorded("both"));
     check_shape(&reply);
     assert_eq!((reply.status, reply.retry_after.clone()), (500, Some(retry_after(&world, 3))));
@@ -217,7 +217,7 @@ fn failures_outside_are_a_500_that_says_when_to_come_back() {
     pass_cool_down(&world);
     world.ledgers.fail_stores([Fault::Unavailable]);
     let lost = call(&world, &recorded("email"));
-    world.email.answer([Verdict::Refuse]);
+    world.couriers.email.answer([Verdict::Refuse]);
     let refused = call(&world, &recorded("email"));
     world.users.set_down(true);
     let no_users = call(&world, &recorded("username"));

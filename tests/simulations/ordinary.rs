@@ -216,7 +216,7 @@ impl<'a, L: Ledgers, N: Counts> Play<'a, L, N> {
             None => self.world.send_to(address.clone(), Some(*ip)).await,
             Some((id, _)) => {
                 let mut options = TestWorld::options(address.channel());
-                options.ip = Some(*ip);
+                options.origin.ip = Some(*ip);
                 self.world.send(*id, &options).await
             }
         };
@@ -268,11 +268,11 @@ impl<'a, L: Ledgers, N: Counts> Play<'a, L, N> {
 
 /// The code of the only message that is at hand, and forgets the message.
 fn take_code<L, N>(world: &TestWorld<L, N>) -> String {
-    let texts = world.sms.taken().into_iter().map(|(_, sms)| sms.text);
-    let mails = world.email.taken().into_iter().map(|(_, email)| email.text);
+    let texts = world.couriers.sms.taken().into_iter().map(|(_, sms)| sms.text);
+    let mails = world.couriers.email.taken().into_iter().map(|(_, email)| email.text);
     let text: String = texts.chain(mails).collect();
-    world.sms.forget();
-    world.email.forget();
+    world.couriers.sms.forget();
+    world.couriers.email.forget();
     let digits = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
     text.split_whitespace().find(digits).expect("a code").to_owned()
 }

@@ -16,6 +16,7 @@ use passcode_domain::{
         TestAddress,
         guard::{Guard, Mode, Rule},
     },
+    guard::Origin,
     ports::Clock as _,
 };
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on, unguarded};
@@ -182,7 +183,8 @@ fn address(dice: &Dice) -> Address {
 
 fn options(dice: &Dice, to: &Address) -> SendOptions {
     let ip = Some(IpAddr::from([192, 0, 2, u8::try_from(dice.below(3)).unwrap()]));
-    SendOptions { ip: ip.filter(|_| dice.below(4) > 0), ..TestWorld::options(to.channel()) }
+    let origin = Origin { ip: ip.filter(|_| dice.below(4) > 0) };
+    SendOptions { origin, ..TestWorld::options(to.channel()) }
 }
 
 /// The product at work, and a replay beside it that is told what happens.
@@ -206,11 +208,11 @@ impl Pair<'_> {
             (1, Some((id, to, _))) => {
                 let options = options(&self.dice, &to);
                 let delivery = block_on(self.world.send(id, &options)).unwrap();
-                self.compare(Some(id), &to, options.ip, &delivery);
+                self.compare(Some(id), &to, options.origin.ip, &delivery);
             }
             _ => {
                 let to = address(&self.dice);
-                let ip = options(&self.dice, &to).ip;
+                let ip = options(&self.dice, &to).origin.ip;
                 let delivery = block_on(self.world.send_to(to.clone(), ip)).unwrap();
                 self.compare(None, &to, ip, &delivery);
             }

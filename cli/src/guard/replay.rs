@@ -7,7 +7,7 @@
 use super::log::{EventKind, Log, Message};
 use passcode_domain::{
     App, CallerClass, Keyring, SubjectKey, Timestamp,
-    guard::{CountedIn, Counters, Sending, SubjectHistory, Verdict},
+    guard::{CountedIn, Counters, Origin, Sending, SubjectHistory, Verdict},
     value::time::Window,
 };
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ impl<'a> Replay<'a> {
         }
         let subject = challenge.subject;
         let caller = CallerClass::Authenticated;
-        let sending = Sending::new(app, keyring, &message.to, message.ip, caller);
+        let sending = Sending::new(app, keyring, &message.to, Origin { ip: message.ip }, caller);
         let sent = sent.entry(subject).or_default();
         sent.retain(|earlier| *earlier + Window::Day.span() > at);
         let has_success = successes.get(&subject).is_some_and(|last| {

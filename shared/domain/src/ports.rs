@@ -9,10 +9,10 @@ use crate::{
     },
     guard::{Counter, Reservation, VerifiedCount},
     ledger::{Item, Ledger},
-    message::{Email, Sms, ValidApp},
+    message::{self, Email, Sms, Text, ValidApp},
     secret::{keyring::Keyring, proof::Bearer, signing::SigningKeys},
     value::{
-        address::{EmailAddress, PhoneNumber},
+        address::{Address, Channel, EmailAddress, PhoneNumber},
         id::{AppId, CounterKey, ItemKey, UserId, Username},
         time::Timestamp,
     },
@@ -36,10 +36,8 @@ pub trait World: Sync {
     type Keyring: Sync;
     /// Where the keys that sign are read.
     type SigningKeys: Sync;
-    /// Who sends text messages.
-    type Sms: Sync;
-    /// Who sends e-mails.
-    type Email: Sync;
+    /// Who hands messages over.
+    type Couriers: Sync;
     /// What time it is.
     type Clock: Clock;
     /// Where randomness comes from.
@@ -59,10 +57,8 @@ pub trait World: Sync {
     fn keyring(&self) -> &Self::Keyring;
     /// The port for the keys that sign.
     fn signing_keys(&self) -> &Self::SigningKeys;
-    /// The port for text messages.
-    fn sms(&self) -> &Self::Sms;
-    /// The port for e-mails.
-    fn email(&self) -> &Self::Email;
+    /// The port for messages.
+    fn couriers(&self) -> &Self::Couriers;
     /// The clock.
     fn clock(&self) -> &Self::Clock;
     /// The randomness.
@@ -73,7 +69,7 @@ pub trait World: Sync {
 pub trait Adapter: Sync {
     /// The ports that it is: the names of their traits, which are the `Sid`s of the statements that grant
     /// them.
-    const PORTS: &'static [&'static str];
+    fn ports() -> Vec<&'static str>;
 
     /// Opens the connections that every request needs, while Lambda still gives a starting function its
     /// full share of a processor. A failure is not final: the first request tries again.
@@ -84,7 +80,9 @@ pub trait Adapter: Sync {
 
 /// No adapter, for a port that the function does not have.
 impl Adapter for () {
-    const PORTS: &'static [&'static str] = &[];
+    fn ports() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// The cause of a failure outside the domain, for the log.
@@ -354,6 +352,51 @@ pub trait EmailCourier: Sync {
         to: &EmailAddress,
         message: &Email,
     ) -> impl Future<Output = Result<(), CourierError>> + Send;
+}
+
+/// Hands over the messages of every channel that it knows.
+pub trait Courier: Sync {
+    /// Writes a message for a channel and hands it to the courier of that channel, at most once.
+    fn send(
+        &self,
+        channel: Channel,
+        to: &Address,
+        text: &Text<'_>,
+    ) -> impl Future<Output = Result<(), CourierError>> + Send;
+}
+
+/// A courier for each channel; `()` for a channel that the function does not send on.
+#[derive(Clone, Debug, Default)]
+pub struct Couriers<S, M> {
+    /// Who sends text messages.
+    pub sms: S,
+    /// Who sends e-mails.
+    pub email: M,
+}
+
+impl<S: SmsCourier, M: EmailCourier> Courier for Couriers<S, M> {
+    async fn send(
+        &self,
+        channel: Channel,
+        to: &Address,
+        text: &Text<'_>,
+    ) -> Result<(), CourierError> {
+        match (channel, to) {
+            (Channel::Sms, Address::Phone(to)) => self.sms.send(to, &message::sms(text)).await,
+            (Channel::Email, Address::Email(to)) => {
+                self.email.send(to, &message::email(text)).await
+            }
+            (Channel::Sms | Channel::Email | Channel::Caller, _) => {
+                Err(CourierError::Refused("no courier reaches this address".into()))
+            }
+        }
+    }
+}
+
+impl<S: Adapter, M: Adapter> Adapter for Couriers<S, M> {
+    fn ports() -> Vec<&'static str> {
+        [S::ports(), M::ports()].concat()
+    }
 }
 
 /// Tells the time, and lets it pass.

@@ -12,19 +12,27 @@ use passcode_domain::{
 };
 
 impl Adapter for AppTable {
-    const PORTS: &'static [&'static str] = &["LoadApps"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadApps"]
+    }
 }
 
 impl Adapter for UserTable {
-    const PORTS: &'static [&'static str] = &["LoadUsers"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadUsers"]
+    }
 }
 
 impl Adapter for UserChanges {
-    const PORTS: &'static [&'static str] = &["LoadUsers", "ChangeUsers"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadUsers", "ChangeUsers"]
+    }
 }
 
 impl Adapter for ChallengeTable {
-    const PORTS: &'static [&'static str] = &["LoadLedgers", "StoreLedgers"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadLedgers", "StoreLedgers"]
+    }
 
     async fn warm_up(&self) {
         let nobody = SubjectKey::from_bytes([0; 16]).into();
@@ -51,7 +59,9 @@ impl LoadLedgers for LedgerReader {
 }
 
 impl Adapter for LedgerReader {
-    const PORTS: &'static [&'static str] = &["LoadLedgers"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadLedgers"]
+    }
 
     async fn warm_up(&self) {
         self.0.warm_up().await;
@@ -60,7 +70,9 @@ impl Adapter for LedgerReader {
 
 /// For a function that sends.
 impl Adapter for CounterTable {
-    const PORTS: &'static [&'static str] = &["LoadCounters", "ReserveCounters"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadCounters", "ReserveCounters"]
+    }
 }
 
 /// The table of counters, for a function that verifies: it adds to them and reads nothing.
@@ -82,5 +94,7 @@ impl CountVerified for VerifiedCounters {
 }
 
 impl Adapter for VerifiedCounters {
-    const PORTS: &'static [&'static str] = &["CountVerified"];
+    fn ports() -> Vec<&'static str> {
+        vec!["CountVerified"]
+    }
 }

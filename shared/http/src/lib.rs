@@ -21,7 +21,7 @@ pub use idempotency::{
     AGAIN, Begun, IdempotencyError, Idempotent, Pending, with_idempotency, with_idempotency_in,
 };
 pub use lambda_http::{Body, Request, RequestExt, Response};
-pub use origin::{InvalidClientIp, own_ip, told_ip, with_client_ip};
+pub use origin::{InvalidClientIp, forwarded_origin, peer_origin, with_client_ip};
 pub use record::Record;
 
 use std::time::Duration;

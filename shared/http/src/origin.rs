@@ -1,8 +1,8 @@
-//! The IP address that a request is limited by.
+//! Where a request comes from, as the rules of the guard count it.
 
 use crate::{Request, RequestExt as _, header_text};
 use lambda_http::request::RequestContext;
-use std::net::IpAddr;
+use passcode_domain::guard::Origin;
 use thiserror::Error;
 use utoipa::openapi::{
     KnownFormat, ObjectBuilder, OpenApi, Schema, SchemaFormat, Type,
@@ -13,16 +13,15 @@ use utoipa::openapi::{
 /// What an authenticated server tells of its own caller.
 const CLIENT_IP: &str = "passcode-client-ip";
 
-/// The address of whoever makes the request: for browsers and phones, which call themselves. API
-/// Gateway has seen it; no header of the caller's counts.
+/// The origin of whoever makes the request: for browsers and phones, which call themselves. API Gateway
+/// has seen the IP address; no header of the caller's counts.
 #[must_use]
-pub fn own_ip(request: &Request) -> Option<IpAddr> {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => {
-            context.http.source_ip.as_ref()?.parse().ok()
-        }
+pub fn peer_origin(request: &Request) -> Origin {
+    let ip = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_ref(),
         _ => None,
-    }
+    };
+    Origin { ip: ip.and_then(|ip| ip.parse().ok()) }
 }
 
 /// What stands in the header is no IP address, or more than one. Without an address the rules that
@@ -31,17 +30,18 @@ pub fn own_ip(request: &Request) -> Option<IpAddr> {
 #[error("`Passcode-Client-IP` must be one IP address, without a port")]
 pub struct InvalidClientIp;
 
-/// The address of the person whom an authenticated server speaks for, if it tells. Its own address
-/// is everybody's, and says nothing.
-pub fn told_ip(request: &Request) -> Result<Option<IpAddr>, InvalidClientIp> {
+/// The origin of the person whom an authenticated server speaks for, as far as the server says. Its own
+/// IP address is everybody's, and says nothing.
+pub fn forwarded_origin(request: &Request) -> Result<Origin, InvalidClientIp> {
     if !request.headers().contains_key(CLIENT_IP) {
-        return Ok(None);
+        return Ok(Origin::default());
     }
     let text = header_text(request, CLIENT_IP).ok_or(InvalidClientIp)?;
-    text.trim().parse().map(Some).map_err(|_| InvalidClientIp)
+    let ip = text.trim().parse().map_err(|_| InvalidClientIp)?;
+    Ok(Origin { ip: Some(ip) })
 }
 
-/// Adds the header to the operations of a contract that read it with [`told_ip`].
+/// Adds the header to the operations of a contract that read it with [`forwarded_origin`].
 #[must_use]
 pub fn with_client_ip(mut api: OpenApi) -> OpenApi {
     let format = |format| {

@@ -210,7 +210,9 @@ fn unreadable(error: jsonwebtoken::errors::Error) -> TokenError {
 
 /// Issuers are asked over the internet: AWS grants nothing for it.
 impl<F: FetchKeys> Adapter for IssuerTokens<F> {
-    const PORTS: &'static [&'static str] = &["ReadTokens"];
+    fn ports() -> Vec<&'static str> {
+        vec!["ReadTokens"]
+    }
 }
 
 impl<F: FetchKeys> ReadTokens for IssuerTokens<F> {

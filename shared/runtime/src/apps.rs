@@ -92,7 +92,9 @@ impl<A: LoadApps + Send> LoadApps for CachedApps<A> {
 }
 
 impl<A: Adapter + Send> Adapter for CachedApps<A> {
-    const PORTS: &'static [&'static str] = A::PORTS;
+    fn ports() -> Vec<&'static str> {
+        A::ports()
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// The adapters of a function, one for each port of [`World`]. A port that the function does not have is
 /// `()`, so that a function can do no more than its boot says.
 #[derive(Debug)]
-pub struct Adapters<A, U, L, N, T, K, G, S, M, C> {
+pub struct Adapters<A, U, L, N, T, K, G, D, C> {
     /// Where apps are read.
     pub apps: A,
     /// Where users are read and changed.
@@ -26,15 +26,13 @@ pub struct Adapters<A, U, L, N, T, K, G, S, M, C> {
     pub keyring: K,
     /// Where the keys that sign are read.
     pub signing_keys: G,
-    /// Who sends text messages.
-    pub sms: S,
-    /// Who sends e-mails.
-    pub email: M,
+    /// Who hands messages over.
+    pub couriers: D,
     /// What time it is.
     pub clock: C,
 }
 
-impl<A, U, L, N, T, K, G, S, M, C> World for Adapters<A, U, L, N, T, K, G, S, M, C>
+impl<A, U, L, N, T, K, G, D, C> World for Adapters<A, U, L, N, T, K, G, D, C>
 where
     A: Sync,
     U: Sync,
@@ -43,8 +41,7 @@ where
     T: Sync,
     K: Sync,
     G: Sync,
-    S: Sync,
-    M: Sync,
+    D: Sync,
     C: Clock,
 {
     type Apps = A;
@@ -54,8 +51,7 @@ where
     type Tokens = T;
     type Keyring = K;
     type SigningKeys = G;
-    type Sms = S;
-    type Email = M;
+    type Couriers = D;
     type Clock = C;
     type Entropy = SystemEntropy;
 
@@ -87,12 +83,8 @@ where
         &self.signing_keys
     }
 
-    fn sms(&self) -> &S {
-        &self.sms
-    }
-
-    fn email(&self) -> &M {
-        &self.email
+    fn couriers(&self) -> &D {
+        &self.couriers
     }
 
     fn clock(&self) -> &C {
@@ -130,8 +122,7 @@ impl Function {
                 Tokens: Adapter,
                 Keyring: Adapter,
                 SigningKeys: Adapter,
-                Sms: Adapter,
-                Email: Adapter,
+                Couriers: Adapter,
             > + Send
             + 'static,
         H: for<'a> Fn(&'a W, &'a Request, &'a mut Record) -> Handling<'a, Result<Answer, E>>
@@ -141,15 +132,14 @@ impl Function {
         E: ContractError + 'static,
     {
         let ports = [
-            W::Apps::PORTS,
-            W::Users::PORTS,
-            W::Ledgers::PORTS,
-            W::Counters::PORTS,
-            W::Tokens::PORTS,
-            W::Keyring::PORTS,
-            W::SigningKeys::PORTS,
-            W::Sms::PORTS,
-            W::Email::PORTS,
+            W::Apps::ports(),
+            W::Users::ports(),
+            W::Ledgers::ports(),
+            W::Counters::ports(),
+            W::Tokens::ports(),
+            W::Keyring::ports(),
+            W::SigningKeys::ports(),
+            W::Couriers::ports(),
         ];
         Self { name, ports: ports.concat(), served: Arc::new(Served { world, handle }) }
     }

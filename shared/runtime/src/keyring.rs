@@ -124,7 +124,9 @@ impl LoadSigningKeys for SecretSigningKeys {
 }
 
 impl Adapter for SecretKeyring {
-    const PORTS: &'static [&'static str] = &["LoadKeyring"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadKeyring"]
+    }
 
     async fn warm_up(&self) {
         let _ = self.keyring().await;
@@ -132,7 +134,9 @@ impl Adapter for SecretKeyring {
 }
 
 impl Adapter for SecretSigningKeys {
-    const PORTS: &'static [&'static str] = &["LoadSigningKeys"];
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadSigningKeys"]
+    }
 
     async fn warm_up(&self) {
         let _ = self.signing_keys().await;

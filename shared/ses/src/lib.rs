@@ -33,7 +33,9 @@ impl SesCourier {
 }
 
 impl Adapter for SesCourier {
-    const PORTS: &'static [&'static str] = &["EmailCourier"];
+    fn ports() -> Vec<&'static str> {
+        vec!["EmailCourier"]
+    }
 }
 
 impl EmailCourier for SesCourier {

@@ -28,7 +28,9 @@ impl SnsCourier {
 }
 
 impl Adapter for SnsCourier {
-    const PORTS: &'static [&'static str] = &["SmsCourier"];
+    fn ports() -> Vec<&'static str> {
+        vec!["SmsCourier"]
+    }
 }
 
 impl SmsCourier for SnsCourier {

@@ -15,9 +15,10 @@ use passcode_domain::{
         verify::{self, Outcome, VerifyTarget},
     },
     app::guard::{Guard, Mode, Rule},
+    guard::Origin,
     ports::{
-        CountVerified, LoadCounters, LoadLedgers, ReserveCounters, StoreApps as _, StoreLedgers,
-        StoreUsers as _,
+        CountVerified, Couriers, LoadCounters, LoadLedgers, ReserveCounters, StoreApps as _,
+        StoreLedgers, StoreUsers as _,
     },
 };
 use std::{
@@ -82,10 +83,8 @@ pub struct TestWorld<L = FakeLedgers, N = FakeCounters> {
     pub clock: FakeClock,
     /// The randomness.
     pub entropy: FakeEntropy,
-    /// The text messages.
-    pub sms: FakeSms,
-    /// The e-mails.
-    pub email: FakeEmail,
+    /// The messages.
+    pub couriers: Couriers<FakeSms, FakeEmail>,
 }
 
 impl<L: Sync, N: Sync> World for TestWorld<L, N> {
@@ -96,8 +95,7 @@ impl<L: Sync, N: Sync> World for TestWorld<L, N> {
     type Tokens = FakeTokens;
     type Keyring = FakeKeyring;
     type SigningKeys = FakeSigningKeys;
-    type Sms = FakeSms;
-    type Email = FakeEmail;
+    type Couriers = Couriers<FakeSms, FakeEmail>;
     type Clock = FakeClock;
     type Entropy = FakeEntropy;
 
@@ -129,12 +127,8 @@ impl<L: Sync, N: Sync> World for TestWorld<L, N> {
         &self.signing
     }
 
-    fn sms(&self) -> &FakeSms {
-        &self.sms
-    }
-
-    fn email(&self) -> &FakeEmail {
-        &self.email
+    fn couriers(&self) -> &Couriers<FakeSms, FakeEmail> {
+        &self.couriers
     }
 
     fn clock(&self) -> &FakeClock {
@@ -243,8 +237,7 @@ impl<L: Sync, N: Sync> TestWorld<L, N> {
             tokens: FakeTokens::default(),
             clock: FakeClock::default(),
             entropy: FakeEntropy::default(),
-            sms: FakeSms::default(),
-            email: FakeEmail::default(),
+            couriers: Couriers::default(),
         }
     }
 
@@ -273,7 +266,7 @@ impl<L: Sync, N: Sync> TestWorld<L, N> {
 
     /// The code of the last text message: the last line is `@host #code`.
     pub fn last_code(&self) -> String {
-        let taken = self.sms.taken();
+        let taken = self.couriers.sms.taken();
         let text = taken.last().map(|(_, sms)| sms.text.as_str()).unwrap_or_default();
         text.rsplit('#').next().unwrap_or_default().to_owned()
     }
@@ -302,7 +295,7 @@ where
         ip: Option<IpAddr>,
         lookup: Lookup,
     ) -> Result<Delivery, Failure> {
-        let options = SendOptions { ip, ..TestWorld::options(to.channel()) };
+        let options = SendOptions { origin: Origin { ip }, ..TestWorld::options(to.channel()) };
         let opening = self.opening(Addresses::new(to, None), Duration::from_mins(15));
         let opening = opening.found_by(lookup);
         let target = SendTarget::Ordered(&opening, &self.app);

@@ -11,7 +11,10 @@ use passcode_domain::{
         send::{Delivery, Refusal, SendOptions, Sent},
         transact::Failure,
     },
-    app::{guard::Rule, policy::MAX_CHALLENGE_SECONDS},
+    app::{
+        guard::{Rule, Scope},
+        policy::MAX_CHALLENGE_SECONDS,
+    },
     ports::{Cause, LoadApps, StoreError},
 };
 use passcode_http::{
@@ -283,18 +286,13 @@ impl Error {
 
     /// The row for a rule of the guard.
     const fn of_rule(rule: Rule, wait: Option<Duration>) -> Self {
-        match rule {
-            Rule::AllowedCountries => Self::Country,
-            Rule::NumberType => Self::NumberType,
-            Rule::SendsPerAddress => Self::Identity(wait),
-            Rule::SendsPerIp
-            | Rule::CountriesPerIp
-            | Rule::UnverifiedPerIpHour
-            | Rule::UnverifiedPerIpDay => Self::Ip(wait),
-            Rule::SendsPerApp | Rule::SendsPerCountry | Rule::SpendCap => Self::App(wait),
-            Rule::UnverifiedPerCountryHour
-            | Rule::UnverifiedPerCountryDay
-            | Rule::PrefixConcentration => Self::General(wait),
+        match rule.scope() {
+            Scope::Country => Self::Country,
+            Scope::NumberType => Self::NumberType,
+            Scope::Address => Self::Identity(wait),
+            Scope::Origin => Self::Ip(wait),
+            Scope::App => Self::App(wait),
+            Scope::Neighbours => Self::General(wait),
         }
     }
 

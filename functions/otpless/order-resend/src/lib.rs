@@ -9,21 +9,19 @@ use otpless_contract::{
     order::{OrderRef, OrderResponse},
 };
 use passcode_domain::{
-    App, Keyring, World,
+    App, Keyring,
     action::{
-        send::{self, Refusal, SendOptions, SendTarget, Sent},
+        send::{self, Refusal, SendOptions, SendTarget, SendWorld, Sent},
         status::{self, Status},
     },
-    ports::{
-        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
-        ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    guard::Origin,
+    ports::{Clock as _, LoadKeyring},
 };
 use passcode_http::{
-    Answer, Begun, Caller, Record, Request, told_ip, with_client_ip, with_idempotency,
+    Answer, Begun, Caller, Record, Request, forwarded_origin, with_client_ip, with_idempotency,
 };
 use serde::Deserialize;
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 use utoipa::{OpenApi, ToSchema};
 
 /// The function, and its package.
@@ -58,19 +56,12 @@ pub struct OrderResendRequest {
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let (app, body) =
         otpless::accept::<_, OrderResendRequest>(world, request, record, |_| None).await?;
     let keyring = world.keyring().keyring().await?;
-    let ip = told_ip(request)?;
+    let origin = forwarded_origin(request)?;
     let order = OrderRef::parse(&body.order_id, &keyring)?;
     let pending = match otpless::idempotent(request, Some(&app), None)
         .begin(world, &keyring, record)
@@ -79,7 +70,7 @@ where
         Begun::Proceed(pending) => pending,
         Begun::Answered(answer) => return Ok(answer),
     };
-    let sent = Box::pin(resend(world, &app, &keyring, &order, ip, record)).await;
+    let sent = Box::pin(resend(world, &app, &keyring, &order, origin, record)).await;
     let answered =
         sent.map(|()| Answer::json(StatusCode::OK, &OrderResponse { order_id: body.order_id }));
     Ok(pending.settle(world, answered, record).await)
@@ -90,23 +81,16 @@ async fn resend<W>(
     app: &Arc<App>,
     keyring: &Keyring,
     order: &OrderRef,
-    ip: Option<IpAddr>,
+    origin: Origin,
     record: &mut Record,
 ) -> Result<(), Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let id = order.resolve(world, keyring, &app.id).await?.ok_or(Error::NotFound)?;
     record.challenge(id, keyring);
     // By the channel, in the length and for the time of the order's first message.
-    let options = SendOptions { ip, ..SendOptions::default() };
+    let options = SendOptions { origin, ..SendOptions::default() };
     let delivery = send::send(world, keyring, SendTarget::Again(id, app), &options).await?;
     // What was never sent is kept beside the ledger, where a resend does not look.
     if matches!(delivery.sent, Sent::Refused(Refusal::NotFound))

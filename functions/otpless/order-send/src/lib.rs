@@ -14,20 +14,18 @@ use passcode_domain::{
     action::{
         open::Open,
         order,
-        send::{self, Delivery, Refusal, SendOptions, SendTarget, Sent},
+        send::{self, Delivery, Refusal, SendOptions, SendTarget, SendWorld, Sent},
     },
+    guard::Origin,
     ledger::order::OrderId,
-    ports::{
-        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
-        ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    ports::{Clock as _, LoadKeyring, LoadLedgers, StoreLedgers},
 };
 use passcode_http::{
-    Answer, Begun, Caller, Record, Request, filled, told_ip, whole, with_client_ip,
+    Answer, Begun, Caller, Record, Request, filled, forwarded_origin, whole, with_client_ip,
     with_idempotency,
 };
 use serde::Deserialize;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
 /// The function, and its package.
@@ -99,18 +97,11 @@ pub struct OrderSendRequest {
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let (app, body) = otpless::accept(world, request, record, field_error).await?;
     let keyring = world.keyring().keyring().await?;
-    let order = parse(body, &app, told_ip(request)?, &keyring)?;
+    let order = parse(body, &app, forwarded_origin(request)?, &keyring)?;
     let pending = match otpless::idempotent(request, Some(&app), None)
         .begin(world, &keyring, record)
         .await?
@@ -130,14 +121,7 @@ async fn send<W>(
     record: &mut Record,
 ) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let open = Open::new(app, keyring, world.entropy(), order.addresses, order.life);
     let open = open.with_template(order.template).with_app_hash(order.app_hash);
@@ -193,7 +177,7 @@ struct Order {
 fn parse(
     body: OrderSendRequest,
     app: &App,
-    ip: Option<IpAddr>,
+    origin: Origin,
     keyring: &Keyring,
 ) -> Result<Order, Error> {
     let channels = channels(&body, app.strict_channels)?;
@@ -218,7 +202,7 @@ fn parse(
             channels,
             length,
             code_seconds: expiry,
-            ip,
+            origin,
             ..SendOptions::default()
         },
         addresses,

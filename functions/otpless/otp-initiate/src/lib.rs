@@ -10,22 +10,20 @@ use otpless_contract::{
     authenticate, brings_credentials, parse_request_id, request_id,
 };
 use passcode_domain::{
-    App, ChallengeId, Channel, Keyring, World,
+    App, ChallengeId, Channel, Keyring,
     action::{
         open::Open,
-        send::{self, SendOptions, SendTarget},
+        send::{self, SendOptions, SendTarget, SendWorld},
     },
-    ports::{
-        Clock as _, EmailCourier, Entropy, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
-        ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    guard::Origin,
+    ports::{Clock as _, Entropy, LoadKeyring},
 };
 use passcode_http::{
-    Answer, Begun, Caller, Media, Record, Request, body, filled, own_ip, page, told_ip, whole,
-    with_client_ip, with_idempotency,
+    Answer, Begun, Caller, Media, Record, Request, body, filled, forwarded_origin, page,
+    peer_origin, whole, with_client_ip, with_idempotency,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use utoipa::{OpenApi, ToSchema};
 
 /// The function, and its package.
@@ -111,14 +109,7 @@ pub struct InitiateResponse {
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let page = match page::admit(world, request, record).await {
         Ok(page) => page,
@@ -130,14 +121,7 @@ where
 
 async fn initiate<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let app = if brings_credentials(request) {
         Some(authenticate(world, request, record).await?)
@@ -148,9 +132,9 @@ where
     let body = body(request, &[Media::Json]).await;
     let body = body.map_err(|error| Error::of_body(&error, field_error))?;
     let keyring = world.keyring().keyring().await?;
-    let ip = client_ip(request, app.as_ref())?;
+    let origin = origin(request, app.as_ref())?;
     let (plan, options) = parse(body, app.as_ref(), &keyring, world.entropy())?;
-    let options = SendOptions { ip, ..options };
+    let options = SendOptions { origin, ..options };
     record.challenge(plan.id(), &keyring);
     let held = plan.held().map(|id| request_id(id, &keyring));
     let pending = match otpless::idempotent(request, app.as_deref(), held.as_deref())
@@ -173,14 +157,7 @@ async fn send<W>(
     record: &mut Record,
 ) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let target = match plan {
         Plan::Existing(id) => SendTarget::Existing(*id, app),
@@ -198,9 +175,9 @@ where
 
 /// Whose messages limits count. A server speaks for somebody else; whoever holds an id speaks for
 /// themselves.
-fn client_ip(request: &Request, app: Option<&Arc<App>>) -> Result<Option<IpAddr>, Error> {
-    let told = told_ip(request)?;
-    Ok(if app.is_some() { told } else { own_ip(request) })
+fn origin(request: &Request, app: Option<&Arc<App>>) -> Result<Origin, Error> {
+    let forwarded = forwarded_origin(request)?;
+    Ok(if app.is_some() { forwarded } else { peer_origin(request) })
 }
 
 /// What a request asks for: the next message of a challenge whose id the caller holds, or a new challenge.

@@ -7,15 +7,12 @@ pub use boot::boot;
 use lambda_http::http::StatusCode;
 use pace_contract::{self as pace, Caller, Endpoint, Error, PaceErrors};
 use passcode_domain::{
-    Address, Addresses, Channel, EmailAddress, Keyring, Lookup, World,
+    Address, Addresses, Channel, EmailAddress, Keyring, Lookup,
     action::{
         open::Open,
-        send::{self, SendOptions, SendTarget, Sent},
+        send::{self, SendOptions, SendTarget, SendWorld, Sent},
     },
-    ports::{
-        Clock as _, EmailCourier, Entropy, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
-        LoadUsers, ReadTokens, ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    ports::{Clock as _, Entropy, LoadKeyring, LoadUsers, ReadTokens},
 };
 use passcode_http::{
     Answer, Begun, Caller as Shown, RETRY, Record, RefusedSend, Request, with_idempotency_in,
@@ -54,16 +51,7 @@ const LIFE: Duration = Duration::from_mins(15);
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Users: LoadUsers,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Tokens: ReadTokens,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Users: LoadUsers, Tokens: ReadTokens, Keyring: LoadKeyring>,
 {
     let caller = pace::admit(world, request, record, &ENDPOINT).await?;
     let keyring = world.keyring().keyring().await?;
@@ -83,14 +71,7 @@ async fn send<W>(
     record: &mut Record,
 ) -> Result<(), Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Users: LoadUsers,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Users: LoadUsers>,
 {
     let user = world.users().load_user(&caller.app.id, &caller.user).await?;
     let email = user.and_then(|user| user.email);

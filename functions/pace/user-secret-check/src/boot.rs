@@ -21,8 +21,7 @@ where
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: (),
         signing_keys: (),
-        sms: (),
-        email: (),
+        couriers: (),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

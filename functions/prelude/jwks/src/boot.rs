@@ -18,8 +18,7 @@ where
         tokens: (),
         keyring: (),
         signing_keys: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
-        sms: (),
-        email: (),
+        couriers: (),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

@@ -22,8 +22,7 @@ where
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
-        sms: (),
-        email: (),
+        couriers: (),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

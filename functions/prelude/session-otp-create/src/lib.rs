@@ -10,16 +10,14 @@ use passcode_domain::{
     Timestamp, World,
     action::{
         open::Open,
-        send::{self, SendOptions, SendTarget},
+        send::{self, SendOptions, SendTarget, SendWorld},
     },
-    ports::{
-        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
-        LoadSigningKeys, ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    ports::{Clock as _, LoadKeyring, LoadSigningKeys},
     secret::token::{Flow, VerificationToken},
 };
 use passcode_http::{
-    Answer, Begun, Media, Record, Request, Way, body, object, own_ip, with_choice, with_idempotency,
+    Answer, Begun, Media, Record, Request, Way, body, object, peer_origin, with_choice,
+    with_idempotency,
 };
 use prelude_contract::{self as prelude, ChallengeLost, Error, ErrorBody, with_browser_routes};
 use serde::Deserialize;
@@ -93,15 +91,7 @@ pub struct Email(String);
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            SigningKeys: LoadSigningKeys,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring, SigningKeys: LoadSigningKeys>,
 {
     let began = world.clock().now();
     let caller = match prelude::admit(world, request, record).await {
@@ -120,15 +110,7 @@ async fn create<W>(
     record: &mut Record,
 ) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            SigningKeys: LoadSigningKeys,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring, SigningKeys: LoadSigningKeys>,
 {
     let body: CreateRequest = body(request, &[Media::Json]).await?;
     let keyring = world.keyring().keyring().await?;
@@ -142,7 +124,7 @@ where
             Begun::Answered(answer) => return Ok(answer),
         };
     // The challenge knows its one address, and so its channel.
-    let options = SendOptions { ip: own_ip(request), ..SendOptions::default() };
+    let options = SendOptions { origin: peer_origin(request), ..SendOptions::default() };
     let sent = Box::pin(send(world, app, &keyring, &plan, &options, record)).await;
     prelude::even_out(world, app, began).await;
     let answered =
@@ -159,13 +141,7 @@ async fn send<W>(
     record: &mut Record,
 ) -> Result<(), Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld,
 {
     let target = match plan {
         Plan::New(open) => SendTarget::Ordered(open, app),

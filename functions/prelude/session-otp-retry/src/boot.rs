@@ -1,7 +1,7 @@
 //! The function's adapters, by port: on Lambda and on one machine the same.
 
 use crate::{NAME, handle};
-use passcode_domain::ports::Clock;
+use passcode_domain::ports::{Clock, Couriers};
 use passcode_dynamodb::{AppTable, ChallengeTable, CounterTable};
 use passcode_runtime::{Adapters, BadSetting, CachedApps, Function, SecretKeyring, Settings, aws};
 use passcode_ses::SesCourier;
@@ -22,8 +22,10 @@ where
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
-        sms: SnsCourier::new(&aws),
-        email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+        couriers: Couriers {
+            sms: SnsCourier::new(&aws),
+            email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+        },
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

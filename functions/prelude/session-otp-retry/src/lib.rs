@@ -5,15 +5,12 @@ mod boot;
 pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, Keyring, Timestamp, World,
-    action::send::{self, SendOptions, SendTarget},
-    ports::{
-        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers,
-        ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    App, Keyring, Timestamp,
+    action::send::{self, SendOptions, SendTarget, SendWorld},
+    ports::{Clock as _, LoadKeyring},
     secret::token::VerificationToken,
 };
-use passcode_http::{Answer, Begun, Record, Request, own_ip, with_idempotency};
+use passcode_http::{Answer, Begun, Record, Request, peer_origin, with_idempotency};
 use prelude_contract::{self as prelude, ChallengeLost, Error, ErrorBody, with_browser_routes};
 use std::sync::Arc;
 use utoipa::OpenApi;
@@ -45,14 +42,7 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let began = world.clock().now();
     let caller = match prelude::admit(world, request, record).await {
@@ -71,14 +61,7 @@ async fn retry<W>(
     record: &mut Record,
 ) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Keyring: LoadKeyring>,
 {
     let read = |keyring: &Keyring| prelude::present(request, app, keyring);
     let (keyring, token) = prelude::verified_token(world, read).await?;
@@ -91,7 +74,7 @@ where
         Begun::Proceed(pending) => pending,
         Begun::Answered(answer) => return Ok(answer),
     };
-    let options = SendOptions { ip: own_ip(request), ..SendOptions::default() };
+    let options = SendOptions { origin: peer_origin(request), ..SendOptions::default() };
     let sent = Box::pin(send(world, app, &keyring, token, &options, record)).await;
     prelude::even_out(world, app, began).await;
     let answered =
@@ -108,13 +91,7 @@ async fn send<W>(
     record: &mut Record,
 ) -> Result<(), Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld,
 {
     let delivery = send::send(world, keyring, SendTarget::Again(token.id, app), options).await?;
     let lost = ChallengeLost {

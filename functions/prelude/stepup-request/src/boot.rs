@@ -24,8 +24,7 @@ where
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
-        sms: (),
-        email: (),
+        couriers: (),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

@@ -20,8 +20,7 @@ where
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
-        sms: (),
-        email: (),
+        couriers: (),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

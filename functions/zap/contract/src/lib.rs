@@ -10,6 +10,7 @@ use passcode_domain::{
         send::{Delivery, Refusal, SendOptions, Sent},
         transact::Failure,
     },
+    guard::Origin,
     ports::{Cause, Clock as _, LoadApps, LoadUsers, ReadTokens, StoreError, TokenError},
 };
 use passcode_http::{
@@ -17,7 +18,7 @@ use passcode_http::{
     Record, RefusedSend, Request, body, id, tenant,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{borrow::Cow, future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// What an administrator's access token must allow.
@@ -397,9 +398,9 @@ pub fn recipients(email: Option<&str>, phone: Option<&str>) -> Result<Vec<Recipi
 
 /// One message to an address, everything else by the app's policy; for whoever has this IP address.
 #[must_use]
-pub fn send_options(address: &Address, ip: Option<IpAddr>) -> SendOptions {
+pub fn send_options(address: &Address, origin: Origin) -> SendOptions {
     let channels = vec![address.channel()];
-    SendOptions { channels, ip, ..SendOptions::default() }
+    SendOptions { channels, origin, ..SendOptions::default() }
 }
 
 /// What came of one message of a request.

@@ -1,7 +1,7 @@
 //! The function's adapters, by port: on Lambda and on one machine the same.
 
 use crate::{NAME, handle};
-use passcode_domain::ports::Clock;
+use passcode_domain::ports::{Clock, Couriers};
 use passcode_dynamodb::{AppTable, ChallengeTable, CounterTable, UserTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
@@ -25,8 +25,10 @@ where
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
-        sms: SnsCourier::new(&aws),
-        email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+        couriers: Couriers {
+            sms: SnsCourier::new(&aws),
+            email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+        },
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

@@ -8,14 +8,13 @@ use passcode_domain::{
     Addresses, App, Lookup, UserId, World,
     action::{
         open::Open,
-        send::{self, SendTarget},
+        send::{self, SendTarget, SendWorld},
     },
-    ports::{
-        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadUsers,
-        ReadTokens, ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    ports::{Clock as _, LoadKeyring, LoadUsers, ReadTokens},
 };
-use passcode_http::{Answer, Begun, Record, Request, told_ip, with_client_ip, with_idempotency};
+use passcode_http::{
+    Answer, Begun, Record, Request, forwarded_origin, with_client_ip, with_idempotency,
+};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use zap_contract::{self as zap, Error, ErrorBody, LIFE, Recipient, SendOutcome, SuccessBody};
@@ -48,19 +47,10 @@ pub struct GenerateRequest {
 /// Serves one request, with the slash at the end of its path or without.
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Users: LoadUsers,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Tokens: ReadTokens,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Users: LoadUsers, Tokens: ReadTokens, Keyring: LoadKeyring>,
 {
     let (app, body) = zap::accept(world, request, record).await?;
-    let ip = told_ip(request)?;
+    let origin = forwarded_origin(request)?;
     let recipients = recipients(world, body, &app).await?;
     let keyring = world.keyring().keyring().await?;
     let pending = match zap::idempotent(request, &app).begin(world, &keyring, record).await? {
@@ -71,7 +61,7 @@ where
     let generate = |Recipient { field, address }| {
         let record = known.clone();
         async move {
-            let options = zap::send_options(&address, ip);
+            let options = zap::send_options(&address, origin);
             let addresses = Addresses::new(address, None);
             let open = Open::new(app, keyring, world.entropy(), addresses, LIFE);
             let open = open.found_by(Lookup::Identity);

@@ -6,14 +6,12 @@ mod boot;
 pub use boot::boot;
 use passcode_domain::{
     Address, App, SubjectKey, Username, World,
-    action::send::{self, SendTarget},
-    ports::{
-        Clock as _, EmailCourier, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadUsers,
-        ReadTokens, ReserveCounters, SmsCourier, StoreLedgers,
-    },
+    action::send::{self, SendTarget, SendWorld},
+    ports::{Clock as _, LoadKeyring, LoadUsers, ReadTokens},
 };
 use passcode_http::{
-    Answer, Begun, Record, Request, Way, told_ip, with_choice, with_client_ip, with_idempotency,
+    Answer, Begun, Record, Request, Way, forwarded_origin, with_choice, with_client_ip,
+    with_idempotency,
 };
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -72,19 +70,10 @@ pub struct ResendRequest {
 )]
 pub async fn handle<W>(world: &W, request: &Request, record: &mut Record) -> Result<Answer, Error>
 where
-    W: World<
-            Apps: LoadApps,
-            Users: LoadUsers,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Tokens: ReadTokens,
-            Keyring: LoadKeyring,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld<Users: LoadUsers, Tokens: ReadTokens, Keyring: LoadKeyring>,
 {
     let (app, body) = zap::accept(world, request, record).await?;
-    let ip = told_ip(request)?;
+    let origin = forwarded_origin(request)?;
     let places = places(world, body, &app).await?;
     let keyring = world.keyring().keyring().await?;
     let pending = match zap::idempotent(request, &app).begin(world, &keyring, record).await? {
@@ -98,7 +87,7 @@ where
             let mut outcome = SendOutcome::nothing_open(field, record.clone());
             for address in addresses {
                 let subject = SubjectKey::of_address(keyring, &app.id, &address);
-                let options = zap::send_options(&address, ip);
+                let options = zap::send_options(&address, origin);
                 let target = SendTarget::Named(subject, app);
                 let sent = send::send(world, keyring, target, &options).await;
                 let now = world.clock().now();

@@ -92,6 +92,41 @@ impl Rule {
             Self::PrefixConcentration => "prefix_concentration",
         }
     }
+
+    /// What it looks at.
+    #[must_use]
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::AllowedCountries => Scope::Country,
+            Self::NumberType => Scope::NumberType,
+            Self::SendsPerAddress => Scope::Address,
+            Self::SendsPerIp
+            | Self::CountriesPerIp
+            | Self::UnverifiedPerIpHour
+            | Self::UnverifiedPerIpDay => Scope::Origin,
+            Self::SendsPerCountry | Self::SendsPerApp | Self::SpendCap => Scope::App,
+            Self::UnverifiedPerCountryHour
+            | Self::UnverifiedPerCountryDay
+            | Self::PrefixConcentration => Scope::Neighbours,
+        }
+    }
+}
+
+/// What a rule looks at, and so whose messages it holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The country that a number belongs to.
+    Country,
+    /// The type of a number.
+    NumberType,
+    /// What was sent to one address.
+    Address,
+    /// What was asked for from one origin.
+    Origin,
+    /// What the app has sent, altogether or to one country.
+    App,
+    /// What was sent to others in the same country or with neighbouring numbers.
+    Neighbours,
 }
 
 /// What a rule's decision does.

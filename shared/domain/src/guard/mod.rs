@@ -16,4 +16,4 @@ pub mod rules;
 
 pub use counter::{Counter, Counters, Field, Slot};
 pub use reservation::{CountedIn, Reservation, VerifiedCount};
-pub use rules::{Finding, GuardRefusal, Sending, SubjectHistory, Throttled, Verdict};
+pub use rules::{Finding, GuardRefusal, Origin, Sending, SubjectHistory, Throttled, Verdict};

@@ -13,7 +13,7 @@ use crate::{
     value::{
         address::{Address, PhoneNumber},
         caller::CallerClass,
-        country::{Country, NumberType, origin},
+        country::{self, Country, NumberType},
         id::{AppId, CounterKey},
         time::{Timestamp, Window},
     },
@@ -162,6 +162,13 @@ pub struct SubjectHistory<'a> {
     pub has_verified_today: bool,
 }
 
+/// Where a message is asked from, as far as the rules can go by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The IP address of the browser or the phone; never that of a server. `None` where it is not known.
+    pub ip: Option<IpAddr>,
+}
+
 /// A text message's part of a [`Sending`].
 #[derive(Clone, Debug)]
 struct Text {
@@ -182,20 +189,20 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// A message of an app to an address, asked for by whoever has this IP address, where that is known.
+    /// A message of an app to an address.
     #[must_use]
     pub fn new(
         app: &App,
         keyring: &Keyring,
         to: &Address,
-        ip: Option<IpAddr>,
+        origin: Origin,
         by: CallerClass,
     ) -> Self {
         let to = match to {
-            Address::Phone(phone) => Some((phone, origin(phone))),
+            Address::Phone(phone) => Some((phone, country::origin(phone))),
             Address::Email(_) | Address::User(_) => None,
         };
-        Self::to_number(app, keyring, to, ip, by)
+        Self::to_number(app, keyring, to, origin, by)
     }
 
     /// The same, where it is known what a phone number tells.
@@ -204,7 +211,7 @@ impl Sending {
         app: &App,
         keyring: &Keyring,
         to: Option<(&PhoneNumber, (Country, NumberType))>,
-        ip: Option<IpAddr>,
+        origin: Origin,
         by: CallerClass,
     ) -> Self {
         let guard = &app.guard;
@@ -223,7 +230,7 @@ impl Sending {
         Self {
             by,
             text,
-            ip: ip.filter(|_| guard.counts_ips()).map(|ip| key("ip", &network(ip))),
+            ip: origin.ip.filter(|_| guard.counts_ips()).map(|ip| key("ip", &network(ip))),
             app: counts_app.then(|| key("app", "")),
         }
     }

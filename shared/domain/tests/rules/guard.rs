@@ -8,7 +8,7 @@ use passcode_domain::{
         verify::Outcome,
     },
     app::guard::{Guard, Mode, Rule},
-    guard::{Counters, Reservation, Throttled, VerifiedCount},
+    guard::{Counters, Origin, Reservation, Throttled, VerifiedCount},
     ledger::Item,
     ports::{
         CountVerified, LoadCounters, LoadLedgers, Loaded, ReserveCounters, ReserveError,
@@ -199,7 +199,10 @@ fn fill(world: &TestWorld, most: u32, to: impl Fn(u32) -> Address) -> Throttled 
     assert_eq!(world.ledgers.dump().len(), before, "a refused send changes nothing");
     assert_eq!(world.ledgers.take_calls(), (1, 0), "and costs no more than an accepted one");
     assert_eq!(world.counters.take_calls().1, 0);
-    assert_eq!(world.sms.taken().len() + world.email.taken().len(), most as usize);
+    assert_eq!(
+        world.couriers.sms.taken().len() + world.couriers.email.taken().len(),
+        most as usize
+    );
     told
 }
 
@@ -275,7 +278,7 @@ fn the_spend_cap_is_reserved_before_the_send_and_given_back_when_it_is_refused()
     assert!(sent(&world, Address::Email(TestWorld::email()), None).is_ok(), "mails cost nothing");
 
     world.clock.advance(25 * HOUR);
-    world.sms.answer([Verdict::Refuse; 10]);
+    world.couriers.sms.answer([Verdict::Refuse; 10]);
     for n in 0..10 {
         let delivery = send(&world, neighbour(2, n), None);
         assert!(matches!(delivery.sent, Sent::Undeliverable(_)), "{delivery:?}");
@@ -292,7 +295,7 @@ fn a_lost_answer_is_not_given_back() {
         guard.spend_cap.mode = Mode::Enforce;
         guard.spend_cap.per_day = Some("0.05".parse().unwrap());
     });
-    world.sms.answer([Verdict::Lose]);
+    world.couriers.sms.answer([Verdict::Lose]);
     assert!(matches!(send(&world, neighbour(1, 1), None).sent, Sent::Unknown(..)));
     assert!(sent(&world, neighbour(1, 2), None).is_err());
 }
@@ -423,7 +426,7 @@ fn a_rule_in_shadow_blocks_in_shadow() {
     let world = guarded(|guard| guard.prefix_concentration.mode = Mode::Shadow);
     let findings = (0..30).filter(|n| !send(&world, neighbour(1, *n), None).findings.is_empty());
     assert_eq!(findings.count(), 10);
-    assert_eq!(world.sms.taken().len(), 30);
+    assert_eq!(world.couriers.sms.taken().len(), 30);
 }
 
 #[test]
@@ -441,7 +444,7 @@ fn a_block_is_concealed_where_the_app_says_so() {
     let resent =
         block_on(world.send(first, &TestWorld::options(passcode_domain::Channel::Sms))).unwrap();
     assert!(matches!(resent.sent, Sent::Concealed(..)), "a resend as well: {resent:?}");
-    assert_eq!(world.sms.taken().len(), 1);
+    assert_eq!(world.couriers.sms.taken().len(), 1);
 }
 
 #[test]
@@ -458,7 +461,7 @@ fn the_next_channel_is_judged_as_well_and_the_first_is_given_back() {
         channels: vec![Channel::Sms, Channel::Email],
         ..TestWorld::options(Channel::Sms)
     };
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     let sending = send::send(&world, world.keys(), target, &options);
     let delivery = block_on(sending).unwrap();
     assert!(matches!(delivery.sent, Sent::Sent(_, Channel::Email)), "{delivery:?}");
@@ -482,8 +485,12 @@ fn served(world: &TestWorld, seed: u64, to: impl Fn(u32) -> Address) -> usize {
     let refused = results
         .iter()
         .filter(|result| matches!(result, Ok(Delivery { sent: Sent::Refused(_), .. })));
-    assert_eq!(refused.count() + world.sms.taken().len(), 64, "nobody is left without an answer");
-    world.sms.taken().len()
+    assert_eq!(
+        refused.count() + world.couriers.sms.taken().len(),
+        64,
+        "nobody is left without an answer"
+    );
+    world.couriers.sms.taken().len()
 }
 
 #[test]
@@ -554,7 +561,7 @@ fn one_subject_gets_no_message_more_under_64_callers() {
                 turn = (turn * 31 + 7) % 1009;
                 turn % options
             });
-            world.sms.taken().len()
+            world.couriers.sms.taken().len()
         };
         assert!(served <= 8, "{served}: as many challenges as a subject can have open");
     }
@@ -729,7 +736,7 @@ fn suppressed_messages_stop_where_real_ones_do_and_use_up_nothing_of_others() {
     };
     let (free, blocked) = (world(1000), world(1));
     assert_eq!(until_throttled(&blocked), until_throttled(&free));
-    assert_eq!((blocked.sms.taken().len(), free.sms.taken().len()), (5, 60));
+    assert_eq!((blocked.couriers.sms.taken().len(), free.couriers.sms.taken().len()), (5, 60));
     let others = |world: &TestWorld| {
         (0..56u8)
             .filter(|n| {
@@ -830,7 +837,7 @@ fn every_action_reads_and_writes_as_many_items_as_its_budget_allows() {
     let world = TestWorld::of(app);
     let (created, id) = items(&world, || world.open());
     assert_eq!(created, [0, 1, 0, 0], "an unsent challenge is one write");
-    let options = SendOptions { ip: ip(1), ..TestWorld::options(Channel::Sms) };
+    let options = SendOptions { origin: Origin { ip: ip(1) }, ..TestWorld::options(Channel::Sms) };
     let (sent, delivery) = items(&world, || block_on(world.send(id, &options)).unwrap());
     assert!(matches!(delivery.sent, Sent::Sent(..)));
     assert_eq!(sent, [2, 1, 4, 4], "one more read after a create");
@@ -919,7 +926,7 @@ fn a_reservation_that_fails_leaves_nothing_but_a_generation() {
     };
     world.counters.fail_reservations([passcode_testkit::Fault::Unavailable]);
     assert!(block_on(world.send_to(neighbour(1, 1), None)).is_err());
-    assert_eq!((counted(), world.sms.taken().len()), (0, 0), "the other is given back");
+    assert_eq!((counted(), world.couriers.sms.taken().len()), (0, 0), "the other is given back");
     assert!(sent(&world, neighbour(1, 1), None).is_ok(), "no cool-down was left behind");
     assert_eq!(counted(), 2);
 }

@@ -222,7 +222,7 @@ fn mailed(world: &TestWorld) -> (ChallengeId, String) {
     let options = TestWorld::options(Channel::Email);
     let sending = send::send(world, world.keys(), target, &options);
     let Sent::Sent(id, _) = block_on(sending).unwrap().sent else { panic!("it is sent") };
-    let (_, email) = world.email.taken().pop().unwrap();
+    let (_, email) = world.couriers.email.taken().pop().unwrap();
     let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
     (id, email.text.split_whitespace().find(is_code).unwrap().to_owned())
 }

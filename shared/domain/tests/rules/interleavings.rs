@@ -66,7 +66,7 @@ fn of_two_resends_one_goes_out_in_every_schedule() {
             matches!(result, Ok(Delivery { sent: Sent::Sent(..), .. }))
         };
         assert_eq!(results.iter().filter(sent).count(), 1, "{results:?}");
-        assert_eq!(world.sms.taken().len(), 1);
+        assert_eq!(world.couriers.sms.taken().len(), 1);
     });
     assert!(count > 10, "{count} schedules");
 }
@@ -83,7 +83,7 @@ fn of_two_first_messages_of_one_subject_one_goes_out_in_every_schedule() {
             matches!(result, Ok(Delivery { sent: Sent::Sent(..), .. }))
         };
         assert_eq!(results.iter().filter(|result| is_sent(result)).count(), 1, "{results:?}");
-        assert_eq!(world.sms.taken().len(), 1, "they share the subject's cool-down");
+        assert_eq!(world.couriers.sms.taken().len(), 1, "they share the subject's cool-down");
     });
     assert!(count > 10, "{count} schedules");
 }
@@ -101,7 +101,7 @@ fn a_verify_beside_a_resend_ends_in_a_state_that_either_order_allows() {
         ];
         let results = interleave(tasks, choose);
         let verified = results[0].contains("Verified");
-        let messages = world.sms.taken().len();
+        let messages = world.couriers.sms.taken().len();
         assert!(
             (verified && messages <= 2) || (results[0] == "Ok(Incorrect)" && messages == 2),
             "{results:?}"

@@ -162,11 +162,11 @@ impl Run {
 
     fn send(&mut self, which: usize, verdict: Verdict) -> Result<(), TestCaseError> {
         let Some(id) = self.pick(which) else { return Ok(()) };
-        self.world.sms = FakeSms::default();
-        self.world.sms.answer([verdict]);
+        self.world.couriers.sms = FakeSms::default();
+        self.world.couriers.sms.answer([verdict]);
         let sent = block_on(self.world.send(id, &TestWorld::options(Channel::Sms))).unwrap().sent;
         let has_gone_out = matches!(sent, Sent::Sent(..) | Sent::Unknown(..));
-        prop_assert_eq!(self.world.sms.taken().len(), usize::from(has_gone_out));
+        prop_assert_eq!(self.world.couriers.sms.taken().len(), usize::from(has_gone_out));
         if matches!(sent, Sent::Refused(_)) {
             return Ok(());
         }

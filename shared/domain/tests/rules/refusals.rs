@@ -110,7 +110,7 @@ fn a_resend_waits_for_its_cool_down_and_has_a_count() {
     }
     world.clock.advance(240 * SECOND);
     assert_eq!(refusal(&world, id), Some(Refusal::SendsExhausted));
-    assert_eq!(world.sms.taken().len(), 5);
+    assert_eq!(world.couriers.sms.taken().len(), 5);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_refused_message_costs_nothing_and_the_old_code_stays() {
     let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     world.clock.advance(30 * SECOND);
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert!(matches!(send(&world, id), Sent::Undeliverable(_)));
     assert!(matches!(send(&world, id), Sent::Sent(..)), "no cool-down after a refusal");
     assert_ne!(world.last_code(), code);
@@ -234,7 +234,7 @@ fn a_refused_message_costs_nothing_and_the_old_code_stays() {
     let world = TestWorld::default();
     let (id, code) = world.open_and_send();
     world.clock.advance(30 * SECOND);
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     send(&world, id);
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
 }
@@ -243,7 +243,7 @@ fn a_refused_message_costs_nothing_and_the_old_code_stays() {
 fn a_lost_answer_is_never_followed_by_another_message_before_the_cool_down() {
     let world = TestWorld::default();
     let id = world.open();
-    world.sms.answer([Verdict::Lose]);
+    world.couriers.sms.answer([Verdict::Lose]);
     assert!(matches!(send(&world, id), Sent::Unknown(Channel::Sms, ..)));
     assert!(matches!(refusal(&world, id), Some(Refusal::CoolingDown(_))));
     let code = world.last_code();
@@ -263,7 +263,7 @@ fn open_for_both(world: &TestWorld) -> (ChallengeId, SendOptions) {
 }
 
 fn mailed_code(world: &TestWorld) -> String {
-    let text = world.email.taken().last().unwrap().1.text.clone();
+    let text = world.couriers.email.taken().last().unwrap().1.text.clone();
     text.split_whitespace().find(|word| word.parse::<u32>().is_ok()).unwrap().to_owned()
 }
 
@@ -272,9 +272,9 @@ fn the_next_channel_is_tried_after_a_refusal_and_never_after_a_lost_answer() {
     for (verdict, mails) in [(Verdict::Refuse, 1), (Verdict::Lose, 0), (Verdict::Accept, 0)] {
         let world = TestWorld::default();
         let (id, options) = open_for_both(&world);
-        world.sms.answer([verdict]);
+        world.couriers.sms.answer([verdict]);
         block_on(world.send(id, &options)).unwrap();
-        assert_eq!(world.email.taken().len(), mails, "{verdict:?}");
+        assert_eq!(world.couriers.email.taken().len(), mails, "{verdict:?}");
     }
 }
 
@@ -283,7 +283,7 @@ fn a_code_that_fell_back_is_a_proof_of_the_address_it_went_to_and_no_other() {
     use passcode_domain::value::id::CredentialId;
     let world = TestWorld::default();
     let (id, options) = open_for_both(&world);
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     block_on(world.send(id, &options)).unwrap();
     let expected =
         CredentialId::of_address(world.keys(), &world.app.id, &Address::Email(TestWorld::email()));
@@ -295,11 +295,11 @@ fn a_code_that_fell_back_is_a_proof_of_the_address_it_went_to_and_no_other() {
 fn a_claim_that_cannot_be_released_holds_the_next_message_back_on_every_channel() {
     let world = TestWorld::default();
     let (id, options) = open_for_both(&world);
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     world.ledgers.fail_stores([Fault::None, Fault::Unavailable]);
     let delivery = block_on(world.send(id, &options)).unwrap();
     assert!(matches!(delivery.sent, Sent::Refused(Refusal::CoolingDown(_))));
-    assert!(delivery.unreleased.is_some() && world.email.taken().is_empty());
+    assert!(delivery.unreleased.is_some() && world.couriers.email.taken().is_empty());
     world.clock.advance(world.cool_down(1));
     assert!(matches!(send(&world, id), Sent::Sent(_, Channel::Sms)));
 }
@@ -325,7 +325,7 @@ fn proof_of_a_mailbox_does_not_forgive_guesses_at_a_phone() {
         }
     }
     let (id, options) = open_for_both(&world);
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     block_on(world.send(id, &options)).unwrap();
     let code = mailed_code(&world);
     assert!(matches!(block_on(world.verify(id, &code)).unwrap(), Outcome::Verified(_)));
@@ -340,7 +340,7 @@ fn proof_of_a_mailbox_does_not_forgive_guesses_at_a_phone() {
 fn refused_messages_come_to_an_end_as_well() {
     let world = TestWorld::default();
     let id = world.open();
-    world.sms.answer([Verdict::Refuse; 100]);
+    world.couriers.sms.answer([Verdict::Refuse; 100]);
     let tries = (0..100).filter(|_| matches!(send(&world, id), Sent::Undeliverable(_))).count();
     assert_eq!(tries, 20);
     assert_eq!(refusal(&world, id), Some(Refusal::SendsExhausted));
@@ -436,7 +436,7 @@ fn anonymous_guesses_lock_and_shut_out_no_user_with_a_token() {
 fn a_refused_send_opens_nothing_and_pushes_nothing_out() {
     let world = crowded();
     let waiting = world.open();
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert!(matches!(send(&world, waiting), Sent::Undeliverable(_)), "it would give way first");
     for _ in 1..MAX_LIVE {
         world.open_and_send();
@@ -522,7 +522,7 @@ fn ledger(world: &TestWorld) -> Ledger {
 fn a_subject_has_a_bounded_number_of_challenges_and_sent_ones_are_never_pushed_out() {
     let world = crowded();
     let refused = world.open();
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     assert!(matches!(send(&world, refused), Sent::Undeliverable(_)));
     let sent: Vec<_> = (0..MAX_LIVE).map(|_| world.open_and_send()).collect();
     assert!(ledger(&world).find(refused).is_none(), "one whose message was refused gave way");
@@ -601,7 +601,7 @@ fn what_was_never_sent_is_not_sent_again_and_is_told_from_what_there_is_not() {
     };
     let unsent = world.open();
     assert_eq!(refused(unsent), Refusal::NeverSent, "opened");
-    world.sms.answer([Verdict::Refuse]);
+    world.couriers.sms.answer([Verdict::Refuse]);
     send(&world, unsent);
     assert_eq!(refused(unsent), Refusal::NeverSent, "refused by its courier");
     assert_eq!(refused(to_phone(&world).id), Refusal::NotFound, "never opened");
@@ -724,7 +724,7 @@ fn a_claim_that_cannot_be_stored_sends_nothing() {
     let id = world.open();
     world.ledgers.fail_stores([Fault::Unavailable]);
     assert!(block_on(world.send(id, &TestWorld::options(Channel::Sms))).is_err());
-    assert!(world.sms.taken().is_empty());
+    assert!(world.couriers.sms.taken().is_empty());
     let delivery = block_on(world.send(id, &TestWorld::options(Channel::Sms))).unwrap();
     assert!(matches!(delivery.sent, Sent::Sent(..)) && delivery.unreleased.is_none());
     let code = world.last_code();

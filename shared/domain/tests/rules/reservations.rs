@@ -8,7 +8,7 @@ use passcode_domain::{
         send::{Delivery, Sent},
     },
     app::guard::{Guard, Mode},
-    guard::{Field, Sending, SubjectHistory},
+    guard::{Field, Origin, Sending, SubjectHistory},
     ports::{Clock as _, LoadCounters as _, ReserveCounters as _, ReserveError},
 };
 use passcode_testkit::{
@@ -45,7 +45,7 @@ fn at(world: &TestWorld, moment: Duration) -> TestWorld {
         counters: world.counters.clone(),
         apps: world.apps.clone(),
         entropy: world.entropy.clone(),
-        sms: world.sms.clone(),
+        couriers: world.couriers.clone(),
         clock,
         ..TestWorld::default()
     }
@@ -72,7 +72,7 @@ fn sent_by_two(
         let answered = matches!(delivery.unwrap().sent, Sent::Sent(..) | Sent::Refused(_));
         assert!(answered, "nobody is left without an answer");
     }
-    world.sms.taken().len()
+    world.couriers.sms.taken().len()
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn schedules_of(callers: usize) -> usize {
     let (mut schedules, world) = (0, TestWorld::of(app(2)));
     let guard = &world.app.guard;
     let by = passcode_domain::CallerClass::Authenticated;
-    let sending = Sending::new(&world.app, world.keys(), &number(1), None, by);
+    let sending = Sending::new(&world.app, world.keys(), &number(1), Origin::default(), by);
     let start = world.clock.now();
     for (early, is_stale) in (0..=callers).flat_map(|early| [(early, false), (early, true)]) {
         schedules += every_schedule(|choose| {
@@ -161,7 +161,7 @@ fn without_the_conditions_a_message_too_many_is_found() {
     let (world, mut found) = (TestWorld::of(app(2)), [0; 2]);
     let guard = &world.app.guard;
     let by = passcode_domain::CallerClass::Authenticated;
-    let sending = Sending::new(&world.app, world.keys(), &number(1), None, by);
+    let sending = Sending::new(&world.app, world.keys(), &number(1), Origin::default(), by);
     let start = world.clock.now();
     let careless = async |counters: &FakeCounters, now: Timestamp, drops_previous: bool| {
         let read = counters.load_counters(&sending.counters()).await.unwrap();

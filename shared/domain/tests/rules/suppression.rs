@@ -41,7 +41,7 @@ fn nothing_is_sent_to_a_test_address_and_its_code_is_the_listed_one() {
     let Sent::ToTestAddress(id, Channel::Sms) = send(&world) else {
         panic!("as if it had gone out")
     };
-    assert!(world.sms.taken().is_empty());
+    assert!(world.couriers.sms.taken().is_empty());
     assert_eq!(verify(&world, id, "000000"), Outcome::Incorrect);
     assert!(matches!(verify(&world, id, CODE), Outcome::Verified(_)));
     assert_eq!(verify(&world, id, CODE), Outcome::AlreadyUsed);
@@ -144,12 +144,12 @@ fn a_concealed_block_looks_like_a_success_in_everything_and_is_none() {
     let free = TestWorld::of(App { conceal_blocks: true, ..demo_app() });
     blocked.app = free.app.clone();
     blocked.clock.advance(Duration::from_hours(1));
-    let sent_before = blocked.sms.taken().len();
+    let sent_before = blocked.couriers.sms.taken().len();
     blocked.ledgers.take_calls();
     let Sent::Concealed(id, Channel::Sms) = send(&blocked) else { panic!("it is concealed") };
     let Sent::Sent(real, Channel::Sms) = send(&free) else { panic!("it goes out") };
     assert_eq!(blocked.ledgers.take_calls(), free.ledgers.take_calls(), "the same store calls");
-    assert_eq!(blocked.sms.taken().len(), sent_before, "nothing goes out");
+    assert_eq!(blocked.couriers.sms.taken().len(), sent_before, "nothing goes out");
     let again = |world: &TestWorld, id| {
         let sent = block_on(world.send(id, &TestWorld::options(Channel::Sms))).unwrap().sent;
         matches!(sent, Sent::Refused(Refusal::CoolingDown(_)))

@@ -54,7 +54,7 @@ fn send_call() -> Duration {
     let next = || {
         asked += 1;
         world.clock.advance(Duration::from_secs(2));
-        world.sms.forget();
+        world.couriers.sms.forget();
         let number = format!("+1415{:03}{:04}", 200 + asked % 800, asked);
         let identifier = serde_json::json!({ "type": "phone_number", "value": number });
         let event = Event::recorded("prelude-session-otp-create", "phone");

@@ -48,7 +48,7 @@ impl Known {
                 if reached.is_empty() {
                     reached.push(addresses.primary());
                 }
-                let sending = |to: &Address| Sending::new(app, keyring, to, options.ip, by);
+                let sending = |to: &Address| Sending::new(app, keyring, to, options.origin, by);
                 reached.into_iter().map(|to| (to.channel(), sending(to))).collect()
             }
             _ => Vec::new(),

@@ -23,12 +23,12 @@ use crate::{
         transact::{Failure, transact},
     },
     app::{App, guard::Rule},
-    guard::{Finding, GuardRefusal, Reservation, Throttled},
+    guard::{Finding, GuardRefusal, Origin, Reservation, Throttled},
     ledger::{Ledger, challenge::Suppression},
-    message::{self, Text},
+    message::Text,
     ports::{
-        Cause, CourierError, EmailCourier, LoadApps, LoadCounters, LoadLedgers, Loaded,
-        ReserveCounters, SmsCourier, StoreLedgers, World,
+        Cause, Courier, CourierError, LoadApps, LoadCounters, LoadLedgers, Loaded, ReserveCounters,
+        StoreLedgers, World,
     },
     secret::{code::Code, keyring::Keyring},
     value::{
@@ -39,7 +39,7 @@ use crate::{
 };
 use decide::{Decided, NotClaimed};
 use load::Known;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// What a caller asks of a send; the default leaves everything to the challenge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,9 +55,8 @@ pub struct SendOptions {
     /// What an Android app is recognised by at the end of the text message; the challenge's where
     /// absent.
     pub app_hash: Option<String>,
-    /// The IP address that asks for it, where it is one that the rules can go by: the browser's or
-    /// the phone's, and never that of a server.
-    pub ip: Option<IpAddr>,
+    /// Where it is asked from.
+    pub origin: Origin,
 }
 
 /// Why nothing is sent.
@@ -240,6 +239,27 @@ pub struct Delivery {
     pub unreleased: Option<Cause>,
 }
 
+/// The ports that a send needs.
+pub trait SendWorld:
+    World<
+        Apps: LoadApps,
+        Ledgers: LoadLedgers + StoreLedgers,
+        Counters: LoadCounters + ReserveCounters,
+        Couriers: Courier,
+    >
+{
+}
+
+impl<W> SendWorld for W where
+    W: World<
+            Apps: LoadApps,
+            Ledgers: LoadLedgers + StoreLedgers,
+            Counters: LoadCounters + ReserveCounters,
+            Couriers: Courier,
+        >
+{
+}
+
 /// Sends the next code of a challenge.
 ///
 /// A text message reads the ledger and at most four counters and writes the same; an e-mail reads and
@@ -253,13 +273,7 @@ pub async fn send<W>(
     options: &SendOptions,
 ) -> Result<Delivery, Failure>
 where
-    W: World<
-            Apps: LoadApps,
-            Ledgers: LoadLedgers + StoreLedgers,
-            Counters: LoadCounters + ReserveCounters,
-            Sms: SmsCourier,
-            Email: EmailCourier,
-        >,
+    W: SendWorld,
 {
     let (mut known, loaded) = load::load(world, keyring, target, options).await?;
     let mut attempt = Attempt { options: options.clone(), is_fallback: false, is_concealed: false };
@@ -361,7 +375,7 @@ where
 /// Hands the message to the courier of its channel.
 async fn make<W>(world: &W, known: &Known, claim: &ClaimedSend, options: &SendOptions) -> Sent
 where
-    W: World<Sms: SmsCourier, Email: EmailCourier>,
+    W: World<Couriers: Courier>,
 {
     let channel = claim.to.channel();
     match claim.suppression {
@@ -379,12 +393,7 @@ where
         code: &claim.code,
         life: claim.life,
     };
-    let result = match &claim.to {
-        Address::Phone(to) => world.sms().send(to, &message::sms(&text)).await,
-        Address::Email(to) => world.email().send(to, &message::email(&text)).await,
-        Address::User(_) => Err(CourierError::Refused("no courier reaches a user".into())),
-    };
-    match result {
+    match world.couriers().send(channel, &claim.to, &text).await {
         Ok(()) => Sent::Sent(claim.id, channel),
         Err(CourierError::Refused(cause)) => Sent::Undeliverable(cause),
         Err(CourierError::Unknown(cause)) => Sent::Unknown(channel, claim.cool_down, cause),
