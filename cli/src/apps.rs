@@ -138,13 +138,16 @@ Settings:
   guard.allowed_countries.… countries, a list (ISO 3166-1)
   guard.number_type.…       refused, a list: pager, premium_rate, …
   guard.sends_per_….…       per_hour, per_day; of address, ip, country and app
-  guard.spend_cap.…         per_day, anonymous_percent, currency, default_price;
-                            prices.COUNTRY
+  guard.spend_cap.…         per_day, currency, default_price; prices.COUNTRY
+  guard.anonymous_percent   what anonymous callers may use up of the spend cap
+                            and of the limits per app and per country
   guard.countries_per_ip.…  most
   guard.unverified_per_….…  floor, percent; of ip_hour, ip_day, country_hour
                             and country_day, and of prefix_concentration
-  guard.burst               how many times the allowed number of unverified
-                            messages may still be unanswered
+  guard.unverified_under_attack
+                            what each IP address may have unverified in a day
+                            where more than that is unverified altogether
+  guard.burst               this many times more refuse newcomers
   templates.ID              a Fluent source that overrides the built-in texts
   test_addresses            see `passcode app test-address`
 

@@ -239,7 +239,7 @@ impl Pair<'_> {
         let name = id.map_or_else(|| format!("refused {}", self.refused), name);
         let message = Message::new(name, to.clone(), ip);
         let verdict = self.replay.send(&message, self.world.clock.now());
-        let judged = verdict.refusal(false).map(Refusal::from);
+        let judged = verdict.refusal().map(Refusal::from);
         assert_eq!((judged, &verdict.findings), (refusal, &delivery.findings));
         self.refused += usize::from(refusal.is_some());
         if let (Some(id), None, Address::Phone(_)) = (id, refusal, to) {

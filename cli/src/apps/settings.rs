@@ -253,7 +253,7 @@ mod tests {
             (&["guard.allowed_countries.countries=USA"], "a country is two capital letters"),
             (&["guard.number_type.refused=fax"], "`guard.number_type.refused[0]`: unknown variant"),
             (&["guard.prefix_concentration.floor=0"], "prefix_concentration: floor from 1"),
-            (&["guard.spend_cap.anonymous_percent=101"], "anonymous_percent must be at most 100"),
+            (&["guard.anonymous_percent=101"], "anonymous_percent must be at most 100"),
             (&["guard.burst.most=5"], "`guard.burst.most`: no such setting"),
         ] {
             let error = set(&app(), settings).expect_err(reason);

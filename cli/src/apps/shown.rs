@@ -151,14 +151,16 @@ mod tests {
             .insert("IN".parse().expect("one"), "0.002".parse().expect("one"));
         let output = shown(&app, Timestamp::from_millis(0));
         let guard: Vec<_> = output.text.lines().filter(|line| line.starts_with("guard")).collect();
-        assert_eq!(guard.len(), 15, "13 rules, a price, and what they share: {}", output.text);
+        assert_eq!(guard.len(), 17, "13 rules, a price, and what they share: {}", output.text);
         for line in [
             "guard.allowed_countries           enforce countries=CA,US",
             "guard.sends_per_ip                enforce per_day=300 per_hour=60",
-            "guard.spend_cap                   enforce anonymous_percent=50 currency=USD default_price=0.05 per_day=25.00",
+            "guard.spend_cap                   enforce currency=USD default_price=0.05 per_day=25.00",
             "guard.spend_cap.prices.IN         0.002",
             "guard.unverified_per_country_hour shadow  floor=50 percent=100",
             "guard.burst                       5",
+            "guard.anonymous_percent           50",
+            "guard.unverified_under_attack     2",
         ] {
             assert!(guard.contains(&line), "{line}: {}", output.text);
         }

@@ -8,6 +8,7 @@ use super::log::{EventKind, Log, Message};
 use passcode_domain::{
     App, CallerClass, Keyring, SubjectKey, Timestamp,
     guard::{CountedIn, Counters, Origin, Sending, SubjectHistory, Verdict},
+    ledger::SUCCESS_RETENTION,
     value::time::Window,
 };
 use std::collections::HashMap;
@@ -70,14 +71,11 @@ impl<'a> Replay<'a> {
         let sending = Sending::new(app, keyring, &message.to, Origin { ip: message.ip }, caller);
         let sent = sent.entry(subject).or_default();
         sent.retain(|earlier| *earlier + Window::Day.span() > at);
-        let has_success = successes.get(&subject).is_some_and(|last| {
-            let is_unanswered =
-                |sent: &&Timestamp| *sent > last && **sent + Window::Hour.span() > at;
-            last.days() == at.days() && !sent.iter().any(|sent| is_unanswered(&sent))
-        });
-        let history = SubjectHistory { sent: sent.as_slice(), has_verified_today: has_success };
+        let last_success = successes.get(&subject).copied();
+        let last_success = last_success.filter(|last| *last + SUCCESS_RETENTION > at);
+        let history = SubjectHistory { sent: sent.as_slice(), last_success };
         let verdict = sending.judge(&app.guard, history, counters, false, at);
-        if verdict.refusal(false).is_none() {
+        if verdict.refusal().is_none() {
             sent.push(at);
             for reservation in &verdict.reservations {
                 counters.entry(reservation.key).or_default().reserve(reservation);
@@ -133,7 +131,7 @@ impl Tally {
         for event in &log.events {
             match &event.kind {
                 EventKind::Send(message) => {
-                    if replay.send(message, event.at).refusal(false).is_some() {
+                    if replay.send(message, event.at).refusal().is_some() {
                         let is_verified = log.is_verified(message);
                         tally.refused.push(Refused { at: event.at, is_verified });
                         tally.saved += message.price(&app.guard);

@@ -72,6 +72,9 @@ pub fn decide(
             if is_proof {
                 ledger.failures.remove(&class);
             }
+            if is_proof && channel != Channel::Caller {
+                ledger.last_success = Some(now);
+            }
             // Whoever reads the registered mailbox is the user, whoever has guessed at the PIN.
             if has_arrived && is_of_user {
                 ledger.secret_failures.clear();
@@ -93,17 +96,17 @@ pub fn decide(
     (ledger, outcome)
 }
 
-/// What a success is counted as in counters, if the subject's first of the day is this one.
-fn count_success(ledger: &mut Ledger, id: ChallengeId, now: Timestamp) -> Vec<VerifiedCount> {
-    let today = now.days();
-    let Some(challenge) = ledger.find(id) else { return Vec::new() };
+/// What a success is counted as in counters, if it is the first of the subject's day.
+fn success_counts(
+    ledger: &Ledger,
+    id: ChallengeId,
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<VerifiedCount> {
+    let is_first = before.is_none_or(|before| before.days() != now.days());
+    let Some(challenge) = ledger.find(id).filter(|_| is_first) else { return Vec::new() };
     let sends: Vec<_> = challenge.sends.iter().map(|send| (send.counted_in, send.at)).collect();
-    let counts = CountedIn::verified(&sends);
-    if counts.is_empty() || ledger.success_counted_on == Some(today) {
-        return Vec::new();
-    }
-    ledger.success_counted_on = Some(today);
-    counts
+    CountedIn::verified(&sends)
 }
 
 enum Judgement {
@@ -331,9 +334,10 @@ where
         let Some((ledger, id)) = found else {
             return (None, Decided { outcome: Outcome::NotFound, id: None, counts: Vec::new() });
         };
-        let (mut ledger, outcome) = decide(ledger, keyring, id, presented, now);
+        let before = ledger.last_success;
+        let (ledger, outcome) = decide(ledger, keyring, id, presented, now);
         let counts = match outcome {
-            Outcome::Verified(_) => count_success(&mut ledger, id, now),
+            Outcome::Verified(_) => success_counts(&ledger, id, before, now),
             Outcome::Incorrect
             | Outcome::Expired
             | Outcome::Exhausted

@@ -125,7 +125,7 @@ pub enum Scope {
     Origin,
     /// What the app has sent, altogether or to one country.
     App,
-    /// What was sent to others in the same country or with neighbouring numbers.
+    /// What was sent to others in the same country, or with neighbouring numbers.
     Neighbours,
 }
 
@@ -184,7 +184,7 @@ impl Limit {
     }
 }
 
-/// Text messages whose challenges were not verified.
+/// Messages whose challenges were not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unverified {
@@ -193,7 +193,8 @@ pub struct Unverified {
     pub mode: Mode,
     /// As many are always allowed.
     pub floor: u32,
-    /// Beyond that, as many as this share of the verified ones, in per cent.
+    /// Beyond that, as many as this share of the verified ones, in per cent. A subject's success counts once
+    /// a day.
     pub percent: u32,
 }
 
@@ -248,9 +249,6 @@ pub struct SpendCap {
     pub mode: Mode,
     /// The most that 24 hours may cost; without it there is no cap.
     pub per_day: Option<Amount>,
-    /// The share of the cap that anonymous callers may spend, in per cent; authenticated callers have the
-    /// rest.
-    pub anonymous_percent: u32,
     /// The currency of all amounts (ISO 4217).
     pub currency: String,
     /// The price of a message to a country that has none of its own.
@@ -264,7 +262,6 @@ impl Default for SpendCap {
         Self {
             mode: Mode::Enforce,
             per_day: None,
-            anonymous_percent: 50,
             currency: "USD".to_owned(),
             default_price: Amount::from_millionths(50_000),
             prices: BTreeMap::new(),
@@ -277,19 +274,6 @@ impl SpendCap {
     #[must_use]
     pub fn price(&self, country: Country) -> u64 {
         self.prices.get(&country).unwrap_or(&self.default_price).as_millionths()
-    }
-
-    /// The part of the cap that a class of callers may spend, in millionths of the currency. The parts
-    /// add up to the cap, so that neither class uses up what the other has.
-    #[must_use]
-    pub fn quota(&self, by: CallerClass) -> Option<u64> {
-        let cap = self.per_day.filter(|_| self.mode != Mode::Off)?.as_millionths();
-        let anonymous = u64::try_from(u128::from(cap) * u128::from(self.anonymous_percent) / 100);
-        let anonymous = anonymous.unwrap_or(cap);
-        Some(match by {
-            CallerClass::Anonymous => anonymous,
-            CallerClass::Authenticated | CallerClass::User => cap - anonymous,
-        })
     }
 }
 
@@ -309,6 +293,9 @@ pub struct Guard {
     pub sends_per_country: Limit,
     /// Messages of the app.
     pub sends_per_app: Limit,
+    /// The share of the spend cap and of the limits per app and per country that anonymous callers have, in
+    /// per cent; authenticated callers have the rest.
+    pub anonymous_percent: u32,
     /// What text messages may cost.
     pub spend_cap: SpendCap,
     /// Countries that one IP address sends to in a day.
@@ -323,8 +310,10 @@ pub struct Guard {
     pub unverified_per_country_day: Unverified,
     /// Unverified messages in a day to numbers that differ in nothing but their last four digits.
     pub prefix_concentration: Unverified,
-    /// A message whose code can still be typed is not held against anybody, unless there are this
-    /// many times more of them than unverified ones are allowed.
+    /// Where unverified messages to a country or to a prefix are more than these allow, each IP address may have so many unverified in a day, or as many as it has verified.
+    pub unverified_under_attack: u32,
+    /// This many times more than allowed refuse newcomers to a country or a prefix; and an IP address whose
+    /// messages can still be verified.
     pub burst: u32,
 }
 
@@ -345,6 +334,7 @@ impl Default for Guard {
             sends_per_ip: Limit::of(60, 300),
             sends_per_country: Limit::of(5_000, 25_000),
             sends_per_app: Limit::of(10_000, 50_000),
+            anonymous_percent: 50,
             spend_cap: SpendCap::default(),
             countries_per_ip: CountriesPerIp { mode: Mode::Enforce, most: 3 },
             unverified_per_ip_hour: Unverified::of(5),
@@ -352,7 +342,8 @@ impl Default for Guard {
             // A few codes that nobody typed are no attack, and all of a country would be blocked.
             unverified_per_country_hour: Unverified { mode: Mode::Shadow, ..Unverified::of(50) },
             unverified_per_country_day: Unverified::of(100),
-            prefix_concentration: Unverified::of(20),
+            prefix_concentration: Unverified::of(4),
+            unverified_under_attack: 2,
             burst: 5,
         }
     }
@@ -397,10 +388,8 @@ impl Guard {
             ),
             (self.countries_per_ip.most >= 1, "countries_per_ip.most must be at least 1"),
             ((1..=100).contains(&self.burst), "burst must be 1 to 100"),
-            (
-                self.spend_cap.anonymous_percent <= 100,
-                "spend_cap.anonymous_percent must be at most 100",
-            ),
+            (self.unverified_under_attack >= 1, "unverified_under_attack must be at least 1"),
+            (self.anonymous_percent <= 100, "anonymous_percent must be at most 100"),
             (
                 currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase),
                 "spend_cap.currency must be three capital letters (ISO 4217)",
@@ -410,6 +399,18 @@ impl Guard {
         match all.find(|(holds, _)| !holds) {
             Some((_, broken)) => Err(GuardError(broken)),
             None => Ok(()),
+        }
+    }
+
+    /// The part of a limit that a class of callers has. The parts add up to the limit, so that neither class
+    /// uses up what the other has.
+    #[must_use]
+    pub fn share(&self, by: CallerClass, whole: u64) -> u64 {
+        let anonymous = u128::from(whole) * u128::from(self.anonymous_percent) / 100;
+        let anonymous = u64::try_from(anonymous).unwrap_or(whole);
+        match by {
+            CallerClass::Anonymous => anonymous,
+            CallerClass::Authenticated | CallerClass::User => whole - anonymous,
         }
     }
 
@@ -470,15 +471,16 @@ mod tests {
 
     #[test]
     fn settings_that_break_a_promise_are_refused() {
-        let broken: [fn(&mut Guard); 9] = [
+        let broken: [fn(&mut Guard); 10] = [
             |g| g.sends_per_ip.per_hour = 0,
             |g| g.sends_per_app.per_hour = g.sends_per_app.per_day + 1,
             |g| g.sends_per_address.per_day = 101,
             |g| g.prefix_concentration.floor = 0,
             |g| g.unverified_per_ip_day.percent = 1001,
             |g| g.countries_per_ip.most = 0,
-            |g| g.spend_cap.anonymous_percent = 101,
+            |g| g.anonymous_percent = 101,
             |g| g.burst = 0,
+            |g| g.unverified_under_attack = 0,
             |g| g.spend_cap.currency = "usd".into(),
         ];
         for edit in broken {
@@ -507,13 +509,12 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_cap_are_the_cap() {
-        for (cap, percent) in [(1, 50), (7, 33), (25_000_000, 50), (100, 0), (100, 100)] {
-            let per_day = Some(Amount::from_millionths(cap));
-            let settings = SpendCap { per_day, anonymous_percent: percent, ..SpendCap::default() };
-            let parts =
-                [CallerClass::Anonymous, CallerClass::Authenticated].map(|by| settings.quota(by));
-            assert_eq!(parts.into_iter().flatten().sum::<u64>(), cap, "{percent} % of {cap}");
+    fn the_parts_of_a_limit_are_the_limit() {
+        for (whole, percent) in [(1, 50), (7, 33), (25_000_000, 50), (100, 0), (u64::MAX, 100)] {
+            let guard = Guard { anonymous_percent: percent, ..Guard::default() };
+            let parts = [CallerClass::Anonymous, CallerClass::Authenticated];
+            let sum: u64 = parts.map(|by| guard.share(by, whole)).into_iter().sum();
+            assert_eq!(sum, whole, "{percent} % of {whole}");
         }
     }
 

@@ -70,10 +70,10 @@ pub(super) const fn slots_back(window: Window) -> u64 {
 pub enum Field {
     /// Messages of a half hour.
     Sent(Slot),
-    /// Those of them that detectors leave out: e-mails, concealed messages, and those to subjects that have
-    /// verified today.
+    /// Those of them that detectors leave out: concealed messages, and those to subjects of which a success
+    /// of today is counted already.
     Exempt(Slot),
-    /// Text messages of a half hour whose challenges were verified.
+    /// Messages of a half hour whose challenges were verified.
     Verified(Slot),
     /// What the text messages of a half hour cost, in millionths of the app's currency.
     Spent(Slot),
@@ -81,6 +81,8 @@ pub enum Field {
     SentTo(Country),
     /// The number of the newest half hour in which one was sent there whose challenge was verified.
     VerifiedIn(Country),
+    /// The number of the newest half hour in which a server asked for one without saying for whom.
+    WithoutOrigin,
     /// The number of the newest half hour in which messages are counted. Nobody adds to one before it.
     Newest,
 }
@@ -95,6 +97,7 @@ impl fmt::Display for Field {
             Self::Spent(slot) => write!(f, "c{}", Base36(slot.0)),
             Self::SentTo(country) => write!(f, "t{country}"),
             Self::VerifiedIn(country) => write!(f, "p{country}"),
+            Self::WithoutOrigin => f.write_str("o"),
             Self::Newest => f.write_str("n"),
         }
     }
@@ -124,6 +127,7 @@ impl FromStr for Field {
             "c" => slot().map(Self::Spent),
             "t" => country().map(Self::SentTo),
             "p" => country().map(Self::VerifiedIn),
+            "o" if rest.is_empty() => Ok(Self::WithoutOrigin),
             "n" if rest.is_empty() => Ok(Self::Newest),
             _ => Err(MalformedField),
         }
@@ -226,7 +230,7 @@ impl Counter {
             | Field::Exempt(slot)
             | Field::Verified(slot)
             | Field::Spent(slot) => *slot < oldest,
-            Field::SentTo(_) | Field::VerifiedIn(_) => *value < oldest.0,
+            Field::SentTo(_) | Field::VerifiedIn(_) | Field::WithoutOrigin => *value < oldest.0,
             Field::Newest => false,
         };
         self.fields().filter(is_stale).map(|(field, _)| field).collect()
@@ -250,7 +254,7 @@ impl Unverified<'_> {
         counter.get(Field::Sent(slot)).saturating_sub(others)
     }
 
-    /// Text messages of a window whose challenges were verified.
+    /// Messages of a window whose challenges were verified.
     pub(super) fn verified(&self, window: Window) -> u64 {
         self.counter.sum(Field::Verified, window, self.present)
     }
@@ -282,9 +286,9 @@ mod tests {
 
     #[test]
     fn what_names_no_field_is_refused() {
-        for text in
-            ["", "n1", "s", "s-1", "s+1", "s01", "sLFLS", "x1", "t", "tus", "tUSA", "pU", "é1"]
-        {
+        for text in [
+            "", "n1", "o1", "s", "s-1", "s+1", "s01", "sLFLS", "x1", "t", "tus", "tUSA", "pU", "é1",
+        ] {
             assert_eq!(text.parse::<Field>(), Err(MalformedField), "{text:?}");
         }
     }
@@ -295,7 +299,12 @@ mod tests {
         let of_slot = [Field::Sent, Field::Exempt, Field::Verified, Field::Spent];
         let slots = [0, 35, 36, 999_999, 1_000_000].map(Slot);
         let all = of_slot.iter().flat_map(|of| slots.map(of));
-        for field in all.chain([Field::SentTo(greece), Field::VerifiedIn(greece), Field::Newest]) {
+        for field in all.chain([
+            Field::SentTo(greece),
+            Field::VerifiedIn(greece),
+            Field::WithoutOrigin,
+            Field::Newest,
+        ]) {
             assert_eq!(field.to_string().parse(), Ok(field));
             assert!(field.to_string().len() <= 5, "{field}");
         }

@@ -7,13 +7,18 @@
 //! counts in before it is sent, so that no limit is exceeded by one message, however many callers there
 //! are.
 //!
-//! *Limits* say when to come back. *Detectors* look at text messages whose codes never came back, and
-//! block where those came from and where they went until their window has passed.
+//! *Limits* say when to come back. *Detectors* look at messages whose codes never came back. They block the
+//! IP address that those came from; where they went, each IP address gets fewer, and only where that is not
+//! enough newcomers are refused. A subject that has verified before is no newcomer.
 
 pub mod counter;
 mod reservation;
 pub mod rules;
+mod sending;
+mod verdict;
 
 pub use counter::{Counter, Counters, Field, Slot};
 pub use reservation::{CountedIn, Reservation, VerifiedCount};
-pub use rules::{Finding, GuardRefusal, Origin, Sending, SubjectHistory, Throttled, Verdict};
+pub use rules::{Finding, GuardRefusal, Terms, Throttled};
+pub use sending::{Origin, Sending, SubjectHistory};
+pub use verdict::Verdict;

@@ -23,7 +23,7 @@ pub struct Reservation {
     pub stale: Vec<Field>,
 }
 
-/// Text messages of one challenge that was verified, in one counter.
+/// Messages of one challenge that was verified, in one counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedCount {
     /// Which counter.
@@ -32,13 +32,6 @@ pub struct VerifiedCount {
     pub add: (Slot, u64),
     /// The country, in the counter of an IP address.
     pub country: Option<Country>,
-}
-
-impl Reservation {
-    /// Whether detectors leave the message out.
-    pub(super) fn is_exempt(&self) -> bool {
-        self.add.iter().any(|(field, _)| matches!(field, Field::Exempt(_)))
-    }
 }
 
 impl VerifiedCount {
@@ -88,7 +81,7 @@ impl Counter {
     }
 }
 
-/// The counters that a text message was counted in, kept with it so that a success can be counted in the
+/// The counters that a message was counted in, kept with it so that a success can be counted in the
 /// same ones: who verifies does not know the IP address that asked for the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountedIn {

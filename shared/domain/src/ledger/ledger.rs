@@ -20,6 +20,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// An ended challenge stays this long, so that its id is answered "expired" and not "not found".
 pub const ENDED_RETENTION: Duration = Duration::from_hours(1);
 
+/// Whoever has succeeded within this time is no newcomer to the guard's detectors.
+pub const SUCCESS_RETENTION: Duration = Duration::from_hours(90 * 24);
+
 /// Messages of the last day, oldest first, by who has asked for them.
 type MessageTimes = BTreeMap<CallerClass, Vec<Timestamp>>;
 
@@ -48,10 +51,10 @@ pub struct Ledger {
     /// and none that is delivered: a blocked caller shuts nobody else out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub concealed_messages: MessageTimes,
-    /// The UTC day, counted from 1970, of the last success that was counted in counters. A subject's
-    /// success is counted there once a day.
+    /// The last success by a code that was sent to the subject. It is kept for [`SUCCESS_RETENTION`], with
+    /// nothing else of the subject. Of each UTC day, the first success is counted in counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub success_counted_on: Option<u64>,
+    pub last_success: Option<Timestamp>,
 }
 
 impl Item for Ledger {
@@ -62,7 +65,9 @@ impl Item for Ledger {
         let all_messages = self.messages.values().chain(self.concealed_messages.values());
         let messages = all_messages.filter_map(|times| Some(*times.last()? + Window::Day.span()));
         let secrets = self.has_secret_failures().then_some(NO_EXPIRY);
+        let success = self.last_success.map(|at| at + SUCCESS_RETENTION);
         let all = challenges.chain(evicted).chain(failures).chain(secrets).chain(messages);
+        let all = all.chain(success);
         all.max().unwrap_or(Timestamp::from_millis(0))
     }
 }
@@ -79,7 +84,7 @@ impl Ledger {
             secret_failures: BTreeMap::new(),
             messages: BTreeMap::new(),
             concealed_messages: BTreeMap::new(),
-            success_counted_on: None,
+            last_success: None,
         }
     }
 
@@ -170,11 +175,6 @@ impl Ledger {
         times
     }
 
-    /// Whether a success of today is counted in counters, and no message was sent since the last one.
-    pub(crate) fn has_verified_today(&self, by: CallerClass, now: Timestamp) -> bool {
-        self.success_counted_on == Some(now.days()) && self.unanswered(by, false, now).is_empty()
-    }
-
     /// Counts a message, of which at most [`MAX_PER_ADDRESS`] a class of callers are remembered.
     pub(crate) fn count_message(&mut self, by: CallerClass, is_concealed: bool, now: Timestamp) {
         let all = if is_concealed { &mut self.concealed_messages } else { &mut self.messages };
@@ -200,6 +200,7 @@ impl Ledger {
         self.challenges.retain(|challenge| now < challenge.expires_at + ENDED_RETENTION);
         self.evicted.retain(|evicted| now < evicted.until);
         self.failures.retain(|_, failures| !failures.prune(now).is_empty());
+        self.last_success = self.last_success.filter(|at| *at + SUCCESS_RETENTION > now);
         for all in [&mut self.messages, &mut self.concealed_messages] {
             all.retain(|_, times| {
                 times.retain(|at| *at + Window::Day.span() > now);

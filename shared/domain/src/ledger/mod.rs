@@ -10,7 +10,7 @@ pub mod request;
 mod room;
 
 pub use challenge::{Challenge, Lookup, UnsentChallenge};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, SUCCESS_RETENTION};
 pub use room::{MAX_CHALLENGES, MAX_LIVE};
 
 use crate::value::time::Timestamp;

@@ -135,6 +135,19 @@ impl EmailAddress {
         &self.0
     }
 
+    /// The mailbox that it leads to: the address in lower case, without what follows a `+`, and at Gmail
+    /// without dots. Some providers know no such names; theirs are rare.
+    #[must_use]
+    pub fn mailbox(&self) -> String {
+        let address = self.canonical();
+        let Some((local, domain)) = address.rsplit_once('@') else { return address };
+        let named = local.split('+').next().filter(|name| !name.is_empty()).unwrap_or(local);
+        match domain {
+            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", named.replace('.', "")),
+            _ => format!("{named}@{domain}"),
+        }
+    }
+
     /// The address in lower case. Mailboxes differ in case only in theory, and guesses at `ada@`
     /// and `ADA@` must spend the same attempts.
     #[must_use]

@@ -38,8 +38,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 fn guarded(edit: impl FnOnce(&mut Guard)) -> TestWorld {
     let mut guard = unguarded();
-    // Callers who have a secret or an id may spend all of the cap.
-    guard.spend_cap.anonymous_percent = 0;
+    // Callers who have a secret or an id may use up all of a limit.
+    guard.anonymous_percent = 0;
     edit(&mut guard);
     guard.validate().unwrap();
     TestWorld::of(without_waits(App { guard, ..demo_app() }))
@@ -58,6 +58,13 @@ fn phone(text: &str) -> Address {
 #[expect(clippy::unnecessary_wraps, reason = "as a send takes it")]
 fn ip(n: u8) -> Option<IpAddr> {
     Some(IpAddr::from([192, 0, 2, n]))
+}
+
+/// One of many IP addresses.
+#[expect(clippy::unnecessary_wraps, reason = "as a send takes it")]
+fn host(n: u32) -> Option<IpAddr> {
+    let [_, _, high, low] = n.to_be_bytes();
+    Some(IpAddr::from([10, 0, high, low]))
 }
 
 fn send(world: &TestWorld, to: Address, ip: Option<IpAddr>) -> Delivery {
@@ -346,7 +353,7 @@ fn verified_messages_speak_for_their_ip_address_and_their_country() {
     for n in 0..200 {
         assert!(sent(&world, neighbour(1, 1000 + n), ip(1)).is_ok(), "{n}");
     }
-    let refused = Err(Refusal::Blocked(Rule::PrefixConcentration));
+    let refused = Err(Refusal::Blocked(Rule::UnverifiedPerIpDay));
     assert_eq!(sent(&world, neighbour(1, 2000), ip(1)), refused, "as many as were verified");
 }
 
@@ -355,43 +362,46 @@ fn a_resend_that_is_verified_speaks_for_every_message_of_its_challenge() {
     use passcode_domain::Channel;
     let world = guarded(|guard| {
         guard.prefix_concentration.mode = Mode::Enforce;
-        guard.prefix_concentration.floor = 4;
+        (guard.prefix_concentration.floor, guard.burst) = (4, 1);
     });
-    let id = sent(&world, neighbour(1, 1), None).unwrap();
+    let id = sent(&world, neighbour(1, 1), host(1)).unwrap();
+    let origin = Origin { ip: host(1) };
+    let options = SendOptions { origin, ..TestWorld::options(Channel::Sms) };
     for minutes in [1, 2, 4] {
         world.clock.advance(minutes * MINUTE);
-        let resent = block_on(world.send(id, &TestWorld::options(Channel::Sms))).unwrap();
+        let resent = block_on(world.send(id, &options)).unwrap();
         assert!(matches!(resent.sent, Sent::Sent(..)));
     }
-    assert!(sent(&world, neighbour(1, 2), None).is_err());
+    assert!(sent(&world, neighbour(1, 2), host(2)).is_err());
     verify(&world, id);
     for n in 0..4 {
         world.clock.advance(2 * HOUR);
-        assert!(sent(&world, neighbour(1, 10 + n), None).is_ok(), "{n}");
+        assert!(sent(&world, neighbour(1, 10 + n), host(10 + n)).is_ok(), "{n}");
     }
 }
 
 #[test]
-fn unverified_messages_to_a_country_block_it_and_its_verified_ones_speak_for_it() {
+fn unverified_messages_to_a_country_refuse_newcomers_and_its_verified_ones_speak_for_it() {
     let world = guarded(|guard| guard.unverified_per_country_day.mode = Mode::Enforce);
-    for n in 0..100 {
-        assert!(sent(&world, neighbour(n, n), None).is_ok());
+    for n in 0..500 {
+        assert!(sent(&world, neighbour(n, n), host(n)).is_ok());
     }
     world.clock.advance(HOUR);
     let refused = Err(Refusal::Blocked(Rule::UnverifiedPerCountryDay));
-    assert_eq!(sent(&world, neighbour(100, 100), None), refused);
-    assert!(sent(&world, phone("+306912345678"), None).is_ok(), "another is not concerned");
+    assert_eq!(sent(&world, neighbour(500, 500), host(500)), refused);
+    assert!(sent(&world, phone("+306912345678"), host(500)).is_ok(), "another is not concerned");
 
     let world = guarded(|guard| {
         guard.unverified_per_country_day.mode = Mode::Enforce;
         guard.unverified_per_country_day.floor = 20;
     });
     for n in 0..50 {
-        let id = sent(&world, neighbour(n % 700, n), None).unwrap();
+        let id = sent(&world, neighbour(n % 700, n), host(n)).unwrap();
         verify(&world, id);
     }
     let unverified = |world: &TestWorld, from: u32| {
-        (0..2000).take_while(|n| sent(world, neighbour(n % 700, from + n), None).is_ok()).count()
+        let is_sent = |n: &u32| sent(world, neighbour(n % 700, from + n), host(from + n)).is_ok();
+        (0..2000).take_while(is_sent).count()
     };
     assert_eq!(unverified(&world, 3000), 250, "five times what was verified in a day");
     world.clock.advance(292 * HOUR);
@@ -416,9 +426,9 @@ fn an_ip_address_that_sends_all_over_the_world_is_blocked_unless_it_is_proven_th
 #[test]
 fn neighbours_get_twenty_messages_that_nobody_verifies() {
     let world = guarded(|guard| guard.prefix_concentration.mode = Mode::Enforce);
-    let accepted = (0..1000).filter(|n| sent(&world, neighbour(1, *n), None).is_ok()).count();
+    let accepted = (0..1000).filter(|n| sent(&world, neighbour(1, *n), host(*n)).is_ok()).count();
     assert_eq!(accepted, 20);
-    assert!(sent(&world, neighbour(2, 1), None).is_ok(), "others are not concerned");
+    assert!(sent(&world, neighbour(2, 1), host(1)).is_ok(), "others are not concerned");
 }
 
 #[test]
@@ -433,16 +443,17 @@ fn a_rule_in_shadow_blocks_in_shadow() {
 fn a_block_is_concealed_where_the_app_says_so() {
     let mut guard = unguarded();
     guard.prefix_concentration.mode = Mode::Enforce;
-    guard.prefix_concentration.floor = 1;
+    (guard.prefix_concentration.floor, guard.burst) = (1, 1);
     let world = TestWorld::of(App { guard, conceal_blocks: true, ..demo_app() });
-    let first = sent(&world, neighbour(1, 1), None).unwrap();
-    let delivery = send(&world, neighbour(1, 2), None);
+    let first = sent(&world, neighbour(1, 1), host(1)).unwrap();
+    let delivery = send(&world, neighbour(1, 2), host(2));
     let Sent::Concealed(id, _) = delivery.sent else { panic!("{delivery:?}") };
     assert_eq!(delivery.findings.len(), 1, "the log knows");
     assert_eq!(block_on(world.verify(id, "123456")).unwrap(), Outcome::Incorrect);
     world.clock.advance(MINUTE);
-    let resent =
-        block_on(world.send(first, &TestWorld::options(passcode_domain::Channel::Sms))).unwrap();
+    let options = TestWorld::options(passcode_domain::Channel::Sms);
+    let options = SendOptions { origin: Origin { ip: host(1) }, ..options };
+    let resent = block_on(world.send(first, &options)).unwrap();
     assert!(matches!(resent.sent, Sent::Concealed(..)), "a resend as well: {resent:?}");
     assert_eq!(world.couriers.sms.taken().len(), 1);
 }
@@ -572,26 +583,28 @@ fn anonymous_callers_use_up_nothing_of_what_others_have() {
     let enforced: [fn(&mut Guard); 7] = [
         |g| (g.sends_per_address.mode, g.sends_per_address.per_hour) = (Mode::Enforce, 5),
         |g| (g.sends_per_ip.mode, g.sends_per_ip.per_hour) = (Mode::Enforce, 5),
-        |g| (g.sends_per_country.mode, g.sends_per_country.per_hour) = (Mode::Enforce, 5),
-        |g| (g.prefix_concentration.mode, g.prefix_concentration.floor) = (Mode::Enforce, 5),
+        |g| (g.sends_per_country.mode, g.sends_per_country.per_hour) = (Mode::Enforce, 10),
+        |g| (g.prefix_concentration.mode, g.prefix_concentration.floor) = (Mode::Enforce, 1),
         |g| {
             (g.unverified_per_ip_hour.mode, g.unverified_per_ip_hour.floor) = (Mode::Enforce, 1);
         },
-        |g| (g.sends_per_app.mode, g.sends_per_app.per_hour) = (Mode::Enforce, 5),
+        |g| (g.sends_per_app.mode, g.sends_per_app.per_hour) = (Mode::Enforce, 10),
         |g| {
             g.spend_cap.mode = Mode::Enforce;
             g.spend_cap.per_day = Some("0.50".parse().unwrap());
-            g.spend_cap.anonymous_percent = 50;
         },
     ];
     let is_left_alone = |edit: fn(&mut Guard)| {
-        let world = guarded(edit);
+        let world = guarded(|guard| {
+            guard.anonymous_percent = 50;
+            edit(guard);
+        });
         let ask = |lookup| {
             let delivery = block_on(world.send_to_as(neighbour(1, 1), ip(1), lookup)).unwrap();
             matches!(delivery.sent, Sent::Sent(..))
         };
         let served = (0..10).filter(|_| ask(Lookup::Anonymous)).count();
-        assert_eq!(served, 5, "anonymous callers have a limit of their own");
+        assert_eq!(served, 5, "anonymous callers have a limit or a share of their own");
         ask(Lookup::Id)
     };
     assert!(enforced.into_iter().all(is_left_alone));
@@ -621,18 +634,18 @@ fn an_edited_limit_forgets_nothing_that_was_counted() {
     assert_eq!(spent + more, 180, "what was left, and no more");
 
     let world = guarded(|guard| guard.unverified_per_country_day.mode = Mode::Enforce);
-    for n in 0..100 {
-        assert!(sent(&world, neighbour(n, n), None).is_ok());
+    for n in 0..500 {
+        assert!(sent(&world, neighbour(n, n), host(n)).is_ok());
     }
     world.clock.advance(HOUR);
     let refused = Err(Refusal::Blocked(Rule::UnverifiedPerCountryDay));
-    assert_eq!(sent(&world, neighbour(100, 1), None), refused);
+    assert_eq!(sent(&world, neighbour(500, 1), host(500)), refused);
     let world = edited(world, |guard| {
         guard.sends_per_country.mode = Mode::Enforce;
-        (guard.sends_per_country.per_hour, guard.sends_per_country.per_day) = (150, 700);
+        (guard.sends_per_country.per_hour, guard.sends_per_country.per_day) = (600, 700);
     });
     for n in 0..20 {
-        assert_eq!(sent(&world, neighbour(200 + n, n), None), refused, "a block stays");
+        assert_eq!(sent(&world, neighbour(200 + n, n), host(600 + n)), refused, "a block stays");
     }
 }
 
@@ -730,6 +743,7 @@ fn suppressed_messages_stop_where_real_ones_do_and_use_up_nothing_of_others() {
         guard.sends_per_country.mode = Mode::Enforce;
         guard.sends_per_app.mode = Mode::Enforce;
         (guard.sends_per_country.per_hour, guard.sends_per_app.per_hour) = (61, 61);
+        guard.anonymous_percent = 100;
         guard.unverified_per_ip_hour.mode = Mode::Enforce;
         guard.unverified_per_ip_hour.floor = floor;
         TestWorld::of(App { guard, conceal_blocks: true, ..demo_app() })
@@ -959,8 +973,9 @@ fn a_refused_send_asks_the_store_no_more_often_than_an_accepted_one() {
             (guard.burst, guard.countries_per_ip.most) = (1, 1);
         });
         let mut refused = 0;
-        for number in ["+14155550100", "+14155550100", "+306912345678", "+306912345678"] {
-            let (calls, is_refused) = items(&world, || sent(&world, phone(number), ip(1)).is_err());
+        let numbers = ["+14155550100", "+14155550100", "+306912345678", "+306912345678"];
+        for to in numbers.map(phone) {
+            let (calls, is_refused) = items(&world, || sent(&world, to, ip(1)).is_err());
             refused += u32::from(is_refused);
             let most = if is_refused { [1, 0, 4, 0] } else { [1, 1, 4, 4] };
             assert!(

@@ -24,6 +24,7 @@ fn app(per_hour: u32) -> App {
     let mut guard = unguarded();
     guard.sends_per_app.mode = Mode::Enforce;
     (guard.sends_per_app.per_hour, guard.sends_per_app.per_day) = (per_hour, 10);
+    guard.anonymous_percent = 0;
     without_waits(App { guard, ..demo_app() })
 }
 
@@ -100,15 +101,16 @@ async fn reserve(
 ) -> bool {
     let read = counters.load_counters(&sending.counters()).await.unwrap();
     let verdict = sending.judge(guard, SubjectHistory::default(), &read, false, now);
-    if verdict.refusal(false).is_some() {
+    if verdict.refusal().is_some() {
         return false;
     }
+    let terms = verdict.terms;
     let mut reservation = verdict.reservations.into_iter().next().unwrap();
     loop {
         match counters.reserve(&reservation).await {
             Ok(()) => return true,
             Err(ReserveError::Refused(held)) => {
-                match sending.judge_again(guard, &reservation, &held, false, now) {
+                match sending.judge_again(guard, reservation.key, &held, terms, now) {
                     Ok(again) => reservation = again,
                     Err(_) => return false,
                 }

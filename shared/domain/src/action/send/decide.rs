@@ -3,7 +3,7 @@
 use super::{Attempt, ClaimedSend, Refusal, SendTarget, claim::claim, load::Known};
 use crate::{
     action::open::Open,
-    guard::{Finding, Reservation, SubjectHistory, Verdict},
+    guard::{Finding, SubjectHistory, Verdict},
     ledger::{Challenge, Ledger, UnsentChallenge, challenge::Suppression},
     secret::keyring::Keyring,
     value::{
@@ -32,11 +32,10 @@ impl From<Refusal> for NotClaimed {
 /// What was decided of a send.
 #[derive(Debug)]
 pub(super) struct Decided {
-    pub(super) claim: Result<ClaimedSend, NotClaimed>,
+    /// The message, and what the guard has decided of it.
+    pub(super) claim: Result<(ClaimedSend, Verdict), NotClaimed>,
     /// What speaks against it, enforced or not.
     pub(super) findings: Vec<Finding>,
-    /// What is to be reserved before it is made.
-    pub(super) reservations: Vec<Reservation>,
 }
 
 /// A challenge in the ledger that has it.
@@ -75,13 +74,10 @@ impl Known {
             (claimed, findings) = decide(true);
         }
         match claimed {
-            Ok((ledger, claim, reservations)) => {
-                (Some(ledger), Decided { claim: Ok(claim), findings, reservations })
+            Ok((ledger, claim, verdict)) => {
+                (Some(ledger), Decided { claim: Ok((claim, verdict)), findings })
             }
-            Err(not_claimed) => {
-                let reservations = Vec::new();
-                (before, Decided { claim: Err(not_claimed), findings, reservations })
-            }
+            Err(not_claimed) => (before, Decided { claim: Err(not_claimed), findings }),
         }
     }
 
@@ -163,7 +159,7 @@ impl Known {
         conceal: bool,
         findings: &mut Vec<Finding>,
         now: Timestamp,
-    ) -> Result<(Ledger, ClaimedSend, Vec<Reservation>), NotClaimed> {
+    ) -> Result<(Ledger, ClaimedSend, Verdict), NotClaimed> {
         let is_locked = |challenge: &Challenge| ledger.locked_until(challenge, now).is_some();
         if conceal && ledger.find(id).is_some_and(is_locked) {
             suppress(&mut ledger, id);
@@ -176,13 +172,10 @@ impl Known {
         let by = by.ok_or(NotClaimed::Outdated)?;
         let is_concealed = conceal || claim.is_concealed();
         let sent = ledger.messages_before(by, is_concealed);
-        let has_verified_today = ledger.has_verified_today(by, now);
-        let history = SubjectHistory { sent: &sent, has_verified_today };
+        let history = SubjectHistory { sent: &sent, last_success: ledger.last_success };
         let verdict = sending.judge(&app.guard, history, &self.counters, is_concealed, now);
-        let refusal = verdict.refusal(is_concealed);
-        let Verdict { findings: found, reservations, counted_in } = verdict;
-        findings.extend(found);
-        if let Some(refusal) = refusal {
+        findings.extend(&verdict.findings);
+        if let Some(refusal) = verdict.refusal() {
             return Err(NotClaimed::Refused(refusal.into()));
         }
         if conceal {
@@ -195,9 +188,9 @@ impl Known {
         }
         ledger.count_message(by, is_concealed, now);
         if let Some(record) = ledger.find_mut(id).and_then(|challenge| challenge.sends.last_mut()) {
-            record.counted_in = counted_in;
+            record.counted_in = verdict.counted_in;
         }
-        Ok((ledger, claim, reservations))
+        Ok((ledger, claim, verdict))
     }
 }
 

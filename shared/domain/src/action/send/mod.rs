@@ -282,8 +282,8 @@ where
     for _ in 0..MAX_ATTEMPTS {
         let decided = claim_once(world, keyring, target, &known, &attempt, loaded.take()).await?;
         delivery.findings.extend(decided.findings);
-        let claim = match decided.claim {
-            Ok(claim) => claim,
+        let (claim, verdict) = match decided.claim {
+            Ok(claimed) => claimed,
             Err(NotClaimed::Outdated) => {
                 (known, loaded) = load::load(world, keyring, target, options)
                     .await
@@ -296,7 +296,7 @@ where
                 return Ok(Delivery { sent: Sent::Refused(refusal), ..delivery });
             }
         };
-        let reserved = reserve::reserve(world, &known, &claim, decided.reservations).await;
+        let reserved = reserve::reserve(world, &known, &claim, verdict).await;
         let reservations = match reserved {
             Ok(reservations) => reservations,
             Err(failed) => {

@@ -4,7 +4,7 @@ use super::{ClaimedSend, load::Known};
 use crate::{
     action::transact::Failure,
     app::guard::Guard,
-    guard::{Finding, GuardRefusal, Reservation, Sending},
+    guard::{Finding, GuardRefusal, Reservation, Sending, Terms, Verdict},
     ports::{Clock as _, ReserveCounters, ReserveError, World},
 };
 use futures_util::future;
@@ -25,7 +25,7 @@ pub(super) async fn reserve<W>(
     world: &W,
     known: &Known,
     claim: &ClaimedSend,
-    reservations: Vec<Reservation>,
+    verdict: Verdict,
 ) -> Result<Vec<Reservation>, Result<Finding, Failure>>
 where
     W: World<Counters: ReserveCounters>,
@@ -33,9 +33,8 @@ where
     let (Some(app), Some(sending)) = (&known.app, known.sending(claim.to.channel())) else {
         return Ok(Vec::new());
     };
-    let is_concealed = claim.is_concealed();
-    let one = |reservation| reserve_one(world, &app.guard, sending, reservation, is_concealed);
-    let results = future::join_all(reservations.into_iter().map(one)).await;
+    let one = |reservation| reserve_one(world, &app.guard, sending, reservation, verdict.terms);
+    let results = future::join_all(verdict.reservations.into_iter().map(one)).await;
     let mut reserved = Vec::new();
     let mut failed = None;
     for result in results {
@@ -61,7 +60,7 @@ async fn reserve_one<W>(
     guard: &Guard,
     sending: &Sending,
     mut reservation: Reservation,
-    is_concealed: bool,
+    terms: Terms,
 ) -> Result<Reservation, Failed>
 where
     W: World<Counters: ReserveCounters>,
@@ -71,7 +70,7 @@ where
             Ok(()) => return Ok(reservation),
             Err(ReserveError::Refused(counter)) => {
                 let now = world.clock().now();
-                let again = sending.judge_again(guard, &reservation, &counter, is_concealed, now);
+                let again = sending.judge_again(guard, reservation.key, &counter, terms, now);
                 reservation = again.map_err(Failed::Refused)?;
             }
             Err(ReserveError::Store(error)) => return Err(Failed::NotStored(error.into())),
