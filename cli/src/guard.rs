@@ -194,12 +194,14 @@ mod tests {
         App::new("shop".parse().expect("an id"), "Shop")
     }
 
-    /// So many messages to neighbours, a minute each; every tenth is verified.
+    /// So many messages to neighbours, a minute each and each from an IP address of its own; every tenth is
+    /// verified.
     fn pumped(messages: u64) -> Vec<Event> {
         let at = |n: u64| Timestamp::from_millis(START + n * 60_000);
         let sent = |n: u64| {
             let to = PhoneNumber::parse(&format!("+1415555{n:04}")).expect("a number");
-            Message::new(n.to_string(), Address::Phone(to), None)
+            let [.., high, low] = n.to_be_bytes();
+            Message::new(n.to_string(), Address::Phone(to), Some([10, 0, high, low].into()))
         };
         let sends = (0..messages).map(|n| Event { at: at(n), kind: EventKind::Send(sent(n)) });
         let tenth = (0..messages).step_by(10).map(|n| n.to_string());

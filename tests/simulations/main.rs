@@ -12,6 +12,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod abuse;
 mod dice;
 mod guessing;
 mod ordinary;

@@ -26,6 +26,7 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn app(edit: impl FnOnce(&mut Guard)) -> App {
     let mut guard = unguarded();
+    guard.anonymous_percent = 0;
     edit(&mut guard);
     guard.validate().unwrap();
     App { guard, ..demo_app() }

@@ -160,7 +160,7 @@ mod tests {
             "guard.unverified_per_country_hour shadow  floor=50 percent=100",
             "guard.burst                       5",
             "guard.anonymous_percent           50",
-            "guard.unverified_under_attack     2",
+            "guard.unverified_under_attack     3",
         ] {
             assert!(guard.contains(&line), "{line}: {}", output.text);
         }

@@ -312,8 +312,8 @@ pub struct Guard {
     pub prefix_concentration: Unverified,
     /// Where unverified messages to a country or to a prefix are more than these allow, each IP address may have so many unverified in a day, or as many as it has verified.
     pub unverified_under_attack: u32,
-    /// This many times more than allowed refuse newcomers to a country or a prefix; and an IP address whose
-    /// messages can still be verified.
+    /// This many times more than allowed refuse newcomers to a country (to a prefix, twice as many), and an IP
+    /// address whose messages can still be verified.
     pub burst: u32,
 }
 
@@ -332,8 +332,8 @@ impl Default for Guard {
             },
             sends_per_address: Limit::of(10, 20),
             sends_per_ip: Limit::of(60, 300),
-            sends_per_country: Limit::of(5_000, 25_000),
-            sends_per_app: Limit::of(10_000, 50_000),
+            sends_per_country: Limit::of(10_000, 50_000),
+            sends_per_app: Limit::of(20_000, 100_000),
             anonymous_percent: 50,
             spend_cap: SpendCap::default(),
             countries_per_ip: CountriesPerIp { mode: Mode::Enforce, most: 3 },
@@ -342,8 +342,8 @@ impl Default for Guard {
             // A few codes that nobody typed are no attack, and all of a country would be blocked.
             unverified_per_country_hour: Unverified { mode: Mode::Shadow, ..Unverified::of(50) },
             unverified_per_country_day: Unverified::of(100),
-            prefix_concentration: Unverified::of(4),
-            unverified_under_attack: 2,
+            prefix_concentration: Unverified::of(10),
+            unverified_under_attack: 3,
             burst: 5,
         }
     }

@@ -13,6 +13,10 @@ use crate::{
 };
 use std::time::Duration;
 
+/// So many times more than a prefix may have unverified refuse newcomers there: ten thousand neighbours rarely
+/// ask for their codes within minutes.
+const PREFIX_BURST: u64 = 2;
+
 /// A limit that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttled {
@@ -308,7 +312,8 @@ impl Reading<'_> {
             if self.sending.lacks_origin && detector.mode == Mode::Enforce {
                 detector.mode = Mode::Shadow;
             }
-            self.detect(&detector, detector.most.saturating_mul(self.burst()))
+            let burst = if dimension == Dimension::Prefix { PREFIX_BURST } else { self.burst() };
+            self.detect(&detector, detector.most.saturating_mul(burst))
         };
         self.detectors(dimension).into_iter().map(room).collect()
     }

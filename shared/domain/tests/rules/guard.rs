@@ -362,7 +362,7 @@ fn a_resend_that_is_verified_speaks_for_every_message_of_its_challenge() {
     use passcode_domain::Channel;
     let world = guarded(|guard| {
         guard.prefix_concentration.mode = Mode::Enforce;
-        (guard.prefix_concentration.floor, guard.burst) = (4, 1);
+        guard.prefix_concentration.floor = 2;
     });
     let id = sent(&world, neighbour(1, 1), host(1)).unwrap();
     let origin = Origin { ip: host(1) };
@@ -443,9 +443,10 @@ fn a_rule_in_shadow_blocks_in_shadow() {
 fn a_block_is_concealed_where_the_app_says_so() {
     let mut guard = unguarded();
     guard.prefix_concentration.mode = Mode::Enforce;
-    (guard.prefix_concentration.floor, guard.burst) = (1, 1);
+    guard.prefix_concentration.floor = 1;
     let world = TestWorld::of(App { guard, conceal_blocks: true, ..demo_app() });
     let first = sent(&world, neighbour(1, 1), host(1)).unwrap();
+    sent(&world, neighbour(1, 3), host(3)).unwrap();
     let delivery = send(&world, neighbour(1, 2), host(2));
     let Sent::Concealed(id, _) = delivery.sent else { panic!("{delivery:?}") };
     assert_eq!(delivery.findings.len(), 1, "the log knows");
@@ -455,7 +456,7 @@ fn a_block_is_concealed_where_the_app_says_so() {
     let options = SendOptions { origin: Origin { ip: host(1) }, ..options };
     let resent = block_on(world.send(first, &options)).unwrap();
     assert!(matches!(resent.sent, Sent::Concealed(..)), "a resend as well: {resent:?}");
-    assert_eq!(world.couriers.sms.taken().len(), 1);
+    assert_eq!(world.couriers.sms.taken().len(), 2);
 }
 
 #[test]
@@ -584,7 +585,7 @@ fn anonymous_callers_use_up_nothing_of_what_others_have() {
         |g| (g.sends_per_address.mode, g.sends_per_address.per_hour) = (Mode::Enforce, 5),
         |g| (g.sends_per_ip.mode, g.sends_per_ip.per_hour) = (Mode::Enforce, 5),
         |g| (g.sends_per_country.mode, g.sends_per_country.per_hour) = (Mode::Enforce, 10),
-        |g| (g.prefix_concentration.mode, g.prefix_concentration.floor) = (Mode::Enforce, 1),
+        |g| (g.prefix_concentration.mode, g.prefix_concentration.floor) = (Mode::Enforce, 2),
         |g| {
             (g.unverified_per_ip_hour.mode, g.unverified_per_ip_hour.floor) = (Mode::Enforce, 1);
         },
@@ -604,7 +605,10 @@ fn anonymous_callers_use_up_nothing_of_what_others_have() {
             matches!(delivery.sent, Sent::Sent(..))
         };
         let served = (0..10).filter(|_| ask(Lookup::Anonymous)).count();
-        assert_eq!(served, 5, "anonymous callers have a limit or a share of their own");
+        assert!(
+            (4..=5).contains(&served),
+            "anonymous callers have a limit or a share of their own"
+        );
         ask(Lookup::Id)
     };
     assert!(enforced.into_iter().all(is_left_alone));

@@ -1,0 +1,326 @@
+//! Attacks on others by way of the guard, and attacks that the guard must not pay for: whoever trips a rule
+//! on purpose hurts only newcomers, and hardly those; what is verified for the purpose buys next to nothing;
+//! and what anonymous callers use up is their own share.
+
+use crate::{
+    dice::Dice,
+    stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, phone, sent},
+};
+use passcode_domain::{
+    Address, ChallengeId, EmailAddress, Lookup, action::send::Refusal, app::guard::Rule,
+};
+use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+/// Of a thousand honest people so many never type their code.
+const LEAVE: u64 = 200;
+/// So many share their IP address with hundreds.
+const SHARED_IP: u64 = 150;
+
+/// One of so many IP addresses of an attacker's.
+fn attacker(n: u32) -> IpAddr {
+    IpAddr::from(Ipv4Addr::from_bits(0xcb00_7100 | n))
+}
+
+/// A number of which few share a prefix.
+fn scattered(area: u32, n: u32) -> Address {
+    Address::Phone(phone(&format!("+1{area}{:03}{n:04}", 200 + n % 700)))
+}
+
+/// Asks for a message as a caller without credentials.
+async fn ask<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    to: Address,
+    ip: IpAddr,
+) -> Result<ChallengeId, Refusal> {
+    let delivery = world.send_to_as(to, Some(ip), Lookup::Anonymous).await;
+    sent(&delivery.expect("a decision"))
+}
+
+/// Asks for a code and types it.
+async fn sign_in<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    to: Address,
+    ip: IpAddr,
+) -> Result<(), Refusal> {
+    let id = ask(world, to, ip).await?;
+    let code = world.last_code();
+    world.couriers.sms.forget();
+    world.verify(id, &code).await.expect("a decision");
+    Ok(())
+}
+
+/// Honest people, who come over a day. Some are known, some are new.
+struct Crowd {
+    known: Vec<(Address, IpAddr)>,
+    new: Vec<(Address, IpAddr)>,
+}
+
+/// How many of them came, and how many were refused, by which rules.
+#[derive(Default)]
+struct Refused {
+    known: u32,
+    new: u32,
+    of_new: u32,
+    rules: BTreeMap<String, u32>,
+}
+
+impl Refused {
+    fn print(&self, attack: &str) {
+        println!(
+            "{attack}: of {} newcomers {} refused in a day, of the known {} {:?}",
+            self.of_new, self.new, self.known, self.rules
+        );
+    }
+}
+
+impl Crowd {
+    fn drawn(dice: &Dice, known: u32, new: u32) -> Self {
+        let person = |area: u32, n: u32| {
+            let host = u32::try_from(dice.below(1 << 24)).expect("a host");
+            let ip = if dice.per_mille(SHARED_IP) {
+                0x6440_0000 | host % 20
+            } else {
+                0x0a00_0000 | host
+            };
+            (scattered(area, n), IpAddr::from(Ipv4Addr::from_bits(ip)))
+        };
+        Self {
+            known: (0..known).map(|n| person(212, n)).collect(),
+            new: (0..new).map(|n| person(312, n)).collect(),
+        }
+    }
+
+    /// The known ones sign in, over a day.
+    async fn become_known<L: Ledgers, N: Counts>(&self, world: &TestWorld<L, N>) {
+        for (to, ip) in &self.known {
+            sign_in(world, to.clone(), *ip).await.expect("nothing has happened yet");
+            world.clock.advance(DAY / u32::try_from(self.known.len()).expect("a few"));
+        }
+    }
+
+    /// All of them come within a day, known and new ones in turn.
+    async fn come<L: Ledgers, N: Counts>(&self, world: &TestWorld<L, N>, dice: &Dice) -> Refused {
+        let mut refused = Refused::default();
+        let most = self.known.len().max(self.new.len());
+        for n in 0..most {
+            for (people, is_known) in [(&self.known, true), (&self.new, false)] {
+                let Some((to, ip)) = people.get(n) else { continue };
+                let answer = if dice.per_mille(LEAVE) {
+                    ask(world, to.clone(), *ip).await.map(drop)
+                } else {
+                    sign_in(world, to.clone(), *ip).await
+                };
+                refused.of_new += u32::from(!is_known);
+                let Err(refusal) = answer else { continue };
+                *if is_known { &mut refused.known } else { &mut refused.new } += 1;
+                *refused.rules.entry(format!("{refusal:?}")).or_default() += 1;
+            }
+            world.clock.advance(DAY / u32::try_from(most).expect("a few"));
+        }
+        refused
+    }
+}
+
+/// Asks for a message to each number at once, from the attacker's IP addresses in turn; how many went out.
+async fn flood<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    numbers: impl Iterator<Item = Address>,
+    addresses: u32,
+) -> u32 {
+    let mut sent = 0;
+    for (n, to) in (0..).zip(numbers) {
+        sent += u32::from(ask(world, to, attacker(n % addresses)).await.is_ok());
+        world.clock.advance(Duration::from_millis(100));
+    }
+    world.couriers.sms.forget();
+    sent
+}
+
+#[test]
+fn a_country_attack_on_a_quiet_app_refuses_nobody_who_is_known_and_few_who_are_new() {
+    let (world, dice) = (TestWorld::of(demo_app()), Dice::seeded(1));
+    block_on(async {
+        let crowd = Crowd::drawn(&dice, 50, 500);
+        crowd.become_known(&world).await;
+        let sent = flood(&world, (0..100).map(|n| scattered(415, n)), 4).await;
+        world.clock.advance(HOUR);
+        let refused = crowd.come(&world, &dice).await;
+        refused.print(&format!("100 requests from 4 IP addresses, {sent} sent"));
+        assert_eq!(refused.known, 0);
+        assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
+    });
+}
+
+#[test]
+fn a_country_attack_on_a_busy_app_refuses_nobody_who_is_known_and_few_who_are_new() {
+    let (world, dice) = (TestWorld::of(demo_app()), Dice::seeded(1));
+    block_on(async {
+        let crowd = Crowd::drawn(&dice, 2_000, 500);
+        crowd.become_known(&world).await;
+        let sent = flood(&world, (0..2_500).map(|n| scattered(415, n)), 81).await;
+        world.clock.advance(HOUR);
+        let refused = crowd.come(&world, &dice).await;
+        refused.print(&format!("2,500 requests from 81 IP addresses, {sent} sent"));
+        assert_eq!(refused.known, 0);
+        assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
+    });
+}
+
+#[test]
+fn neighbours_of_a_victim_are_not_refused_because_of_one_ip_address() {
+    let world = TestWorld::of(demo_app());
+    let neighbour = |n: u32| Address::Phone(phone(&format!("+1415555{n:04}")));
+    let home = IpAddr::from([10, 0, 0, 1]);
+    block_on(async {
+        sign_in(&world, neighbour(500), home).await.unwrap();
+        world.clock.advance(DAY);
+        let sent = flood(&world, (0..20).map(neighbour), 1).await;
+        world.clock.advance(HOUR);
+        println!("20 neighbouring numbers, 20 requests from 1 IP address: {sent} sent");
+        assert_eq!(sign_in(&world, neighbour(500), home).await, Ok(()), "the victim is known");
+        let elsewhere = IpAddr::from([10, 0, 0, 2]);
+        assert_eq!(sign_in(&world, neighbour(501), elsewhere).await, Ok(()), "and this one is new");
+        // From as many IP addresses as it takes, newcomers are refused, and the victim is not.
+        flood(&world, (20..500).map(neighbour), 200).await;
+        world.clock.advance(HOUR);
+        assert_eq!(sign_in(&world, neighbour(500), home).await, Ok(()), "still");
+        let refused = Err(Refusal::Blocked(Rule::PrefixConcentration));
+        assert_eq!(sign_in(&world, neighbour(502), elsewhere).await, refused);
+    });
+}
+
+/// Where the numbers are that somebody is paid for, one area a day.
+const AREAS: [u32; 13] = [201, 202, 203, 205, 206, 207, 208, 209, 210, 213, 214, 215, 216];
+
+/// How many unverified messages somebody gets in 13 days of bursts from 300 IP addresses, after 50 numbers of
+/// their own were verified for a day, or were not.
+async fn bursts<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, verifies: bool) -> u32 {
+    let own = |n: u32| scattered(415, n % 50);
+    if verifies {
+        for n in 0..1_000 {
+            // What is not sent cannot be verified.
+            let _ = sign_in(world, own(n), attacker(n % 300)).await;
+            world.clock.advance(DAY / 1_000);
+        }
+    }
+    let mut unverified = 0;
+    for day in 0..AREAS.len() {
+        world.clock.advance(DAY);
+        unverified += flood(world, (0..50).map(own), 300).await;
+        let others = (0..3_000).map(|n| scattered(AREAS[day], n));
+        unverified += flood(world, others, 300).await;
+    }
+    unverified
+}
+
+#[test]
+fn fifty_numbers_of_ones_own_buy_one_unverified_message_a_day_each() {
+    let bought = |verifies| block_on(bursts(&TestWorld::of(demo_app()), verifies));
+    let (without, with) = (bought(false), bought(true));
+    println!("13 bursts from 300 IP addresses: {without} unverified, with 50 own numbers {with}");
+    assert!(with <= without + 50 * 13, "{with} and {without}");
+}
+
+#[test]
+fn codes_that_an_attacker_reads_stop_at_the_share_of_the_spend_cap() {
+    let mut app = demo_app();
+    app.guard.spend_cap.per_day = Some("50.00".parse().unwrap());
+    let world = TestWorld::of(app);
+    block_on(async {
+        let mut read = 0;
+        for n in 0..5_000 {
+            read += u32::from(sign_in(&world, scattered(415, n), attacker(n % 90)).await.is_ok());
+            world.clock.advance(Duration::from_secs(10));
+        }
+        println!(
+            "codes that are read, from 90 IP addresses, under a cap of 50.00: {read} messages"
+        );
+        assert_eq!(read, 500, "half of the cap, at 0.05 each");
+        // The app's own server has the other half.
+        for n in 0..500 {
+            let ip = IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 | n));
+            let delivery = world.send_to(scattered(212, n), Some(ip)).await;
+            assert!(sent(&delivery.expect("a decision")).is_ok(), "{n}");
+        }
+    });
+}
+
+#[test]
+fn strangers_use_up_nothing_of_what_the_server_has() {
+    let mut app = demo_app();
+    app.guard.spend_cap.per_day = Some("20.00".parse().unwrap());
+    (app.guard.sends_per_app.per_hour, app.guard.sends_per_app.per_day) = (200, 400);
+    (app.guard.sends_per_country.per_hour, app.guard.sends_per_country.per_day) = (200, 400);
+    let world = TestWorld::of(app);
+    block_on(async {
+        let sent_to_strangers = flood(&world, (0..2_000).map(|n| scattered(415, n)), 5).await;
+        let mut refused = 0;
+        for n in 0..100 {
+            let delivery = world.send_to(scattered(212, n), None).await;
+            refused += u32::from(sent(&delivery.expect("a decision")).is_err());
+        }
+        println!(
+            "strangers on 5 IP addresses: {sent_to_strangers} sent; of the server's 100 {refused} refused"
+        );
+        assert_eq!(refused, 0);
+    });
+}
+
+/// How many of 300 e-mails to as many mailboxes go out, asked for from one IP address with a pause.
+async fn spoiled<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, pause: Duration) -> u32 {
+    let mut spoiled = 0;
+    for n in 0..300 {
+        let to = EmailAddress::parse(&format!("nobody{n}@example.com")).expect("an address");
+        spoiled += u32::from(ask(world, Address::Email(to), attacker(1)).await.is_ok());
+        world.clock.advance(pause);
+    }
+    spoiled
+}
+
+#[test]
+fn an_ip_address_spoils_few_mailboxes_a_day() {
+    for seconds in [0, 1, 60, 288] {
+        let world = TestWorld::of(demo_app());
+        let spoiled = block_on(spoiled(&world, Duration::from_secs(seconds)));
+        println!("300 e-mails to nobody from one IP address, {seconds} s apart: {spoiled} sent");
+        assert!(spoiled <= 25, "{spoiled}");
+    }
+}
+
+#[test]
+fn a_mailbox_gets_no_more_under_many_names() {
+    let (world, mut mails) = (TestWorld::of(demo_app()), 0);
+    block_on(async {
+        for n in 0..60 {
+            let name = match n % 3 {
+                0 => format!("ada+{n}@gmail.com"),
+                1 => format!("a.da+{n}@gmail.com"),
+                _ => format!("a.d.a+{n}@googlemail.com"),
+            };
+            let to = Address::Email(EmailAddress::parse(&name).expect("an address"));
+            mails += u32::from(ask(&world, to, attacker(n)).await.is_ok());
+            world.clock.advance(Duration::from_secs(50));
+        }
+    });
+    println!("one mailbox under 60 names, in an hour: {mails} sent");
+    assert_eq!(mails, 10, "sends_per_address.per_hour");
+}
+
+#[tokio::test]
+#[ignore = "needs AWS's DynamoDB Local"]
+async fn a_country_attack_refuses_few_on_dynamodb_local() {
+    let (world, dice) = (on_dynamodb_local(demo_app(), "abuse").await, Dice::seeded(1));
+    let crowd = Crowd::drawn(&dice, 50, 200);
+    crowd.become_known(&world).await;
+    let sent = flood(&world, (0..100).map(|n| scattered(415, n)), 4).await;
+    world.clock.advance(HOUR);
+    let refused = crowd.come(&world, &dice).await;
+    refused.print(&format!("100 requests from 4 IP addresses, {sent} sent, DynamoDB Local"));
+    assert_eq!(refused.known, 0);
+    assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
+}
