@@ -6,22 +6,28 @@ mod shown;
 mod test_address;
 
 use crate::{
+    keys,
     output::{self, Output},
     place::Place,
 };
+use aws_types::SdkConfig;
 use clap::Subcommand;
 use passcode_domain::{
     App, AppId,
     app::SecretHash,
-    ports::{Clock as _, DeleteApps as _, LoadApps as _, StoreApps as _, StoreError},
+    guard::Sending,
+    ports::{
+        Clock as _, DeleteApps as _, LoadApps as _, LoadCounters as _, StoreApps as _, StoreError,
+    },
+    value::money::Amount,
 };
-use passcode_dynamodb::AppTable;
+use passcode_dynamodb::{AppTable, CounterTable};
 use passcode_runtime::SystemClock;
 use secret::{ADMIN_KEY, CLIENT_SECRET};
 use serde_json::json;
 use settings::changed;
 use shown::{shown, without_dropped};
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, str::FromStr};
 
 /// What to do when an app has no country that text messages may go to.
 fn no_country(id: &AppId) -> String {
@@ -30,6 +36,79 @@ fn no_country(id: &AppId) -> String {
          passcode app set {} guard.allowed_countries.countries=US,CA",
         id.as_str()
     )
+}
+
+/// What an app's text messages may cost, and how that is changed.
+fn spend_cap(app: &App) -> String {
+    let cap = &app.guard.spend_cap;
+    let costs = match &cap.per_day {
+        Some(amount) => format!("Its text messages may cost {amount} {} in 24 hours", cap.currency),
+        None => "Nothing limits what its text messages may cost".to_owned(),
+    };
+    format!(
+        "{costs}; to change that:\n  passcode app set {} guard.spend_cap.per_day=50.00",
+        app.id.as_str()
+    )
+}
+
+/// What a new app's text messages may cost in a day. That nothing limits it has to be said.
+#[derive(Clone, Copy, Debug)]
+struct SpendCap(Option<Amount>);
+
+impl FromStr for SpendCap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => text
+                .parse()
+                .map(|amount| Self(Some(amount)))
+                .map_err(|_| "an amount such as 20.00 is needed, or `none`".to_owned()),
+        }
+    }
+}
+
+/// What an operator should know of an app beside its settings.
+async fn warnings(aws: &SdkConfig, place: &Place, id: &AppId) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match lacks_client_ips(aws, place, id).await {
+        Ok(false) => {}
+        Ok(true) => warnings.push(
+            "In the past day the app's server has asked for text messages without saying for whom\n             (header `Passcode-Client-IP`). For those the detectors of countries and prefixes only\n             record, since they could only refuse everybody."
+                .to_owned(),
+        ),
+        Err(error) => warnings.push(format!(
+            "Whether the app's server says for whom it asks could not be read: {error}"
+        )),
+    }
+    if place.lacks_output(aws, "AlarmTopic").await {
+        warnings.push(
+            "Nobody is told when somebody guesses codes: the stack has no alarm topic. Deploy it with\n             the parameter `AlarmTopic`."
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// Whether an app's server has asked for text messages in the past day without saying for whom.
+async fn lacks_client_ips(
+    aws: &SdkConfig,
+    place: &Place,
+    id: &AppId,
+) -> Result<bool, Box<dyn Error>> {
+    let key = Sending::app_counter(&keys::keyring(aws, place).await?, id);
+    let counters = CounterTable::new(aws, place.resource(aws, "CounterTable").await?);
+    let read = counters.load_counters(&[key]).await.map_err(|error| place.explain(&error))?;
+    Ok(read.get(&key).is_some_and(|counter| counter.lacked_origin(SystemClock.now())))
+}
+
+fn with_warnings(mut output: Output, warnings: Vec<String>) -> Output {
+    for warning in &warnings {
+        output.text = format!("{}\n\n{warning}", output.text);
+    }
+    output.json["warnings"] = warnings.into();
+    output
 }
 
 /// The arguments of `passcode app`.
@@ -54,6 +133,9 @@ enum Action {
         /// The brand that is named in its messages.
         #[arg(long)]
         name: String,
+        /// What its text messages may cost in 24 hours, in US dollars, or `none`.
+        #[arg(long, value_name = "AMOUNT", default_value = "20.00")]
+        spend_cap: SpendCap,
         /// Settings, as in `passcode app set`.
         #[arg(value_name = "FIELD=VALUE")]
         settings: Vec<String>,
@@ -104,8 +186,10 @@ const CREATE_HELP: &str = "\
 A new app has no admin key; `passcode app rotate-admin-key` creates one. Its text
 messages go only to the countries in its settings, and a new app has none.
 
+Its text messages may cost 20 dollars in 24 hours, unless it is told otherwise.
+
 Example:
-  passcode app create shop --name Shop host=shop.example \\
+  passcode app create shop --name Shop --spend-cap 50 host=shop.example \\
     guard.allowed_countries.countries=US,CA";
 
 const SET_HELP: &str = "\
@@ -196,8 +280,13 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn
     let aws = place.aws()?;
     let apps = Apps { apps: AppTable::new(&aws, place.resource(&aws, "AppTable").await?), place };
     let output = match &arguments.action {
-        Action::Create { id, name, settings } => apps.create(id, name, settings).await,
-        Action::Show { id } => apps.existing(id).await.map(|app| shown(&app, SystemClock.now())),
+        Action::Create { id, name, spend_cap, settings } => {
+            apps.create(id, name, *spend_cap, settings).await
+        }
+        Action::Show { id } => {
+            let output = apps.existing(id).await.map(|app| shown(&app, SystemClock.now()))?;
+            Ok(with_warnings(output, warnings(&aws, place, id).await))
+        }
         Action::Set { id, settings } => apps.set(id, settings).await,
         Action::TestAddress(action) => apps.test_address(action).await,
         Action::RotateSecret { id, now } => {
@@ -239,14 +328,23 @@ impl Apps<'_> {
         self.apps.store_app(&app).await.map_err(|error| self.explain(&error))
     }
 
-    async fn create(&self, id: &AppId, name: &str, settings: &[String]) -> Result<Output, String> {
+    async fn create(
+        &self,
+        id: &AppId,
+        name: &str,
+        SpendCap(cap): SpendCap,
+        settings: &[String],
+    ) -> Result<Output, String> {
         if self.apps.load_app(id).await.map_err(|error| self.explain(&error))?.is_some() {
             return Err(format!("the app {} exists already", id.as_str()));
         }
-        let mut app = changed(&App::new(id.clone(), name), settings)?;
+        let mut new = App::new(id.clone(), name);
+        new.guard.spend_cap.per_day = cap;
+        let mut app = changed(&new, settings)?;
         let secret = secret::rotate(&mut app.secrets, true);
         self.store(&app).await?;
         let mut output = secret::output(id, CLIENT_SECRET, &secret, None);
+        output.text = format!("{}\n\n{}", output.text, spend_cap(&app));
         if app.guard.allowed_countries.countries.is_empty() {
             output.text = format!("{}\n\n{}", output.text, no_country(id));
         }

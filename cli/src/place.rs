@@ -55,6 +55,11 @@ impl Place {
         Ok(outputs.get(id).cloned().ok_or_else(missing)?)
     }
 
+    /// Whether this is a deployed stack without such an output.
+    pub(crate) async fn lacks_output(&self, aws: &SdkConfig, id: &str) -> bool {
+        self.stack.is_some() && self.resource(aws, id).await.is_err()
+    }
+
     async fn outputs_of(
         &self,
         aws: &SdkConfig,

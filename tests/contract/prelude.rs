@@ -131,13 +131,14 @@ fn listed<'a>(reply: &'a Reply, header: &str) -> BTreeSet<&'a str> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// The request headers that the published clients send, and `Idempotency-Key`.
-const REQUEST_HEADERS: [&str; 10] = [
+/// The request headers that the published clients send, `Idempotency-Key` and `Passcode-Device`.
+const REQUEST_HEADERS: [&str; 11] = [
     "accept",
     "authorization",
     "content-type",
     "dpop",
     "idempotency-key",
+    "passcode-device",
     "user-agent",
     "x-device-id",
     "x-refresh-token",
@@ -145,10 +146,11 @@ const REQUEST_HEADERS: [&str; 10] = [
     "x-verification-token",
 ];
 
-/// The response headers that the published clients read, and `Retry-After`.
-const RESPONSE_HEADERS: [&str; 6] = [
+/// The response headers that the published clients read, `Retry-After` and `Passcode-Device`.
+const RESPONSE_HEADERS: [&str; 7] = [
     "date",
     "dpop-nonce",
+    "passcode-device",
     "retry-after",
     "x-refresh-token",
     "x-refresh-token-expires-at",

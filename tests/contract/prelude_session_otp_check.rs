@@ -318,3 +318,43 @@ fn failures_outside_are_internal_and_the_caller_can_go_on() {
     let older = older.header("x-verification-token", token.as_str()).json(&json!({ "code": code }));
     assert_eq!(call_check(&world, &older).status, 200, "by the older path as well");
 }
+
+#[test]
+fn a_device_that_was_verified_is_not_locked_out_by_strangers() {
+    let world = TestWorld::default();
+    let (token, code) = asked(&world);
+    let verified = present(&world, &token, &code);
+    let device = verified.header("passcode-device").unwrap().to_owned();
+    let cookie = verified.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.starts_with(&format!("__passcode-device_demo={device}; ")), "{cookie}");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("Max-Age=7776000"), "{cookie}");
+    let create = || Event::recorded("prelude-session-otp-create", "phone");
+    // Strangers name the same number, and guess, until nobody without the token gets further.
+    let mut asked_for = 0;
+    while asked_for < 13 {
+        asked_for += 1;
+        let reply = call_create(&world, &create());
+        if let Some(token) = reply.header("x-verification-token") {
+            for _ in 0..5 {
+                present(&world, token, "0000000000");
+            }
+        }
+        world.clock.advance(Duration::from_secs(75));
+    }
+    assert_eq!(error(&call_create(&world, &create())), (403, "auth_blocked"));
+    for known in [
+        create().header("passcode-device", device.as_str()),
+        create().header("cookie", format!("__passcode-device_demo={device}").as_str()),
+    ] {
+        let reply = call_create(&world, &known);
+        assert_eq!(reply.status, 204, "{reply:?}");
+        let token = reply.header("x-verification-token").unwrap();
+        assert_eq!(present(&world, token, &world.last_code()).status, 200);
+    }
+    // What the token is worth to whoever shows it for somebody else: nothing.
+    let body = json!({ "identifier": { "type": "phone_number", "value": "+14155550101" } });
+    let other = create().header("passcode-device", device.as_str()).json(&body);
+    call_create(&world, &other);
+    let locked = create().header("passcode-device", "AAAA");
+    assert_eq!(error(&call_create(&world, &locked)), (403, "auth_blocked"));
+}

@@ -7,7 +7,7 @@ use crate::{
     stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, phone, sent},
 };
 use passcode_domain::{
-    Address, ChallengeId, EmailAddress, Lookup, action::send::Refusal, app::guard::Rule,
+    Address, ChallengeId, EmailAddress, Lookup, Policy, action::send::Refusal, app::guard::Rule,
 };
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use std::{
@@ -309,6 +309,33 @@ fn a_mailbox_gets_no_more_under_many_names() {
     });
     println!("one mailbox under 60 names, in an hour: {mails} sent");
     assert_eq!(mails, 10, "sends_per_address.per_hour");
+}
+
+/// What a spray adds to the alarm in an hour, of wrong and of right codes with so many digits.
+fn alarm(wrong: u32, right: u32, digits: u8) -> f64 {
+    let rule = Policy::default().failed_verifies;
+    f64::from(wrong) * rule.weight(digits, false) + f64::from(right) * rule.weight(digits, true)
+}
+
+#[test]
+fn guesses_ring_the_alarm_early_and_people_who_mistype_never_do() {
+    let rings_at =
+        |right: u32, digits: u8| (0..).find(|wrong| alarm(*wrong, right, digits) >= 100.0);
+    let quiet = rings_at(100, 4).expect("it rings");
+    println!("beside 100 right codes of 4 digits {quiet} wrong ones ring the alarm");
+    println!("beside 100 right codes of 6 digits {} do", rings_at(100, 6).expect("it rings"));
+    assert!(quiet <= 50, "{quiet}");
+    for right in [100, 10_000, 1_000_000] {
+        for digits in 4..=8 {
+            assert!(
+                alarm(right / 50, right, digits) < 0.0,
+                "two in a hundred, {right} of {digits}"
+            );
+        }
+    }
+    // An ordinary week: two of a hundred are mistyped, and as many of those once more.
+    let most = (0..7 * 24).map(|hour| alarm(204 + hour % 20, 10_000, 4)).fold(f64::MIN, f64::max);
+    assert!(most < 100.0, "{most}");
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ const fn name(door: Lookup) -> &'static str {
         Lookup::Identity => "identity",
         Lookup::Anonymous => "a browser's token",
         Lookup::User => "a user's step-up",
+        Lookup::Device => "a known device's token",
     }
 }
 
@@ -67,7 +68,9 @@ async fn open_and_send<L: Ledgers, N: Counts>(
     let addresses = Addresses::new(Address::Phone(TestWorld::phone()), None);
     let open = world.opening(addresses, Duration::from_mins(15)).found_by(door);
     let target = match door {
-        Lookup::Id | Lookup::Anonymous | Lookup::User => SendTarget::Ordered(&open, &world.app),
+        Lookup::Id | Lookup::Anonymous | Lookup::User | Lookup::Device => {
+            SendTarget::Ordered(&open, &world.app)
+        }
         Lookup::Identity => SendTarget::Identity(&open, &world.app),
     };
     let options = TestWorld::options(passcode_domain::Channel::Sms);
@@ -83,7 +86,7 @@ async fn guess<L: Ledgers, N: Counts>(
     // Ten digits: never right, and counted as any other.
     let presented = PresentedCode::parse("0000000000").expect("a code");
     let target = match door {
-        Lookup::Id | Lookup::Anonymous | Lookup::User => VerifyTarget::Held(id),
+        Lookup::Id | Lookup::Anonymous | Lookup::User | Lookup::Device => VerifyTarget::Held(id),
         Lookup::Identity => {
             let victim = Address::Phone(TestWorld::phone());
             let subject = SubjectKey::of_address(world.keys(), &world.app.id, &victim);

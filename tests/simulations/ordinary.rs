@@ -300,7 +300,7 @@ fn hardly_anybody_is_refused_in_a_week_of_a_hundred_thousand() {
 #[ignore = "needs AWS's DynamoDB Local"]
 async fn hardly_anybody_is_refused_in_a_week_on_dynamodb_local() {
     let world = on_dynamodb_local(demo_app(), "ordinary").await;
-    let week = Play::new(&world, 12_000, 1).play(|_| ()).await;
+    let week = Play::new(&world, 3_000, 1).play(|_| ()).await;
     week.print("DynamoDB Local");
     check(&week);
 }

@@ -29,8 +29,10 @@ pub struct Record {
     pub shadow: Vec<Rule>,
     /// Whether time alone may change how it ended: a lock or a rule of the guard has refused it.
     pub is_temporary: bool,
-    /// What a wrong code counts against.
-    pub failed_verifies: Option<FailedVerifies>,
+    /// What a try of a code counts against, and the digits of the code.
+    pub failed_verifies: Option<(FailedVerifies, u8)>,
+    /// Whether it is the first of a day that a server has asked for without saying for whom.
+    pub lacks_client_ip: bool,
     /// What failed outside the domain, with its causes.
     pub error: Option<String>,
 }
@@ -62,6 +64,7 @@ impl Record {
             self.app(app);
         }
         self.findings(&delivery.findings);
+        self.lacks_client_ip = delivery.lacks_origin;
         if let Some(cause) = &delivery.unreleased {
             self.error(cause.as_ref());
         }

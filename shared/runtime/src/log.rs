@@ -38,6 +38,10 @@ pub const ALARM_METRIC: &str = "FailedVerifies";
 /// The same of apps whose alarm is in shadow.
 pub const SHADOW_ALARM_METRIC: &str = "ShadowFailedVerifies";
 
+/// What the first such request of a day is logged with.
+const WITHOUT_CLIENT_IP: &str =
+    "no Passcode-Client-IP: the detectors of countries and prefixes only record";
+
 /// The metric of parts of apps that could not be read, by app.
 pub const DROPPED_METRIC: &str = "AppPartsDropped";
 
@@ -77,6 +81,9 @@ impl Entry for Line<'_> {
         if !record.shadow.is_empty() {
             let names: Vec<_> = record.shadow.iter().map(|rule| rule.as_str()).collect();
             writer.value("shadow", names.join(" ").as_str());
+        }
+        if record.lacks_client_ip {
+            writer.value("warning", WITHOUT_CLIENT_IP);
         }
         if let Some(challenge) = &record.challenge {
             writer.value("challenge", challenge.as_str());
@@ -120,7 +127,7 @@ impl Line<'_> {
     }
 }
 
-/// A wrong code, PIN or password.
+/// A try of a code, PIN or password.
 struct Failed<'a> {
     line: &'a Line<'a>,
     metric: &'static str,
@@ -129,13 +136,18 @@ struct Failed<'a> {
 
 impl<'a> Failed<'a> {
     fn of(line: &'a Line<'a>) -> Option<Self> {
-        let failed = line.record.failed_verifies.filter(|_| line.record.outcome == "incorrect")?;
+        let (failed, digits) = line.record.failed_verifies?;
+        let is_right = match line.record.outcome {
+            "verified" => true,
+            "incorrect" => false,
+            _ => return None,
+        };
         let metric = match failed.mode {
             Mode::Enforce => ALARM_METRIC,
             Mode::Shadow => SHADOW_ALARM_METRIC,
             Mode::Off => return None,
         };
-        Some(Self { line, metric, percent: 100.0 / f64::from(failed.per_hour) })
+        Some(Self { line, metric, percent: failed.weight(digits, is_right) })
     }
 }
 
@@ -298,7 +310,7 @@ mod tests {
     #[test]
     fn wrong_codes_of_an_app_add_up_to_an_alarm() {
         let failed = |mode, per_hour| {
-            let failed_verifies = Some(FailedVerifies { mode, per_hour });
+            let failed_verifies = Some((FailedVerifies { mode, per_hour }, 4));
             lines(&Record { failed_verifies, ..of("incorrect") })
         };
         let enforced = failed(Mode::Enforce, 200);
@@ -309,9 +321,11 @@ mod tests {
         assert!((percent - 100.0).abs() < 1e-9, "{percent}");
         assert_eq!(failed(Mode::Shadow, 8)[1]["ShadowFailedVerifies"], 12.5);
         assert_eq!(failed(Mode::Off, 8).len(), 1);
-        let failed_verifies = Some(FailedVerifies::default());
-        let verified = Record { failed_verifies, ..of("verified") };
-        assert_eq!(lines(&verified).len(), 1, "a right code is no failure");
+        let failed_verifies = Some((FailedVerifies { mode: Mode::Enforce, per_hour: 50 }, 6));
+        let verified = lines(&Record { failed_verifies, ..of("verified") });
+        assert_eq!(verified[1]["FailedVerifies"], -0.001, "a twentieth of a wrong one");
+        let expired = Record { failed_verifies, ..of("expired") };
+        assert_eq!(lines(&expired).len(), 1, "what is not looked at tells nothing");
     }
 
     #[test]

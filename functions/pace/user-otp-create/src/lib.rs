@@ -132,7 +132,8 @@ where
         Issued::Issued(issued) => Ok(hand_over(&issued, keyring, record)),
         Issued::Incorrect => {
             record.outcome = "incorrect";
-            record.failed_verifies = Some(app.policy.failed_verifies);
+            // A password is counted as if it had the four digits of a PIN.
+            record.failed_verifies = Some((app.policy.failed_verifies, 4));
             Err(Error::Secret)
         }
         Issued::Exhausted(until) => {

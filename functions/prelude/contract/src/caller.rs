@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// What the published clients send and read, `Idempotency-Key` and `Retry-After`.
 const CORS: Cors = Cors {
     methods: "GET, POST",
-    request_headers: "accept, authorization, content-type, dpop, idempotency-key, user-agent, \
+    request_headers: "accept, authorization, content-type, dpop, idempotency-key, passcode-device, user-agent, \
                       x-device-id, x-refresh-token, x-sdk-user-agent, x-verification-token",
-    response_headers: "date, dpop-nonce, retry-after, x-refresh-token, \
+    response_headers: "date, dpop-nonce, passcode-device, retry-after, x-refresh-token, \
                        x-refresh-token-expires-at, x-verification-token",
     has_credentials: true,
 };

@@ -9,7 +9,7 @@ mod token;
 pub use caller::{BrowserCaller, admit};
 pub use delivery::{ChallengeLost, even_out, sent};
 pub use routes::with_browser_routes;
-pub use token::{VERIFICATION_HEADER, issue, present};
+pub use token::{DEVICE_HEADER, VERIFICATION_HEADER, is_known_device, issue, present, remember};
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use passcode_domain::{

@@ -60,7 +60,10 @@ pub struct CheckResponse {
     ),
     request_body = CheckRequest,
     responses(
-        (status = 200, description = "Verified, for the first and only time", body = CheckResponse),
+        (status = 200, description = "Verified, for the first and only time", body = CheckResponse, headers(
+            ("Set-Cookie" = String, description = "`__passcode-device_{app_id}`: the device token, for 90 days"),
+            ("Passcode-Device" = String, description = "The same token"),
+        )),
         (status = 400, description = "`bad_request`, `bad_check_code` (wrong or expired), `invalid_verification_token`, `expired_challenge_token`, `invalid_challenge_token` or `token_mismatch`", body = ErrorBody),
         (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
         (status = 409, description = "`token_reused`: verified before", body = ErrorBody),
@@ -121,7 +124,8 @@ where
             };
             let proof = step.map_or_else(of_login, |step| step.proven(now));
             let challenge_token = passcode_jwt::sign(&keys, &proof).map_err(Error::unsigned)?;
-            Ok(Answer::json(StatusCode::OK, &CheckResponse { challenge_token }))
+            let answer = Answer::json(StatusCode::OK, &CheckResponse { challenge_token });
+            Ok(prelude::remember(answer, app, &keyring, *token.id.subject(), now))
         }
         Outcome::AlreadyUsed => Err(Error::TokenReused),
         // The published clients start again on this, and on nothing else. That others have

@@ -77,6 +77,9 @@ pub struct Email(String);
     operation_id = "prelude-session-otp-create",
     tag = "Prelude",
     summary = "Send a code to a browser's user",
+    params(
+        ("Passcode-Device" = Option<String>, Header, description = "What a successful check answered in this browser; the cookie's where absent. With it, limits and locks are those of known devices and not of strangers"),
+    ),
     request_body = CreateRequest,
     responses(
         (status = 204, description = "On its way, or so it shall seem (`conceal_blocks`)", headers(
@@ -114,7 +117,7 @@ where
 {
     let body: CreateRequest = body(request, &[Media::Json]).await?;
     let keyring = world.keyring().keyring().await?;
-    let plan = plan(world, &body, app, &keyring).await?;
+    let plan = plan(world, request, &body, app, &keyring).await?;
     let token = plan.token();
     record.challenge(token.id, &keyring);
     let credential = body.challenge_token.as_deref();
@@ -173,6 +176,7 @@ impl Plan {
 
 async fn plan<W>(
     world: &W,
+    request: &Request,
     body: &CreateRequest,
     app: &App,
     keyring: &Keyring,
@@ -188,9 +192,11 @@ where
         (Some(identifier), None) => {
             let addresses = Addresses::new(address(identifier)?, None);
             let open = Open::new(app, keyring, world.entropy(), addresses, LIFE)
-                .found_by(Lookup::Anonymous)
                 .with_template(template.cloned());
-            Ok(Plan::New(Box::new(open)))
+            let (subject, now) = (*open.id.subject(), world.clock().now());
+            let is_known = prelude::is_known_device(request, app, keyring, subject, now);
+            let lookup = if is_known { Lookup::Device } else { Lookup::Anonymous };
+            Ok(Plan::New(Box::new(open.found_by(lookup))))
         }
         (None, Some(text)) => {
             let now = world.clock().now();

@@ -293,8 +293,8 @@ pub struct Guard {
     pub sends_per_country: Limit,
     /// Messages of the app.
     pub sends_per_app: Limit,
-    /// The share of the spend cap and of the limits per app and per country that anonymous callers have, in
-    /// per cent; authenticated callers have the rest.
+    /// The share of the spend cap and of the limits per app and per country that anonymous callers and known
+    /// devices have, in per cent; authenticated callers have the rest.
     pub anonymous_percent: u32,
     /// What text messages may cost.
     pub spend_cap: SpendCap,
@@ -409,7 +409,7 @@ impl Guard {
         let anonymous = u128::from(whole) * u128::from(self.anonymous_percent) / 100;
         let anonymous = u64::try_from(anonymous).unwrap_or(whole);
         match by {
-            CallerClass::Anonymous => anonymous,
+            CallerClass::Anonymous | CallerClass::Device => anonymous,
             CallerClass::Authenticated | CallerClass::User => whole - anonymous,
         }
     }

@@ -48,20 +48,33 @@ pub struct Policy {
 
 /// Wrong codes, PINs and passwords of all of an app's subjects together. Whoever tries a few at each
 /// of many subjects stays under every limit of a subject's; this rule refuses nobody, it raises an
-/// alarm.
+/// alarm. It follows what guesses gain: each further digit takes ten times as many to find a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FailedVerifies {
     /// Whether the alarm is raised, only recorded, or not looked at.
     pub mode: Mode,
-    /// So many in an hour raise it.
+    /// So many wrong codes of four digits in an hour raise it, beyond one for every twenty right ones: people
+    /// mistype one or two in a hundred.
     pub per_hour: u32,
 }
 
 impl Default for FailedVerifies {
-    /// Of codes with six digits, so many in every hour of a year would find two.
+    /// So many guesses at codes of four digits find one in ten days.
     fn default() -> Self {
-        Self { mode: Mode::Enforce, per_hour: 200 }
+        Self { mode: Mode::Enforce, per_hour: 40 }
+    }
+}
+
+/// What a right code takes off the alarm, as a share of a wrong one.
+const RIGHT_FOR_WRONG: f64 = -0.05;
+
+impl FailedVerifies {
+    /// What a try of a code with so many digits adds to the alarm, which is raised at 100 in an hour.
+    #[must_use]
+    pub fn weight(&self, digits: u8, is_right: bool) -> f64 {
+        let of_code = 100.0 / f64::from(self.per_hour) * 10f64.powi(4 - i32::from(digits));
+        if is_right { of_code * RIGHT_FOR_WRONG } else { of_code }
     }
 }
 

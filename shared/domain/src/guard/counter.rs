@@ -81,7 +81,7 @@ pub enum Field {
     SentTo(Country),
     /// The number of the newest half hour in which one was sent there whose challenge was verified.
     VerifiedIn(Country),
-    /// The number of the newest half hour in which a server asked for one without saying for whom.
+    /// The number of the newest half hour in which a server asked for a text message without saying for whom.
     WithoutOrigin,
     /// The number of the newest half hour in which messages are counted. Nobody adds to one before it.
     Newest,
@@ -220,6 +220,13 @@ impl Counter {
             }
             _ => None,
         })
+    }
+
+    /// Whether a server has asked for a text message within a day without saying for whom.
+    #[must_use]
+    pub fn lacked_origin(&self, now: Timestamp) -> bool {
+        let oldest = self.present(now).before(slots_back(Window::Day)).0;
+        self.0.get(&Field::WithoutOrigin).is_some_and(|newest| *newest >= oldest)
     }
 
     /// The attributes that no window looks back at any more.

@@ -135,8 +135,18 @@ impl Sending {
         let key = |(dimension, value): (Dimension, String)| {
             (dimension, counter_key(keyring, &app.id, dimension, &value, by))
         };
-        let lacks_origin = origin.ip.is_none() && by != CallerClass::Anonymous;
+        let is_of_server = match by {
+            CallerClass::Authenticated | CallerClass::User => true,
+            CallerClass::Device | CallerClass::Anonymous => false,
+        };
+        let lacks_origin = origin.ip.is_none() && is_of_server;
         Self { by, text, lacks_origin, counters: named.into_iter().map(key).collect() }
+    }
+
+    /// The counter of what an app's server and its users have asked for.
+    #[must_use]
+    pub fn app_counter(keyring: &Keyring, app: &AppId) -> CounterKey {
+        counter_key(keyring, app, Dimension::App, "", CallerClass::Authenticated)
     }
 
     /// The counters that its judgement needs.
@@ -194,8 +204,8 @@ impl Guard {
     }
 }
 
-/// The key of a counter. Callers with a user's token share the app's counter with its server, since what
-/// the app may send is shared out among authenticated and anonymous callers.
+/// The key of a counter. Callers with a user's token share the app's counter with its server, and known
+/// devices share it with anonymous callers, since what the app may send is shared out among the two.
 fn counter_key(
     keyring: &Keyring,
     app: &AppId,
@@ -206,7 +216,8 @@ fn counter_key(
     let class = match (dimension, by) {
         (Dimension::App, CallerClass::User) | (_, CallerClass::Authenticated) => "authenticated",
         (_, CallerClass::User) => "user",
-        (_, CallerClass::Anonymous) => "anonymous",
+        (Dimension::App, CallerClass::Device) | (_, CallerClass::Anonymous) => "anonymous",
+        (_, CallerClass::Device) => "device",
     };
     let parts = ["counter", app.as_str(), dimension.as_str(), value, class];
     CounterKey::from_bytes(keyring.index_mac(&parts))

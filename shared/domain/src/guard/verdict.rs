@@ -20,6 +20,9 @@ pub struct Verdict {
     pub reservations: Vec<Reservation>,
     /// Where a success of its challenge is counted.
     pub counted_in: CountedIn,
+    /// Whether it is the first of a day that a server has asked for without saying for whom, so that the
+    /// detectors across addresses do not refuse it.
+    pub lacks_origin: bool,
     /// What a counter that refuses its reservation is judged by.
     pub terms: Terms,
 }
@@ -74,7 +77,10 @@ impl Sending {
             rooms.extend(of_counter);
         }
         let counted_in = if is_concealed { CountedIn::default() } else { self.counted_in() };
-        Verdict { findings: findings(&rooms), reservations, counted_in, terms }
+        let of_app = read.iter().find(|(dimension, ..)| *dimension == Dimension::App);
+        let is_first = of_app.is_some_and(|(_, _, counter)| !counter.lacked_origin(now));
+        let lacks_origin = self.lacks_origin && self.text.is_some() && is_first;
+        Verdict { findings: findings(&rooms), reservations, counted_in, lacks_origin, terms }
     }
 
     /// Judges it once more by a counter that has refused its reservation: the next reservation, or why
@@ -125,7 +131,8 @@ impl Sending {
             Dimension::App => {
                 let price = text.map_or(0, |text| text.price);
                 add.extend((price > 0).then_some((Field::Spent(slot), price)));
-                set.extend(self.lacks_origin.then_some((Field::WithoutOrigin, slot.number())));
+                let lacks_origin = self.lacks_origin && text.is_some();
+                set.extend(lacks_origin.then_some((Field::WithoutOrigin, slot.number())));
             }
             Dimension::Ip => {
                 set.extend(text.map(|text| (Field::SentTo(text.to), slot.number())));

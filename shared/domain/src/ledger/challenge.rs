@@ -82,6 +82,8 @@ pub enum Lookup {
     Anonymous,
     /// By its id, which was given to a user who has shown an access token.
     User,
+    /// By its id, which was given to a device on which the subject was verified before.
+    Device,
 }
 
 impl From<Lookup> for CallerClass {
@@ -89,6 +91,7 @@ impl From<Lookup> for CallerClass {
         match lookup {
             Lookup::Id | Lookup::Identity => Self::Authenticated,
             Lookup::User => Self::User,
+            Lookup::Device => Self::Device,
             Lookup::Anonymous => Self::Anonymous,
         }
     }
@@ -239,6 +242,6 @@ pub struct Trace {
     pub app: AppId,
     /// The channel of its last message, if there was one.
     pub channel: Option<Channel>,
-    /// What wrong codes count against, by the policy of the challenge.
-    pub failed_verifies: Option<FailedVerifies>,
+    /// What tries count against, by the policy of the challenge, and the digits of the code.
+    pub failed_verifies: Option<(FailedVerifies, u8)>,
 }

@@ -19,6 +19,8 @@ pub enum FailureClass {
     Anonymous,
     /// Challenges of users who have shown a token.
     User,
+    /// Challenges of devices on which the subject was verified before.
+    Device,
     /// Challenges that are concealed: their callers wait as others do, and what they try counts against
     /// nothing that is delivered.
     Concealed,
@@ -42,6 +44,7 @@ impl From<Lookup> for FailureClass {
             Lookup::Identity => Self::Identity,
             Lookup::Anonymous => Self::Anonymous,
             Lookup::User => Self::User,
+            Lookup::Device => Self::Device,
         }
     }
 }

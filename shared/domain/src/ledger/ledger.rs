@@ -117,7 +117,9 @@ impl Ledger {
         Trace {
             app: self.app.clone(),
             channel: last.map(|send| send.channel),
-            failed_verifies: challenge.map(|challenge| challenge.policy.failed_verifies),
+            failed_verifies: challenge
+                .zip(last)
+                .map(|(challenge, send)| (challenge.policy.failed_verifies, send.length)),
         }
     }
 

@@ -1,11 +1,15 @@
 //! Verification tokens: what a browser holds between asking for a code and presenting it. A token is
 //! a challenge's id with a MAC under the keyring's cookie key, so that one that was made up is
 //! refused without asking the table, and one of another app is not taken.
+//!
+//! Device tokens: what a browser keeps after a success, so that it is told from strangers who name the same
+//! subject (OWASP: device cookies).
 
 use super::keyring::Keyring;
 use crate::value::{
     bytes,
-    id::{AppId, ChallengeId},
+    id::{AppId, ChallengeId, SubjectKey},
+    time::Timestamp,
 };
 use subtle::ConstantTimeEq as _;
 
@@ -72,6 +76,60 @@ impl VerificationToken {
     }
 }
 
+/// So many days a device token is good for.
+pub const DEVICE_DAYS: u64 = 90;
+
+/// What shows that a device has verified a subject: the day, and a MAC of day and subject under the
+/// keyring's cookie key. It does not tell which subject, and opens nothing: whoever shows it is counted
+/// apart from strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceToken {
+    /// The UTC day of the success, counted from 1970.
+    day: u64,
+    subject: SubjectKey,
+}
+
+impl DeviceToken {
+    /// The token for a subject that has been verified now.
+    #[must_use]
+    pub const fn new(subject: SubjectKey, now: Timestamp) -> Self {
+        Self { day: now.days(), subject }
+    }
+
+    /// The token as the device gets it: 20 bytes in base32.
+    #[must_use]
+    pub fn print(&self, keyring: &Keyring, app: &AppId) -> String {
+        // There is always a current key.
+        let mac = self.macs(keyring, app).next().unwrap_or_default();
+        let mut token = [0; 20];
+        token[..4].copy_from_slice(&u32::try_from(self.day).unwrap_or_default().to_be_bytes());
+        token[4..].copy_from_slice(&mac);
+        bytes::encode(&token)
+    }
+
+    /// Reads a token that was made for this subject of this app in the past [`DEVICE_DAYS`].
+    #[must_use]
+    pub fn parse(
+        text: &str,
+        keyring: &Keyring,
+        app: &AppId,
+        subject: SubjectKey,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let [a, b, c, d, mac @ ..]: [u8; 20] = bytes::decode(text)?;
+        let token = Self { day: u32::from_be_bytes([a, b, c, d]).into(), subject };
+        let age = now.days().checked_sub(token.day)?;
+        let is_ours = token.macs(keyring, app).any(|own| own.ct_eq(&mac).into());
+        (is_ours && age <= DEVICE_DAYS).then_some(token)
+    }
+
+    fn macs(self, keyring: &Keyring, app: &AppId) -> impl Iterator<Item = [u8; 16]> {
+        let (day, subject) = (self.day.to_be_bytes(), self.subject.0);
+        let parts: [&[u8]; 4] = [b"device", app.as_str().as_bytes(), &subject, &day];
+        keyring.cookie_macs(&parts).collect::<Vec<_>>().into_iter()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +163,29 @@ mod tests {
         assert_eq!(VerificationToken::parse(&text, &keyring, &eve), None);
         for odd in ["", ".", "A.B", &"A".repeat(5000)] {
             assert_eq!(VerificationToken::parse(odd, &keyring, &app), None);
+        }
+    }
+
+    #[test]
+    fn a_device_token_is_good_for_its_subject_and_its_days_alone() {
+        let app: AppId = "demo".parse().unwrap();
+        let [subject, other] = [[3; 16], [4; 16]].map(SubjectKey::from_bytes);
+        let at = |day: u64| Timestamp::from_millis(day * 86_400_000);
+        let text = DeviceToken::new(subject, at(20_000)).print(&keyring(OLD), &app);
+        let read = |text: &str, subject, day| {
+            DeviceToken::parse(text, &keyring(NEW), &app, subject, at(day)).is_some()
+        };
+        assert!(read(&text, subject, 20_000) && read(&text, subject, 20_000 + DEVICE_DAYS));
+        assert!(!read(&text, subject, 20_001 + DEVICE_DAYS), "too old");
+        assert!(!read(&text, subject, 19_999), "from the future");
+        assert!(!read(&text, other, 20_000), "another subject's");
+        let eve = "eve".parse().unwrap();
+        let of_eve = DeviceToken::parse(&text, &keyring(OLD), &eve, subject, at(20_000));
+        assert_eq!(of_eve, None, "another app's");
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            assert!(!read(&String::from_utf8(changed).unwrap(), subject, 20_000), "{at}");
         }
     }
 

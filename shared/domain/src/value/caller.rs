@@ -10,6 +10,8 @@ pub enum CallerClass {
     Authenticated,
     /// A user of the app, by an access token.
     User,
+    /// A device on which the subject was verified before.
+    Device,
     /// A caller who has shown nothing but the address.
     Anonymous,
 }

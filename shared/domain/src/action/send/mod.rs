@@ -235,6 +235,8 @@ pub struct Delivery {
     pub app: Option<AppId>,
     /// What the rules of the guard have decided against it, enforced or not.
     pub findings: Vec<Finding>,
+    /// Whether it is the first of a day that a server has asked for without saying for whom.
+    pub lacks_origin: bool,
     /// Why a claim could not be released, where one could not. A cool-down holds the next message back.
     pub unreleased: Option<Cause>,
 }
@@ -296,6 +298,7 @@ where
                 return Ok(Delivery { sent: Sent::Refused(refusal), ..delivery });
             }
         };
+        delivery.lacks_origin |= verdict.lacks_origin;
         let reserved = reserve::reserve(world, &known, &claim, verdict).await;
         let reservations = match reserved {
             Ok(reservations) => reservations,
@@ -330,7 +333,13 @@ const MAX_ATTEMPTS: usize = 8;
 
 impl Delivery {
     const fn new(app: Option<AppId>) -> Self {
-        Self { sent: Sent::AppBlocked, app, findings: Vec::new(), unreleased: None }
+        Self {
+            sent: Sent::AppBlocked,
+            app,
+            findings: Vec::new(),
+            lacks_origin: false,
+            unreleased: None,
+        }
     }
 }
 
