@@ -34,9 +34,9 @@ const CASES: [Case; 5] = [
     (Rule::SendsPerApp, |guard| guard.sends_per_app.per_hour = ALLOWED),
     (Rule::SendsPerCountry, |guard| guard.sends_per_country.per_hour = ALLOWED),
     (Rule::SpendCap, |guard| {
-        guard.spend_cap.per_day = Some(Amount::from_millionths(2_060_000));
+        guard.spend_cap.per_day = Some(Amount::from_millionths(1_030_000));
     }),
-    (Rule::PrefixConcentration, |guard| guard.prefix_concentration.floor = ALLOWED),
+    (Rule::PrefixConcentration, |guard| guard.prefix_concentration.floor = ALLOWED / 2),
 ];
 
 fn number(n: u32) -> Address {
@@ -48,6 +48,7 @@ fn number(n: u32) -> Address {
 fn world(url: &str, (rule, edit): Case) -> TestWorld<ChallengeTable, CounterTable> {
     let id = data_encoding::BASE32_NOPAD.encode(&SystemEntropy.bytes::<16>());
     let mut guard = unguarded();
+    guard.anonymous_percent = 0;
     edit(&mut guard);
     *guard.mode_mut(rule) = Mode::Enforce;
     let app = App { id: id.parse().expect("an app id"), guard, ..demo_app() };

@@ -2,7 +2,7 @@
 
 use super::{
     counter::{Counter, Field, Slot, Unverified, slots_back},
-    sending::{Dimension, Sending, Text},
+    sending::{Dimension, Sending, Standing, Text},
 };
 use crate::{
     app::guard::{Guard, Limit, Mode, Rule, Unverified as Allowed},
@@ -124,10 +124,8 @@ pub struct Terms {
     /// Whether it is decided as if no block stood in the way, and not delivered. It is counted for the IP
     /// address that has asked for it, and uses up nothing that others share.
     pub(super) is_concealed: bool,
-    /// Whether what others have done does not refuse it.
-    pub(super) has_standing: bool,
-    /// Whether detectors leave it out, once it is counted.
-    pub(super) is_exempt: bool,
+    /// What its subject's past says for it.
+    pub(super) standing: Standing,
     /// Whether it goes where many messages were not verified, so that an IP address gets fewer.
     pub(super) is_tightened: bool,
 }
@@ -305,7 +303,7 @@ impl Reading<'_> {
     /// What others may have unverified before newcomers are refused. Where nobody is known who could be
     /// held back instead of everybody, it is only recorded.
     fn unverified_of_others(&self, dimension: Dimension, terms: Terms) -> Vec<Room> {
-        if terms.has_standing {
+        if terms.standing != Standing::Newcomer {
             return Vec::new();
         }
         let room = |mut detector: Detector| {

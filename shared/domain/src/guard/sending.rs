@@ -36,20 +36,28 @@ pub struct SubjectHistory<'a> {
     pub last_success: Option<Timestamp>,
 }
 
-impl SubjectHistory<'_> {
-    /// Whether it has succeeded before, and has answered every message of the past day. What others have
-    /// done does not refuse the next one: so a detector hurts newcomers alone, and a number that somebody
-    /// has verified for the purpose is good for one unverified message a day.
-    pub(super) fn has_standing(&self, now: Timestamp) -> bool {
-        let Some(last) = self.last_success else { return false };
-        !self.sent.iter().any(|at| *at > last && *at + Window::Day.span() > now)
-    }
+/// What a subject's past says for its next message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has not succeeded yet, or has left a message of the past day without an answer.
+    #[default]
+    Newcomer,
+    /// It has succeeded before, and has answered every message of the past day: what others have done does
+    /// not refuse the next one. So a detector hurts newcomers alone, and a number that somebody has verified
+    /// for the purpose is good for one unverified message a day.
+    Known,
+    /// The same, and a success of today is counted already, so that one of the next message will not be.
+    /// Detectors leave the message out.
+    VerifiedToday,
+}
 
-    /// Whether a success of the next message will not be counted, since one of today was. Detectors leave
-    /// the message out.
-    pub(super) fn is_exempt(&self, now: Timestamp) -> bool {
-        let is_today = self.last_success.is_some_and(|last| last.days() == now.days());
-        is_today && self.has_standing(now)
+impl SubjectHistory<'_> {
+    pub(super) fn standing(&self, now: Timestamp) -> Standing {
+        let Some(last) = self.last_success else { return Standing::Newcomer };
+        if self.sent.iter().any(|at| *at > last && *at + Window::Day.span() > now) {
+            return Standing::Newcomer;
+        }
+        if last.days() == now.days() { Standing::VerifiedToday } else { Standing::Known }
     }
 }
 

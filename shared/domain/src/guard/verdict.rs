@@ -4,7 +4,7 @@ use super::{
     counter::{Counter, Counters, Field, Slot},
     reservation::{CountedIn, Reservation},
     rules::{Finding, GuardRefusal, Reading, Room, Terms, fixed_rooms},
-    sending::{Dimension, Sending, SubjectHistory},
+    sending::{Dimension, Sending, Standing, SubjectHistory},
 };
 use crate::{
     app::guard::Guard,
@@ -55,16 +55,15 @@ impl Sending {
         let of = |key: &CounterKey| counters.get(key).cloned().unwrap_or_default();
         let read: Vec<(Dimension, CounterKey, Counter)> =
             self.counters.iter().map(|(dimension, key)| (*dimension, *key, of(key))).collect();
-        let has_standing = subject.has_standing(now);
+        let standing = subject.standing(now);
         let is_under_attack = |(dimension, _, counter): &(Dimension, CounterKey, Counter)| {
             *dimension != Dimension::Ip
                 && self.reading(guard, counter, now).is_under_attack(*dimension)
         };
         let terms = Terms {
             is_concealed,
-            has_standing,
-            is_exempt: subject.is_exempt(now),
-            is_tightened: !has_standing && read.iter().any(is_under_attack),
+            standing,
+            is_tightened: standing == Standing::Newcomer && read.iter().any(is_under_attack),
         };
         let mut rooms = fixed_rooms(guard, self.text.as_ref(), subject.sent, now);
         let mut reservations = Vec::new();
@@ -123,7 +122,8 @@ impl Sending {
     ) -> Reservation {
         let slot = counter.present(now);
         let text = self.text.as_ref().filter(|_| !terms.is_concealed);
-        let is_exempt = dimension.is_detected() && (terms.is_exempt || terms.is_concealed);
+        let is_exempt = dimension.is_detected()
+            && (terms.standing == Standing::VerifiedToday || terms.is_concealed);
         let mut add = vec![(Field::Sent(slot), 1)];
         add.extend(is_exempt.then_some((Field::Exempt(slot), 1)));
         let mut set = vec![(Field::Newest, slot.number())];
