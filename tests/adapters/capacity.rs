@@ -59,7 +59,7 @@ impl Metered {
 
     async fn send(&self, id: ChallengeId, channel: Channel) {
         let ip = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)));
-        let options = SendOptions { origin: Origin { ip }, ..TestWorld::options(channel) };
+        let options = SendOptions { origin: Origin::from(ip), ..TestWorld::options(channel) };
         let delivery = self.world.send(id, &options).await.expect("the store answers");
         assert!(matches!(delivery.sent, Sent::Sent(..)), "{delivery:?}");
     }

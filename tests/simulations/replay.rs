@@ -184,7 +184,7 @@ fn address(dice: &Dice) -> Address {
 
 fn options(dice: &Dice, to: &Address) -> SendOptions {
     let ip = Some(IpAddr::from([192, 0, 2, u8::try_from(dice.below(3)).unwrap()]));
-    let origin = Origin { ip: ip.filter(|_| dice.below(4) > 0) };
+    let origin = Origin::from(ip.filter(|_| dice.below(4) > 0));
     SendOptions { origin, ..TestWorld::options(to.channel()) }
 }
 

@@ -21,7 +21,7 @@ pub fn peer_origin(request: &Request) -> Origin {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_ref(),
         _ => None,
     };
-    Origin { ip: ip.and_then(|ip| ip.parse().ok()) }
+    Origin::from(ip.and_then(|ip| ip.parse().ok()))
 }
 
 /// What stands in the header is no IP address, or more than one. Without an address the rules that
@@ -38,7 +38,7 @@ pub fn forwarded_origin(request: &Request) -> Result<Origin, InvalidClientIp> {
     }
     let text = header_text(request, CLIENT_IP).ok_or(InvalidClientIp)?;
     let ip = text.trim().parse().map_err(|_| InvalidClientIp)?;
-    Ok(Origin { ip: Some(ip) })
+    Ok(Origin::from(Some(ip)))
 }
 
 /// Adds the header to the operations of a contract that read it with [`forwarded_origin`].

@@ -295,7 +295,7 @@ where
         ip: Option<IpAddr>,
         lookup: Lookup,
     ) -> Result<Delivery, Failure> {
-        let options = SendOptions { origin: Origin { ip }, ..TestWorld::options(to.channel()) };
+        let options = SendOptions { origin: Origin::from(ip), ..TestWorld::options(to.channel()) };
         let opening = self.opening(Addresses::new(to, None), Duration::from_mins(15));
         let opening = opening.found_by(lookup);
         let target = SendTarget::Ordered(&opening, &self.app);

@@ -27,6 +27,12 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
 }
 
+impl From<Option<IpAddr>> for Origin {
+    fn from(ip: Option<IpAddr>) -> Self {
+        Self { ip }
+    }
+}
+
 /// What the rules need to know of a message's subject.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SubjectHistory<'a> {

@@ -365,7 +365,7 @@ fn a_resend_that_is_verified_speaks_for_every_message_of_its_challenge() {
         guard.prefix_concentration.floor = 2;
     });
     let id = sent(&world, neighbour(1, 1), host(1)).unwrap();
-    let origin = Origin { ip: host(1) };
+    let origin = Origin::from(host(1));
     let options = SendOptions { origin, ..TestWorld::options(Channel::Sms) };
     for minutes in [1, 2, 4] {
         world.clock.advance(minutes * MINUTE);
@@ -453,7 +453,7 @@ fn a_block_is_concealed_where_the_app_says_so() {
     assert_eq!(block_on(world.verify(id, "123456")).unwrap(), Outcome::Incorrect);
     world.clock.advance(MINUTE);
     let options = TestWorld::options(passcode_domain::Channel::Sms);
-    let options = SendOptions { origin: Origin { ip: host(1) }, ..options };
+    let options = SendOptions { origin: Origin::from(host(1)), ..options };
     let resent = block_on(world.send(first, &options)).unwrap();
     assert!(matches!(resent.sent, Sent::Concealed(..)), "a resend as well: {resent:?}");
     assert_eq!(world.couriers.sms.taken().len(), 2);
@@ -855,7 +855,7 @@ fn every_action_reads_and_writes_as_many_items_as_its_budget_allows() {
     let world = TestWorld::of(app);
     let (created, id) = items(&world, || world.open());
     assert_eq!(created, [0, 1, 0, 0], "an unsent challenge is one write");
-    let options = SendOptions { origin: Origin { ip: ip(1) }, ..TestWorld::options(Channel::Sms) };
+    let options = SendOptions { origin: Origin::from(ip(1)), ..TestWorld::options(Channel::Sms) };
     let (sent, delivery) = items(&world, || block_on(world.send(id, &options)).unwrap());
     assert!(matches!(delivery.sent, Sent::Sent(..)));
     assert_eq!(sent, [2, 1, 4, 4], "one more read after a create");

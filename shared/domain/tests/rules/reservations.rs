@@ -120,14 +120,14 @@ async fn reserve(
     }
 }
 
-/// How many schedules of some callers there are, of whom the first are still in the half hour before.
-fn schedules_of(callers: usize) -> usize {
+/// How many schedules of some callers there are, of whom so many are still in the half hour before.
+fn schedules_of(callers: usize, early: impl Iterator<Item = usize>) -> usize {
     let (mut schedules, world) = (0, TestWorld::of(app(2)));
     let guard = &world.app.guard;
     let by = passcode_domain::CallerClass::Authenticated;
     let sending = Sending::new(&world.app, world.keys(), &number(1), Origin::default(), by);
     let start = world.clock.now();
-    for (early, is_stale) in (0..=callers).flat_map(|early| [(early, false), (early, true)]) {
+    for (early, is_stale) in early.flat_map(|early| [(early, false), (early, true)]) {
         schedules += every_schedule(|choose| {
             let counters = FakeCounters::default();
             counters.freeze_reads(is_stale);
@@ -148,13 +148,13 @@ fn schedules_of(callers: usize) -> usize {
 
 #[test]
 fn three_callers_reserve_no_message_too_many_whatever_their_clocks_and_readings() {
-    println!("{} schedules of three reservations", schedules_of(3));
+    println!("{} schedules of three reservations", schedules_of(3, 0..=3));
 }
 
 #[test]
-#[ignore = "two and a half million schedules; .ci/run runs it"]
+#[ignore = "half a million schedules; .ci/run runs it"]
 fn four_callers_reserve_no_message_too_many_whatever_their_clocks_and_readings() {
-    println!("{} schedules of four reservations", schedules_of(4));
+    println!("{} schedules of four reservations", schedules_of(4, 2..=2));
 }
 
 #[test]
