@@ -374,6 +374,13 @@ pub struct Couriers<S, M> {
     pub email: M,
 }
 
+impl<S, M> Couriers<S, M> {
+    /// Couriers of text messages and of e-mails.
+    pub const fn new(sms: S, email: M) -> Self {
+        Self { sms, email }
+    }
+}
+
 impl<S: SmsCourier, M: EmailCourier> Courier for Couriers<S, M> {
     async fn send(
         &self,

@@ -21,10 +21,10 @@ where
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
-        couriers: Couriers {
-            sms: SnsCourier::new(&aws),
-            email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
-        },
+        couriers: Couriers::new(
+            SnsCourier::new(&aws),
+            SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+        ),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

@@ -24,10 +24,7 @@ where
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
-        couriers: Couriers {
-            sms: (),
-            email: SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
-        },
+        couriers: Couriers::new((), SesCourier::new(&aws, settings.require("EMAIL_FROM")?)),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {
