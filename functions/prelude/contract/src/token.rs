@@ -89,13 +89,8 @@ pub fn present(
     keyring: &Keyring,
 ) -> Result<VerificationToken, Error> {
     let header = header_text(request, VERIFICATION_HEADER).filter(|text| !text.is_empty());
-    let text = match header {
-        Some(text) => text.to_owned(),
-        None => {
-            let named = in_cookie(request, &cookie_name(&app.id));
-            named.ok_or(Error::MissingVerificationToken)?
-        }
-    };
+    let named = || in_cookie(request, &cookie_name(&app.id));
+    let text = header.map(str::to_owned).or_else(named).ok_or(Error::MissingVerificationToken)?;
     let token = VerificationToken::parse(&text, keyring, &app.id);
     token.ok_or(Error::InvalidVerificationToken)
 }
