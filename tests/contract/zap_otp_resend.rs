@@ -186,9 +186,10 @@ fn of_two_messages_none_is_told_for_both() {
     assert_eq!(messages(&world), (2, 0));
 
     generated(&world, "phone");
-    world.clock.advance(Duration::from_secs(20));
+    let waited = world.cool_down(1).as_secs() * 2 / 3;
+    world.clock.advance(Duration::from_secs(waited));
     let reply = call(&world, &recorded("both"));
-    let seconds = world.cool_down(2).as_secs() - 20;
+    let seconds = world.cool_down(2).as_secs() - waited;
     assert_eq!((reply.status, reply.retry_after.clone()), (429, Some(seconds.to_string())));
     assert_eq!(messages(&world), (2, 1), "both are cooling down, and the mail for longer");
     assert_eq!(reply.header("ratelimit"), Some(&*format!("\"cool_down\";r=0;t={seconds}")));
