@@ -990,3 +990,70 @@ fn a_refused_send_asks_the_store_no_more_often_than_an_accepted_one() {
         assert!(refused > 0, "{rule:?} has refused nothing");
     }
 }
+
+#[test]
+fn whoever_has_succeeded_is_refused_for_nothing_that_others_did_once_a_day() {
+    let world = guarded(|guard| {
+        guard.prefix_concentration.mode = Mode::Enforce;
+        guard.unverified_per_country_day.mode = Mode::Enforce;
+    });
+    let known = neighbour(1, 9_999);
+    let id = sent(&world, known.clone(), host(9_999)).unwrap();
+    verify(&world, id);
+    world.clock.advance(80 * 24 * HOUR);
+    let attacked = |world: &TestWorld| {
+        (0..1_000).filter(|n| sent(world, neighbour(1, *n), host(*n)).is_ok()).count()
+    };
+    assert_eq!(attacked(&world), 20);
+    let refused = Err(Refusal::Blocked(Rule::PrefixConcentration));
+    assert_eq!(sent(&world, neighbour(1, 5_000), host(5_000)), refused, "a newcomer");
+    assert!(sent(&world, known.clone(), host(9_999)).is_ok(), "no newcomer");
+    world.clock.advance(HOUR);
+    assert_eq!(sent(&world, known.clone(), host(9_999)), refused, "one unverified message a day");
+    world.clock.advance(25 * HOUR);
+    assert_eq!(attacked(&world), 20);
+    let id = sent(&world, known.clone(), host(9_999)).unwrap();
+    verify(&world, id);
+    world.clock.advance(HOUR);
+    assert!(sent(&world, known.clone(), host(9_999)).is_ok(), "it has answered");
+    world.clock.advance(91 * 24 * HOUR);
+    assert_eq!(attacked(&world), 20);
+    assert_eq!(sent(&world, known, host(9_999)), refused, "forgotten after 90 days");
+}
+
+#[test]
+fn where_much_is_unverified_an_ip_address_gets_fewer_and_nobody_is_refused_for_others() {
+    let world = guarded(|guard| {
+        guard.prefix_concentration.mode = Mode::Enforce;
+        guard.unverified_per_ip_day.mode = Mode::Enforce;
+    });
+    let from_one = (0..100).filter(|n| sent(&world, neighbour(1, *n), host(1)).is_ok()).count();
+    assert_eq!(from_one, 10, "as many as tighten its prefix");
+    let from_another =
+        (100..200).filter(|n| sent(&world, neighbour(1, *n), host(2)).is_ok()).count();
+    assert_eq!(from_another, 3, "unverified_under_attack");
+    let elsewhere = (0..100).filter(|n| sent(&world, neighbour(2, *n), host(3)).is_ok()).count();
+    assert_eq!(elsewhere, 10, "as many as tighten that one");
+    let id = sent(&world, neighbour(1, 300), host(4)).unwrap();
+    verify(&world, id);
+    assert!(sent(&world, neighbour(1, 301), host(4)).is_ok());
+}
+
+#[test]
+fn without_a_client_ip_detectors_across_addresses_record_and_say_so_once_a_day() {
+    let world = guarded(|guard| {
+        guard.prefix_concentration.mode = Mode::Enforce;
+        guard.sends_per_app.mode = Mode::Enforce;
+    });
+    let deliveries: Vec<_> = (0..30).map(|n| send(&world, neighbour(1, n), None)).collect();
+    assert!(deliveries.iter().all(|delivery| matches!(delivery.sent, Sent::Sent(..))));
+    let recorded = deliveries.iter().filter(|delivery| !delivery.findings.is_empty());
+    assert_eq!(recorded.count(), 10);
+    let said: Vec<_> = deliveries.iter().map(|delivery| delivery.lacks_origin).collect();
+    assert!(said[0] && !said[1..].contains(&true), "{said:?}");
+    assert!(!send(&world, neighbour(2, 1), ip(1)).lacks_origin);
+    world.clock.advance(25 * HOUR);
+    assert!(send(&world, neighbour(3, 1), None).lacks_origin, "on the next day");
+    let mail = send(&world, Address::Email(TestWorld::email()), None);
+    assert!(!mail.lacks_origin, "nothing about an e-mail depends on it");
+}
