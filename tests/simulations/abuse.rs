@@ -83,7 +83,7 @@ impl Crowd {
         let person = |area: u32, n: u32| {
             let host = u32::try_from(dice.below(1 << 24)).expect("a host");
             let ip = if dice.per_mille(SHARED_IP) {
-                0x6440_0000 | host % 20
+                0x6440_0000 | (host % 20)
             } else {
                 0x0a00_0000 | host
             };
@@ -209,10 +209,10 @@ async fn bursts<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, verifies: bool) 
         }
     }
     let mut unverified = 0;
-    for day in 0..AREAS.len() {
+    for area in AREAS {
         world.clock.advance(DAY);
         unverified += flood(world, (0..50).map(own), 300).await;
-        let others = (0..3_000).map(|n| scattered(AREAS[day], n));
+        let others = (0..3_000).map(|n| scattered(area, n));
         unverified += flood(world, others, 300).await;
     }
     unverified
@@ -320,7 +320,7 @@ fn alarm(wrong: u32, right: u32, digits: u8) -> f64 {
 #[test]
 fn guesses_ring_the_alarm_early_and_people_who_mistype_never_do() {
     let rings_at =
-        |right: u32, digits: u8| (0..).find(|wrong| alarm(*wrong, right, digits) >= 100.0);
+        |right: u32, digits: u8| (0..100_000).find(|wrong| alarm(*wrong, right, digits) >= 100.0);
     let quiet = rings_at(100, 4).expect("it rings");
     println!("beside 100 right codes of 4 digits {quiet} wrong ones ring the alarm");
     println!("beside 100 right codes of 6 digits {} do", rings_at(100, 6).expect("it rings"));
