@@ -95,19 +95,23 @@ pub(crate) async fn check(dynamodb: &str) {
     metered.take();
     metered.send(id, Channel::Email).await;
     let email = metered.take();
+    let code = metered.world.last_mailed_code();
+    let right = metered.world.verify(id, &code).await.expect("an outcome");
+    assert!(matches!(right, Outcome::Verified(_)));
+    let verify_email = metered.take();
     for (what, units, read, write) in [
         ("create", create, 0.0, 1.0),
         ("send of a text message", text, 4.0, 5.0),
         ("verify, a wrong code", incorrect, 1.0, 1.0),
         ("verify, the first of a day", verify, 1.0, 4.0),
         ("send of an e-mail", email, 3.0, 3.0),
+        ("verify of it, the first of a day", verify_email, 1.0, 2.0),
     ] {
         print(what, units);
         assert!(units.read <= read && units.write <= write, "{what}: {units:?}");
     }
     let by_text = dollars(create) + dollars(text) + dollars(verify);
-    // Nothing is counted of an e-mail that was verified.
-    let by_email = dollars(create) + dollars(email) + dollars(incorrect);
+    let by_email = dollars(create) + dollars(email) + dollars(verify_email);
     println!("  create, send and verify: ${by_text:.2} by text message, ${by_email:.2} by e-mail");
     assert!(dollars(text) <= 4.5 && dollars(verify) <= 3.0 && by_text <= 7.0);
 }

@@ -264,6 +264,14 @@ impl<L: Sync, N: Sync> TestWorld<L, N> {
         Open::new(&self.app, self.keys(), &self.entropy, addresses, life)
     }
 
+    /// The code of the last e-mail: its only word of digits, of which it has six or more.
+    pub fn last_mailed_code(&self) -> String {
+        let taken = self.couriers.email.taken();
+        let text = taken.last().map(|(_, email)| email.text.as_str()).unwrap_or_default();
+        let is_code = |word: &&str| word.len() >= 6 && word.bytes().all(|b| b.is_ascii_digit());
+        text.split_whitespace().find(is_code).unwrap_or_default().to_owned()
+    }
+
     /// The code of the last text message: the last line is `@host #code`.
     pub fn last_code(&self) -> String {
         let taken = self.couriers.sms.taken();

@@ -78,7 +78,7 @@ pub struct Email(String);
     tag = "Prelude",
     summary = "Send a code to a browser's user",
     params(
-        ("Passcode-Device" = Option<String>, Header, description = "What a successful check answered in this browser; the cookie's where absent. With it, limits and locks are those of known devices and not of strangers"),
+        ("Passcode-Device" = Option<String>, Header, description = "What a successful check answered in this browser; the cookie's where absent. With it, locks, cool-downs and counts are those of known devices and not of strangers"),
     ),
     request_body = CreateRequest,
     responses(
