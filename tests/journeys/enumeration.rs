@@ -1,9 +1,9 @@
-//! Time tells nobody who is known: over 2,000 calls to the local stack, half of them about ids and
+//! Time tells nobody who is known: over 10,000 calls to the local stack, half of them about ids and
 //! names that exist and half about some that do not, the medians lie within a millisecond. Both
 //! distributions are printed:
 //!
 //! ```text
-//! cargo test --workspace --test journeys enumeration -- --ignored \
+//! cargo test --profile measure --package passcode-tests --test journeys enumeration -- --ignored \
 //!   --nocapture --test-threads 1
 //! ```
 //!
@@ -102,7 +102,7 @@ async fn the_holder_of_an_id_learns_nothing_from_the_time() {
     };
     let known = |n: usize| ask(&known[n % known.len()]);
     let unknown = |n: usize| ask(&unknown[n % unknown.len()]);
-    compare("Rollout, wrong codes by id", 1_000, known, unknown).await;
+    compare("Rollout, wrong codes by id", 5_000, known, unknown).await;
 }
 
 #[tokio::test]
@@ -118,9 +118,9 @@ async fn nobody_learns_from_the_time_whose_name_there_is() {
         request.json(&json!({ "otp": wrong, "identity": identity }))
     };
     let unknown = |n: usize| ask(format!("nobody{n}"));
-    compare("ZAP, wrong codes by username", 1_000, |_| ask("ada".into()), unknown).await;
+    compare("ZAP, wrong codes by username", 5_000, |_| ask("ada".into()), unknown).await;
     let unknown = |n: usize| ask(format!("nobody{n}@example.com"));
-    compare("ZAP, wrong codes by e-mail", 500, |_| ask("ada@example.com".into()), unknown).await;
+    compare("ZAP, wrong codes by e-mail", 1_000, |_| ask("ada@example.com".into()), unknown).await;
 }
 
 #[tokio::test]
