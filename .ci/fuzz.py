@@ -42,10 +42,11 @@ REFUSED = [
     (r"otpless-", r'"errorCode":"(7021|7114|7115|7118|7170|7172|7303)"'),
     # Rollout has one answer to all of that.
     (r"rollout-", r"The code is not valid, or not valid any more\."),
-    # Tokens that were not made here, and a step's token where none is wanted; wrong codes.
-    (r"prelude-session-otp-create|otpCreate", r'"code":"invalid_challenge_token"'),
+    # Tokens that were not made here, or whose time is over since the clock is moved on; a step's token where
+    # none is wanted; wrong codes.
+    (r"prelude-session-otp-create|otpCreate", r'"code":"(invalid|expired)_challenge_token"'),
     (r"prelude-session-otp-(retry|check)", r'"code":"invalid_verification_token"'),
-    (r"prelude-session-otp-check", r'"code":"(invalid_challenge_token|token_mismatch|bad_check_code)"'),
+    (r"prelude-session-otp-check", r'"code":"((invalid|expired)_challenge_token|token_mismatch|bad_check_code)"'),
     # Templates that the app has not; numbers and addresses that there are not.
     (r"prelude-session-otp-create|otpCreate", r"`login_config_id` is not known|`identifier\.value`: not a valid"),
     # A wrong secret, and a PIN that is easily guessed.
