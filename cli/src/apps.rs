@@ -75,7 +75,9 @@ async fn warnings(aws: &SdkConfig, place: &Place, id: &AppId) -> Vec<String> {
     match lacks_client_ips(aws, place, id).await {
         Ok(false) => {}
         Ok(true) => warnings.push(
-            "In the past day the app's server has asked for text messages without saying for whom\n             (header `Passcode-Client-IP`). For those the detectors of countries and prefixes only\n             record, since they could only refuse everybody."
+            "In the past day the app's server has asked for text messages without saying for whom\n\
+             (header `Passcode-Client-IP`). For those the detectors of countries and prefixes only\n\
+             record, since they could only refuse everybody."
                 .to_owned(),
         ),
         Err(error) => warnings.push(format!(
@@ -84,7 +86,8 @@ async fn warnings(aws: &SdkConfig, place: &Place, id: &AppId) -> Vec<String> {
     }
     if place.lacks_output(aws, "AlarmTopic").await {
         warnings.push(
-            "Nobody is told when somebody guesses codes: the stack has no alarm topic. Deploy it with\n             the parameter `AlarmTopic`."
+            "Nobody is told when somebody guesses codes: the stack has no alarm topic. Deploy it with\n\
+             the parameter `AlarmTopic`."
                 .to_owned(),
         );
     }

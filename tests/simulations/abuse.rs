@@ -141,34 +141,34 @@ async fn flood<L: Ledgers, N: Counts>(
     sent
 }
 
+/// An attack on a country, with so many requests from so many IP addresses, and the day of honest people after
+/// it: of whom so many are known and so many new, nobody known is refused and few who are new.
+async fn country_attack<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    (known, new): (u32, u32),
+    (requests, addresses): (u32, u32),
+    store: &str,
+) {
+    let dice = Dice::seeded(1);
+    let crowd = Crowd::drawn(&dice, known, new);
+    crowd.become_known(world).await;
+    let sent = flood(world, (0..requests).map(|n| scattered(415, n)), addresses).await;
+    world.clock.advance(HOUR);
+    let refused = crowd.come(world, &dice).await;
+    refused
+        .print(&format!("{requests} requests from {addresses} IP addresses, {sent} sent, {store}"));
+    assert_eq!(refused.known, 0);
+    assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
+}
+
 #[test]
 fn a_country_attack_on_a_quiet_app_refuses_nobody_who_is_known_and_few_who_are_new() {
-    let (world, dice) = (TestWorld::of(demo_app()), Dice::seeded(1));
-    block_on(async {
-        let crowd = Crowd::drawn(&dice, 50, 500);
-        crowd.become_known(&world).await;
-        let sent = flood(&world, (0..100).map(|n| scattered(415, n)), 4).await;
-        world.clock.advance(HOUR);
-        let refused = crowd.come(&world, &dice).await;
-        refused.print(&format!("100 requests from 4 IP addresses, {sent} sent"));
-        assert_eq!(refused.known, 0);
-        assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
-    });
+    block_on(country_attack(&TestWorld::of(demo_app()), (50, 500), (100, 4), "in memory"));
 }
 
 #[test]
 fn a_country_attack_on_a_busy_app_refuses_nobody_who_is_known_and_few_who_are_new() {
-    let (world, dice) = (TestWorld::of(demo_app()), Dice::seeded(1));
-    block_on(async {
-        let crowd = Crowd::drawn(&dice, 2_000, 500);
-        crowd.become_known(&world).await;
-        let sent = flood(&world, (0..2_500).map(|n| scattered(415, n)), 81).await;
-        world.clock.advance(HOUR);
-        let refused = crowd.come(&world, &dice).await;
-        refused.print(&format!("2,500 requests from 81 IP addresses, {sent} sent"));
-        assert_eq!(refused.known, 0);
-        assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
-    });
+    block_on(country_attack(&TestWorld::of(demo_app()), (2_000, 500), (2_500, 81), "in memory"));
 }
 
 #[test]
@@ -341,13 +341,6 @@ fn guesses_ring_the_alarm_early_and_people_who_mistype_never_do() {
 #[tokio::test]
 #[ignore = "needs AWS's DynamoDB Local"]
 async fn a_country_attack_refuses_few_on_dynamodb_local() {
-    let (world, dice) = (on_dynamodb_local(demo_app(), "abuse").await, Dice::seeded(1));
-    let crowd = Crowd::drawn(&dice, 50, 200);
-    crowd.become_known(&world).await;
-    let sent = flood(&world, (0..100).map(|n| scattered(415, n)), 4).await;
-    world.clock.advance(HOUR);
-    let refused = crowd.come(&world, &dice).await;
-    refused.print(&format!("100 requests from 4 IP addresses, {sent} sent, DynamoDB Local"));
-    assert_eq!(refused.known, 0);
-    assert!(refused.new * 10 <= refused.of_new, "{}", refused.new);
+    let world = on_dynamodb_local(demo_app(), "abuse").await;
+    country_attack(&world, (50, 200), (100, 4), "DynamoDB Local").await;
 }

@@ -319,14 +319,17 @@ fn check(week: &Week, per_mille: usize) {
     assert!(usize::try_from(week.refused()).expect("a count") <= most, "{:?}", week.refused);
 }
 
+/// Forgets what a table would have deleted by now.
+fn forget_expired(world: &TestWorld) {
+    world.ledgers.forget(world.clock.now());
+    world.counters.forget(world.clock.now());
+}
+
 #[test]
 fn hardly_anybody_is_refused_in_a_week_of_a_hundred_thousand() {
     let world = TestWorld::of(demo_app());
     let play = Play::new(&world, &WEEK, 100_000);
-    let week = block_on(play.play(|world| {
-        world.ledgers.forget(world.clock.now());
-        world.counters.forget(world.clock.now());
-    }));
+    let week = block_on(play.play(forget_expired));
     week.print("an ordinary week, in memory");
     check(&week, 1);
 }
@@ -335,10 +338,7 @@ fn hardly_anybody_is_refused_in_a_week_of_a_hundred_thousand() {
 fn hardly_anybody_is_refused_while_an_app_grows_tenfold_in_a_month() {
     let world = TestWorld::of(demo_app());
     let play = Play::new(&world, &GROWTH, 30_000);
-    let month = block_on(play.play(|world| {
-        world.ledgers.forget(world.clock.now());
-        world.counters.forget(world.clock.now());
-    }));
+    let month = block_on(play.play(forget_expired));
     month.print("a month in which an app grows tenfold");
     check(&month, 5);
 }

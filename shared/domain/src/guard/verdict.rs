@@ -52,11 +52,12 @@ impl Sending {
         is_concealed: bool,
         now: Timestamp,
     ) -> Verdict {
-        let of = |key: &CounterKey| counters.get(key).cloned().unwrap_or_default();
-        let read: Vec<(Dimension, CounterKey, Counter)> =
+        let empty = Counter::default();
+        let of = |key: &CounterKey| counters.get(key).unwrap_or(&empty);
+        let read: Vec<(Dimension, CounterKey, &Counter)> =
             self.counters.iter().map(|(dimension, key)| (*dimension, *key, of(key))).collect();
         let standing = subject.standing(now);
-        let is_under_attack = |(dimension, _, counter): &(Dimension, CounterKey, Counter)| {
+        let is_under_attack = |(dimension, _, counter): &(Dimension, CounterKey, &Counter)| {
             *dimension != Dimension::Ip
                 && self.reading(guard, counter, now).is_under_attack(*dimension)
         };
