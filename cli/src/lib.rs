@@ -9,5 +9,6 @@ pub mod local;
 pub mod openapi;
 pub mod output;
 pub mod place;
+pub mod sessions;
 pub mod template;
 pub mod users;

@@ -50,13 +50,13 @@ impl Route {
     }
 }
 
-/// A table with a partition key of strings.
+/// A table whose keys are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Its logical id, and its name on this machine.
     pub name: String,
-    /// Its partition key.
-    pub key: String,
+    /// Its keys: the partition key, and the sort key if there is one.
+    pub keys: Vec<String>,
     /// The attribute with the time when an item expires.
     pub ttl: Option<String>,
 }
@@ -186,13 +186,13 @@ fn check_routes(functions: &[Function]) -> Result<(), TemplateError> {
 
 fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
     let properties = &resource["Properties"];
-    let key = properties["KeySchema"][0]["AttributeName"].as_str();
+    let schema = properties["KeySchema"].as_sequence().into_iter().flatten();
+    let keys: Option<Vec<String>> =
+        schema.map(|key| key["AttributeName"].as_str().map(str::to_owned)).collect();
+    let keys =
+        keys.filter(|keys| !keys.is_empty()).ok_or_else(|| lacks(&format!("the keys of {id}")))?;
     let ttl = properties["TimeToLiveSpecification"]["AttributeName"].as_str();
-    Ok(Table {
-        name: id.to_owned(),
-        key: key.ok_or_else(|| lacks(&format!("the key of {id}")))?.to_owned(),
-        ttl: ttl.map(str::to_owned),
-    })
+    Ok(Table { name: id.to_owned(), keys, ttl: ttl.map(str::to_owned) })
 }
 
 /// A value on the local stack: a literal, the default of a parameter, or the logical id of a
@@ -276,7 +276,7 @@ Resources:
         assert_eq!(function.routes, [route]);
         assert_eq!(function.environment["TABLE"], "T");
         assert_eq!(function.environment["FROM"], "a@example.com");
-        let table = Table { name: "T".into(), key: "k".into(), ttl: Some("t".into()) };
+        let table = Table { name: "T".into(), keys: vec!["k".into()], ttl: Some("t".into()) };
         assert_eq!(template.tables, [table]);
     }
 }

@@ -179,6 +179,7 @@ async fn unlock(
         apps: (),
         users: (),
         ledgers,
+        sessions: (),
         counters: (),
         tokens: (),
         keyring: (),

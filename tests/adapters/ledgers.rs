@@ -7,26 +7,30 @@ use passcode::{
     template::{self, Template},
 };
 use passcode_domain::{
-    Addresses, App, ChallengeId, Ledger, PresentedCode, User, World,
+    Addresses, App, ChallengeId, Ledger, PresentedCode, SessionId, SessionKey, User, UserKey,
+    World,
     action::{
         Failure,
         open::Open,
         send::{self, SendTarget, Sent},
+        session as sessions,
         verify::{self, Outcome, VerifyTarget},
     },
     ports::{
-        Entropy as _, LoadApps as _, LoadLedgers, LoadUsers as _, StoreError, StoreLedgers as _,
-        StoreUserError, StoreUsers as _,
+        Entropy as _, LoadApps as _, LoadKeyring as _, LoadLedgers, LoadUsers as _, StoreError,
+        StoreLedgers as _, StoreUserError, StoreUsers as _,
     },
+    secret::refresh::RefreshToken,
+    session::{Refresh, RefreshRefusal},
     value::id::ItemKey,
 };
 use passcode_dynamodb::{
-    AppTable, CALL_TIMEOUT, ChallengeTable, CounterTable, UserChanges, UserTable,
+    AppTable, CALL_TIMEOUT, ChallengeTable, CounterTable, SessionTable, UserChanges, UserTable,
 };
 use passcode_runtime::{Adapters, SystemClock, SystemEntropy};
 use passcode_testkit::{
-    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeUsers, TestWorld,
-    conformance, demo_app,
+    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeSessions,
+    FakeUsers, TestWorld, conformance, demo_app,
 };
 use passcode_tests::{
     aws::{aws_at, make_tables},
@@ -50,6 +54,10 @@ fn user_table(url: &str) -> UserTable {
     UserTable::new(&aws_at(url), "UserTable".to_owned())
 }
 
+fn session_table(url: &str) -> SessionTable {
+    SessionTable::new(&aws_at(url), "SessionTable".to_owned())
+}
+
 pub(crate) fn counter_table(url: &str) -> CounterTable {
     CounterTable::new(&aws_at(url), "CounterTable".to_owned())
 }
@@ -61,6 +69,7 @@ pub(crate) fn challenge_table(url: &str) -> ChallengeTable {
 #[tokio::test]
 async fn the_fakes_keep_the_promises() {
     conformance::ledgers(&FakeLedgers::default(), &FakeEntropy::default()).await;
+    conformance::sessions(&FakeSessions::default(), &FakeEntropy::default()).await;
     conformance::counters(&FakeCounters::default(), &FakeEntropy::default()).await;
     conformance::apps(&FakeApps::default()).await;
     conformance::users(&FakeUsers::default()).await;
@@ -119,6 +128,7 @@ async fn settings_that_break_a_promise_are_dropped_however_they_were_stored() {
 async fn the_embedded_dynamodb_keeps_the_promises() {
     let stack = embedded().await;
     conformance::ledgers(&challenge_table(&stack.dynamodb), &SystemEntropy).await;
+    conformance::sessions(&session_table(&stack.dynamodb), &SystemEntropy).await;
     conformance::counters(&counter_table(&stack.dynamodb), &SystemEntropy).await;
     let apps = AppTable::new(&aws_at(&stack.dynamodb), "AppTable".to_owned());
     conformance::apps(&apps).await;
@@ -184,6 +194,7 @@ fn waiting(
         apps: (),
         users: (),
         ledgers: world.ledgers.clone(),
+        sessions: (),
         counters: world.counters.clone(),
         tokens: (),
         keyring: world.keyring.clone(),
@@ -254,6 +265,65 @@ async fn sixty_four_right_codes_are_one_success() {
     assert_eq!(outcomes.iter().filter(is_success).count(), 1);
 }
 
+/// 64 clients refresh a session at the same moment: all of them get the one next token, as two tabs do; and a
+/// token that was spent before ends the session for all.
+async fn check_refreshes(url: &str) {
+    let world = TestWorld::default();
+    let world = Arc::new(Adapters {
+        apps: (),
+        users: (),
+        ledgers: (),
+        sessions: session_table(url),
+        counters: (),
+        tokens: (),
+        keyring: world.keyring.clone(),
+        signing_keys: (),
+        couriers: (),
+        clock: SystemClock,
+    });
+    let (keys, app) = (TestWorld::default(), demo_app());
+    let [user, session] = [(); 2].map(|()| SystemEntropy.bytes::<16>());
+    let key =
+        SessionKey { user: UserKey::from_bytes(user), session: SessionId::from_bytes(session) };
+    let opening = conformance::a_session(&keys, key);
+    let begun = sessions::begin(&*world, keys.keys(), &opening).await.expect("an outcome");
+    let first = begun.expect("it begins").token;
+    let refresh = |token: RefreshToken| {
+        let (world, app) = (world.clone(), app.id.clone());
+        tokio::spawn(async move {
+            let keyring = world.keyring().keyring().await.expect("a keyring");
+            let refresh = Refresh { token, proof: None, step_up: None };
+            sessions::refresh(&*world, &keyring, &app, &refresh).await
+        })
+    };
+    let callers: Vec<_> = (0..64).map(|_| refresh(first.clone())).collect();
+    let mut next = Vec::new();
+    for caller in callers {
+        match caller.await.expect("no panic") {
+            Ok(refreshed) => next.push(refreshed.expect("the session lives").refreshed.token),
+            // It may also be that somebody is asked to come back.
+            Err(Failure::Contended) => {}
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    assert!(!next.is_empty() && next.iter().all(|token| *token == next[0]), "{}", next.len());
+    let second = refresh(next[0].clone()).await.expect("no panic").expect("an outcome");
+    let second = second.expect("it lives").refreshed.token;
+    let spent = refresh(first).await.expect("no panic").expect("an outcome");
+    assert_eq!(spent.err(), Some(RefreshRefusal::Reused));
+    let over = refresh(second).await.expect("no panic").expect("an outcome");
+    assert_eq!(
+        over.err(),
+        Some(RefreshRefusal::NotFound),
+        "for the one who has the last token too"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_refreshes_are_one_and_a_spent_token_ends_the_session() {
+    check_refreshes(&embedded().await.dynamodb).await;
+}
+
 async fn check_changes(url: &str) {
     let changes = UserChanges::new(&aws_at(url), "ChallengeTable".into(), "UserTable".into());
     let (ledgers, users) = (challenge_table(url), user_table(url));
@@ -321,6 +391,8 @@ async fn awss_dynamodb_local_keeps_the_promises() {
     let url = std::env::var("DYNAMODB_LOCAL_URL").expect("DYNAMODB_LOCAL_URL");
     make_tables(&url, "").await;
     conformance::ledgers(&challenge_table(&url), &SystemEntropy).await;
+    conformance::sessions(&session_table(&url), &SystemEntropy).await;
+    check_refreshes(&url).await;
     conformance::counters(&counter_table(&url), &SystemEntropy).await;
     crate::guard::check(&url).await;
     crate::capacity::check(&url).await;

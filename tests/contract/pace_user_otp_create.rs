@@ -63,6 +63,7 @@ fn counted(world: &TestWorld, event: &Event) -> (Reply, (u64, u64, u64)) {
         apps: world.apps.clone(),
         users: Counted(world.users.clone(), AtomicU64::default()),
         ledgers: world.ledgers.clone(),
+        sessions: (),
         counters: (),
         tokens: world.tokens.clone(),
         keyring: world.keyring.clone(),

@@ -35,6 +35,7 @@ where
         apps: world.apps.clone(),
         users,
         ledgers: world.ledgers.clone(),
+        sessions: (),
         counters: (),
         tokens: world.tokens.clone(),
         keyring: world.keyring.clone(),

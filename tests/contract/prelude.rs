@@ -68,13 +68,13 @@ fn bearer() -> Bearer {
 
 /// A verification token of the demo app.
 pub(crate) fn verification_token(world: &TestWorld, id: ChallengeId, flow: Flow) -> String {
-    VerificationToken { id, flow }.print(world.keys(), &world.app.id)
+    VerificationToken::new(id, flow).print(world.keys(), &world.app.id)
 }
 
 /// The same, by an app that is not the one asked.
 pub(crate) fn foreign_token(world: &TestWorld, id: ChallengeId) -> String {
     let eve = App { id: "eve".parse().unwrap(), ..(*world.app).clone() };
-    VerificationToken { id, flow: Flow::Standalone }.print(world.keys(), &eve.id)
+    VerificationToken::new(id, Flow::Standalone).print(world.keys(), &eve.id)
 }
 
 /// A challenge that is nobody's.

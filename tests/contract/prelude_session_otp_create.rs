@@ -186,7 +186,7 @@ fn a_challenge_token_is_answered_with_a_code_and_again_after_the_cool_down() {
     assert_eq!(reply.status, 204, "{reply:?}");
     let verification = reply.header("x-verification-token").unwrap();
     let read = VerificationToken::parse(verification, world.keys(), &world.app.id);
-    assert_eq!(read, Some(VerificationToken { id, flow: Flow::StepUp }));
+    assert_eq!(read, Some(VerificationToken::new(id, Flow::StepUp)));
     let again = step_up(&world, &token);
     assert_eq!(
         (error(&again), again.retry_after.clone()),

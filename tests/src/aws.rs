@@ -32,27 +32,33 @@ pub fn aws_at(url: &str) -> aws_types::SdkConfig {
 pub async fn make_tables(url: &str, before: &str) {
     let client = Client::new(&aws_at(url));
     let template = template::read(&crate::event::root().join("template.yaml"));
-    for Table { name, key, .. } in template.expect("template.yaml is good").tables {
-        make_table(&client, &format!("{before}{name}"), &key).await;
+    for Table { name, keys, .. } in template.expect("template.yaml is good").tables {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        make_table(&client, &format!("{before}{name}"), &keys).await;
     }
 }
 
-/// Makes a table anew, with a partition key of strings.
+/// Makes a table anew, with a partition key of strings, and perhaps a sort key.
 ///
 /// # Panics
 ///
 /// Where it is not made.
-pub async fn make_table(client: &Client, name: &str, key: &str) {
-    let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
-    let attribute =
-        AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
+pub async fn make_table(client: &Client, name: &str, keys: &[&str]) {
+    let schema = keys.iter().zip([KeyType::Hash, KeyType::Range]).map(|(key, kind)| {
+        let element = KeySchemaElement::builder().attribute_name(*key).key_type(kind);
+        element.build().expect("a schema")
+    });
+    let attributes = keys.iter().map(|key| {
+        let attribute = AttributeDefinition::builder().attribute_name(*key);
+        attribute.attribute_type(ScalarAttributeType::S).build().expect("an attribute")
+    });
     let _ = client.delete_table().table_name(name).send().await;
     let made = client
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(schema.build().expect("a schema"))
-        .attribute_definitions(attribute.build().expect("an attribute"))
+        .set_key_schema(Some(schema.collect()))
+        .set_attribute_definitions(Some(attributes.collect()))
         .send();
     made.await.expect("the table is made");
 }

@@ -157,7 +157,9 @@ pub fn replied(event: &Event, served: Served) -> Reply {
     let header = |name: &str| {
         served.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
-    let cached = if event.0["rawPath"] == "/.well-known/jwks.json" && served.status == 200 {
+    let cached = if event.0["rawPath"].as_str().is_some_and(|path| path.ends_with("jwks.json"))
+        && served.status == 200
+    {
         "public, max-age=300"
     } else {
         "no-store"

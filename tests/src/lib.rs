@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod document;
+pub mod dpop;
 pub mod emulator;
 pub mod event;
 pub mod stack;

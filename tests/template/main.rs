@@ -16,7 +16,7 @@ use std::{
 use yaml_serde::Value;
 
 /// The action that each port is, and what it is allowed on.
-const PORTS: [(&str, &str, &[&str]); 12] = [
+const PORTS: [(&str, &str, &[&str]); 15] = [
     ("LoadApps", "dynamodb:GetItem", &["AppTable"]),
     ("LoadUsers", "dynamodb:GetItem", &["UserTable"]),
     ("ChangeUsers", "dynamodb:PutItem", &["ChallengeTable", "UserTable"]),
@@ -25,6 +25,9 @@ const PORTS: [(&str, &str, &[&str]); 12] = [
     ("LoadCounters", "dynamodb:BatchGetItem", &["CounterTable"]),
     ("ReserveCounters", "dynamodb:UpdateItem", &["CounterTable"]),
     ("CountVerified", "dynamodb:UpdateItem", &["CounterTable"]),
+    ("LoadSessions", "dynamodb:GetItem", &["SessionTable"]),
+    ("ListSessions", "dynamodb:Query", &["SessionTable"]),
+    ("StoreSessions", "dynamodb:PutItem", &["SessionTable"]),
     ("LoadKeyring", "secretsmanager:GetSecretValue", &["KeyringSecret"]),
     ("LoadSigningKeys", "secretsmanager:GetSecretValue", &["SigningSecret"]),
     ("SmsCourier", "sns:Publish", &["everything but arn:${AWS::Partition}:sns:*:*:*"]),
@@ -193,6 +196,7 @@ fn tables_are_on_demand_free_of_charges_for_keys_and_forget_or_recover() {
     for (name, has_ttl) in [
         ("ChallengeTable", true),
         ("CounterTable", true),
+        ("SessionTable", true),
         ("AppTable", false),
         ("UserTable", false),
     ] {

@@ -34,7 +34,7 @@ macro_rules! deployables {
 }
 
 /// Every function, in the order of the document.
-pub const FUNCTIONS: [Deployable; 21] = deployables![
+pub const FUNCTIONS: [Deployable; 25] = deployables![
     otpless_auth_create,
     otpless_auth_status,
     otpless_order_resend,
@@ -49,9 +49,13 @@ pub const FUNCTIONS: [Deployable; 21] = deployables![
     pace_user_pin_update,
     pace_user_secret_check,
     prelude_jwks,
+    prelude_login_finalize,
+    prelude_session_list,
     prelude_session_otp_check,
     prelude_session_otp_create,
     prelude_session_otp_retry,
+    prelude_session_refresh,
+    prelude_session_revoke,
     prelude_stepup_request,
     zap_otp_generate,
     zap_otp_resend,

@@ -22,10 +22,14 @@ pub(super) fn open(home: Option<&Path>, template: &Template) -> Result<Database,
 }
 
 fn create(database: &Database, table: &Table) -> Result<(), Box<dyn Error>> {
+    let attributes = table.keys.iter();
+    let attributes = attributes.map(|key| json!({ "AttributeName": key, "AttributeType": "S" }));
+    let schema = table.keys.iter().zip(["HASH", "RANGE"]);
+    let schema = schema.map(|(key, kind)| json!({ "AttributeName": key, "KeyType": kind }));
     let definition = json!({
         "TableName": table.name,
-        "AttributeDefinitions": [{ "AttributeName": table.key, "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": table.key, "KeyType": "HASH" }],
+        "AttributeDefinitions": attributes.collect::<Vec<_>>(),
+        "KeySchema": schema.collect::<Vec<_>>(),
         "BillingMode": "PAY_PER_REQUEST",
     });
     database.create_table(request(definition)?)?;

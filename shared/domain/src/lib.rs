@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod message;
 pub mod ports;
 pub mod secret;
+pub mod session;
 pub mod value;
 
 pub use app::{
@@ -22,9 +23,10 @@ pub use secret::{
     keyring::Keyring,
     signing::SigningKeys,
 };
+pub use session::Session;
 pub use value::{
     address::{Address, Addresses, Channel, EmailAddress, PhoneNumber},
     caller::CallerClass,
-    id::{AppId, ChallengeId, SubjectKey, UserId, Username},
+    id::{AppId, ChallengeId, SessionId, SessionKey, SubjectKey, UserId, UserKey, Username},
     time::Timestamp,
 };

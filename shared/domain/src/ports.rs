@@ -11,9 +11,10 @@ use crate::{
     ledger::{Item, Ledger},
     message::{self, Email, Sms, Text, ValidApp},
     secret::{keyring::Keyring, proof::Bearer, signing::SigningKeys},
+    session::Session,
     value::{
         address::{Address, Channel, EmailAddress, PhoneNumber},
-        id::{AppId, CounterKey, ItemKey, UserId, Username},
+        id::{AppId, CounterKey, ItemKey, SessionKey, UserId, UserKey, Username},
         time::Timestamp,
     },
 };
@@ -28,6 +29,8 @@ pub trait World: Sync {
     type Users: Sync;
     /// Where ledgers and the items beside them are.
     type Ledgers: Sync;
+    /// Where sessions are.
+    type Sessions: Sync;
     /// Where messages are counted across subjects.
     type Counters: Sync;
     /// Who reads access tokens.
@@ -49,6 +52,8 @@ pub trait World: Sync {
     fn users(&self) -> &Self::Users;
     /// The port for ledgers.
     fn ledgers(&self) -> &Self::Ledgers;
+    /// The port for sessions.
+    fn sessions(&self) -> &Self::Sessions;
     /// The port for counters.
     fn counters(&self) -> &Self::Counters;
     /// The port for access tokens.
@@ -126,6 +131,35 @@ pub trait StoreLedgers: Sync {
         &self,
         key: &ItemKey,
         item: &I,
+        seen: u64,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Reads sessions (`dynamodb:GetItem`).
+pub trait LoadSessions: Sync {
+    /// Loads a session. Consistent: it sees every store that has succeeded.
+    fn load_session(
+        &self,
+        key: &SessionKey,
+    ) -> impl Future<Output = Result<Loaded<Session>, StoreError>> + Send;
+}
+
+/// Reads all sessions of a user (`dynamodb:Query`).
+pub trait ListSessions: Sync {
+    /// The sessions of a user, also those that are over and not deleted yet, in no order. Consistent.
+    fn list_sessions(
+        &self,
+        user: &UserKey,
+    ) -> impl Future<Output = Result<Vec<(SessionKey, Session)>, StoreError>> + Send;
+}
+
+/// Writes sessions (`dynamodb:PutItem`).
+pub trait StoreSessions: Sync {
+    /// Stores a session if the stored version is still `seen`, as [`StoreLedgers::store`].
+    fn store_session(
+        &self,
+        key: &SessionKey,
+        session: &Session,
         seen: u64,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }

@@ -1,13 +1,16 @@
 //! The tables as adapters of functions: which ports they are, and tables of which a function may use
 //! less than they can.
 
-use crate::{AppTable, ChallengeTable, CounterTable, UserChanges, UserTable};
+use crate::{AppTable, ChallengeTable, CounterTable, SessionTable, UserChanges, UserTable};
 use aws_types::SdkConfig;
 use passcode_domain::{
-    Ledger, SubjectKey,
+    Ledger, Session, SessionId, SessionKey, SubjectKey, UserKey,
     guard::VerifiedCount,
     ledger::Item,
-    ports::{Adapter, CountVerified, LoadLedgers, Loaded, StoreError},
+    ports::{
+        Adapter, CountVerified, ListSessions, LoadLedgers, LoadSessions, Loaded, StoreError,
+        StoreSessions,
+    },
     value::id::ItemKey,
 };
 
@@ -65,6 +68,114 @@ impl Adapter for LedgerReader {
 
     async fn warm_up(&self) {
         self.0.warm_up().await;
+    }
+}
+
+/// For a function that begins, refreshes or ends sessions.
+impl Adapter for SessionTable {
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadSessions", "StoreSessions"]
+    }
+
+    async fn warm_up(&self) {
+        let session = SessionId::from_bytes([0; 16]);
+        let nobody = SessionKey { user: UserKey::from_bytes([0; 16]), session };
+        let _ = self.load_session(&nobody).await;
+    }
+}
+
+/// The table of sessions, for a function that only reads one.
+#[derive(Clone, Debug)]
+pub struct SessionReader(SessionTable);
+
+impl SessionReader {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, table: String) -> Self {
+        Self(SessionTable::new(aws, table))
+    }
+}
+
+impl LoadSessions for SessionReader {
+    async fn load_session(&self, key: &SessionKey) -> Result<Loaded<Session>, StoreError> {
+        self.0.load_session(key).await
+    }
+}
+
+impl Adapter for SessionReader {
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadSessions"]
+    }
+}
+
+/// The table of sessions, for a function that ends any of a user's.
+#[derive(Clone, Debug)]
+pub struct UserSessions(SessionTable);
+
+impl UserSessions {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, table: String) -> Self {
+        Self(SessionTable::new(aws, table))
+    }
+}
+
+impl LoadSessions for UserSessions {
+    async fn load_session(&self, key: &SessionKey) -> Result<Loaded<Session>, StoreError> {
+        self.0.load_session(key).await
+    }
+}
+
+impl ListSessions for UserSessions {
+    async fn list_sessions(
+        &self,
+        user: &UserKey,
+    ) -> Result<Vec<(SessionKey, Session)>, StoreError> {
+        self.0.list_sessions(user).await
+    }
+}
+
+impl StoreSessions for UserSessions {
+    async fn store_session(
+        &self,
+        key: &SessionKey,
+        session: &Session,
+        seen: u64,
+    ) -> Result<u64, StoreError> {
+        self.0.store_session(key, session, seen).await
+    }
+}
+
+impl Adapter for UserSessions {
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadSessions", "ListSessions", "StoreSessions"]
+    }
+}
+
+/// The table of sessions, for a function that lists a user's.
+#[derive(Clone, Debug)]
+pub struct SessionList(SessionTable);
+
+impl SessionList {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, table: String) -> Self {
+        Self(SessionTable::new(aws, table))
+    }
+}
+
+impl ListSessions for SessionList {
+    async fn list_sessions(
+        &self,
+        user: &UserKey,
+    ) -> Result<Vec<(SessionKey, Session)>, StoreError> {
+        self.0.list_sessions(user).await
+    }
+}
+
+impl Adapter for SessionList {
+    fn ports() -> Vec<&'static str> {
+        vec!["ListSessions"]
     }
 }
 

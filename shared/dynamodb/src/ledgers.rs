@@ -16,8 +16,9 @@ use aws_types::SdkConfig;
 use passcode_domain::{
     ledger::Item as Stored,
     ports::{LoadLedgers, Loaded, StoreError, StoreLedgers},
-    value::id::ItemKey,
+    value::{id::ItemKey, time::Timestamp},
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 const KEY: &str = "subject";
 const LEDGER: &str = "ledger";
@@ -49,14 +50,7 @@ impl LoadLedgers for ChallengeTable {
             .key(KEY, AttributeValue::S(key.to_string()))
             .consistent_read(true);
         let answer = request.send().await.map_err(|error| failed(&error))?;
-        let Some(item) = answer.item else { return Ok(Loaded { item: None, version: 0 }) };
-        let stored =
-            item.get(LEDGER).and_then(|value| serde_json::from_str(value.as_s().ok()?).ok());
-        let version = item.get(VERSION).and_then(|value| value.as_n().ok()?.parse().ok());
-        match (stored, version) {
-            (Some(stored), Some(version)) => Ok(Loaded { item: Some(stored), version }),
-            _ => Err(malformed("a stored item cannot be read")),
-        }
+        loaded(answer.item.as_ref(), LEDGER)
     }
 }
 
@@ -68,21 +62,46 @@ impl StoreLedgers for ChallengeTable {
         seen: u64,
     ) -> Result<u64, StoreError> {
         let writer = new_writer()?;
-        let (condition, values) = condition(seen);
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item(key, stored, seen + 1, &writer)?))
-            .condition_expression(condition)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match request.send().await {
-            Ok(_) => Ok(seen + 1),
-            Err(error) if is_own(&error, &writer) => Ok(seen + 1),
-            Err(error) if is_conflict(&error) => Err(StoreError::Conflict),
-            Err(error) => Err(failed(&error)),
-        }
+        let item = item(key, stored, seen + 1, &writer)?;
+        put(&self.client, &self.table, item, seen, &writer).await
+    }
+}
+
+/// Writes an item if the stored version is still the one that was seen.
+pub(crate) async fn put(
+    client: &Client,
+    table: &str,
+    item: Item,
+    seen: u64,
+    writer: &AttributeValue,
+) -> Result<u64, StoreError> {
+    let (condition, values) = condition(seen);
+    let request = client
+        .put_item()
+        .table_name(table)
+        .set_item(Some(item))
+        .condition_expression(condition)
+        .set_expression_attribute_values(values)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    match request.send().await {
+        Ok(_) => Ok(seen + 1),
+        Err(error) if is_own(&error, writer) => Ok(seen + 1),
+        Err(error) if is_conflict(&error) => Err(StoreError::Conflict),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// What an item holds in the attribute `document`, and its version.
+pub(crate) fn loaded<T: DeserializeOwned>(
+    item: Option<&Item>,
+    document: &str,
+) -> Result<Loaded<T>, StoreError> {
+    let Some(item) = item else { return Ok(Loaded { item: None, version: 0 }) };
+    let stored = item.get(document).and_then(|value| serde_json::from_str(value.as_s().ok()?).ok());
+    let version = item.get(VERSION).and_then(|value| value.as_n().ok()?.parse().ok());
+    match (stored, version) {
+        (Some(stored), Some(version)) => Ok(Loaded { item: Some(stored), version }),
+        _ => Err(malformed("a stored item cannot be read")),
     }
 }
 
@@ -93,22 +112,34 @@ pub(crate) fn item<I: Stored>(
     version: u64,
     writer: &AttributeValue,
 ) -> Result<Item, StoreError> {
+    let key = [(KEY, key.to_string())];
+    document(&key, (LEDGER, stored), stored.expires_at(), version, writer)
+}
+
+/// An item with a key, a document under a name, a version, its writer and its end.
+pub(crate) fn document<T: Serialize>(
+    key: &[(&str, String)],
+    (name, stored): (&str, &T),
+    expires_at: Timestamp,
+    version: u64,
+    writer: &AttributeValue,
+) -> Result<Item, StoreError> {
     let document =
         serde_json::to_string(stored).map_err(|error| StoreError::Unavailable(error.into()))?;
+    let key = key.iter().map(|(name, value)| (*name, AttributeValue::S(value.clone())));
     let fields = [
-        (KEY, AttributeValue::S(key.to_string())),
-        (LEDGER, AttributeValue::S(document)),
+        (name, AttributeValue::S(document)),
         (VERSION, number(version)),
         (WRITER, writer.clone()),
-        (TTL, number(stored.expires_at().as_seconds_ceil())),
+        (TTL, number(expires_at.as_seconds_ceil())),
     ];
-    Ok(fields.map(|(name, value)| (name.to_owned(), value)).into())
+    Ok(key.chain(fields).map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// That the stored version is still the one that was seen.
 pub(crate) fn condition(seen: u64) -> (String, Option<Item>) {
     if seen == 0 {
-        return (format!("attribute_not_exists({KEY})"), None);
+        return (format!("attribute_not_exists({VERSION})"), None);
     }
     let values = Item::from([(":seen".to_owned(), number(seen))]);
     (format!("{VERSION} = :seen"), Some(values))

@@ -1,4 +1,4 @@
-//! Ledgers, counters, apps and users in DynamoDB. One item a subject, an app, a user; each holds its
+//! Ledgers, sessions, counters, apps and users in DynamoDB. One item a subject, a session, an app, a user; each holds its
 //! value as a JSON document, so that what a rule decided is what is stored. A counter is an item of
 //! numbers, which the store adds to.
 
@@ -7,13 +7,15 @@ mod apps;
 mod changes;
 mod counters;
 mod ledgers;
+mod sessions;
 mod users;
 
-pub use adapter::{LedgerReader, VerifiedCounters};
+pub use adapter::{LedgerReader, SessionList, SessionReader, UserSessions, VerifiedCounters};
 pub use apps::AppTable;
 pub use changes::UserChanges;
 pub use counters::CounterTable;
 pub use ledgers::ChallengeTable;
+pub use sessions::SessionTable;
 pub use users::UserTable;
 
 use aws_sdk_dynamodb::{

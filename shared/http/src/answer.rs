@@ -70,6 +70,13 @@ impl Answer {
         self
     }
 
+    /// Adds a cookie, beside those that are there.
+    #[must_use]
+    pub fn cookie(mut self, cookie: HeaderValue) -> Self {
+        self.headers.append(header::SET_COOKIE, cookie);
+        self
+    }
+
     /// Says when to come back (RFC 9110 §10.2.3), in whole seconds, rounded up, at least one.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {

@@ -3,7 +3,7 @@
 
 use crate::{Answer, Request, header_text};
 use http::{HeaderValue, StatusCode, header};
-use passcode_domain::App;
+use passcode_domain::{App, secret::dpop::is_this_machine};
 use utoipa::openapi::{
     RefOr, Responses,
     path::{Operation, OperationBuilder, ParameterIn},
@@ -85,6 +85,12 @@ pub fn preflight_of(endpoint: Option<&Operation>, responses: Responses) -> Opera
 #[must_use]
 pub fn is_allowed(app: &App, request: &Request, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    let own = header_text(request, "host").map(|host| format!("https://{host}"));
-    own.as_deref() == Some(origin) || app.allows_origin(origin)
+    let host = header_text(request, "host").unwrap_or_default();
+    let is_own = match origin.split_once("://") {
+        Some(("https", page)) => page == host,
+        // Only on this machine is a page of the API's own host loaded without TLS.
+        Some(("http", page)) => page == host && is_this_machine(host),
+        _ => false,
+    };
+    is_own || app.allows_origin(origin)
 }

@@ -11,9 +11,15 @@ use jsonwebtoken::{
         OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse,
     },
 };
-use passcode_domain::{SigningKeys, secret::proof::ChallengeToken};
+use passcode_domain::{
+    SigningKeys,
+    secret::{
+        access::{ACCESS_TOKEN_TYPE, AccessToken},
+        proof::ChallengeToken,
+    },
+};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 /// A token that was not signed here, or not with a key that still lives.
@@ -80,13 +86,44 @@ pub fn sign(
     keys: &SigningKeys,
     token: &ChallengeToken,
 ) -> Result<String, jsonwebtoken::errors::Error> {
+    sign_as(keys, token.current_step.token_type(), token)
+}
+
+/// Signs an access token with the current key.
+pub fn sign_access_token(
+    keys: &SigningKeys,
+    token: &AccessToken,
+) -> Result<String, jsonwebtoken::errors::Error> {
+    sign_as(keys, ACCESS_TOKEN_TYPE, token)
+}
+
+fn sign_as(
+    keys: &SigningKeys,
+    typ: &str,
+    claims: &impl Serialize,
+) -> Result<String, jsonwebtoken::errors::Error> {
     let missing = || jsonwebtoken::errors::Error::from(ErrorKind::InvalidEddsaKey);
-    signers(keys).next().ok_or_else(missing)?.sign(token.current_step.token_type(), token)
+    signers(keys).next().ok_or_else(missing)?.sign(typ, claims)
 }
 
 /// Reads a challenge token that the current key or the previous one has signed. Whether it is in
 /// time, and whose it is, is for the domain to say.
 pub fn read(keys: &SigningKeys, text: &str) -> Result<ChallengeToken, Untrusted> {
+    let (typ, token) = read_typed::<ChallengeToken>(keys, text)?;
+    (typ == token.current_step.token_type()).then_some(token).ok_or(Untrusted)
+}
+
+/// Reads an access token that the current key or the previous one has signed, in the same way.
+pub fn read_access_token(keys: &SigningKeys, text: &str) -> Result<AccessToken, Untrusted> {
+    let (typ, token) = read_typed(keys, text)?;
+    (typ == ACCESS_TOKEN_TYPE).then_some(token).ok_or(Untrusted)
+}
+
+/// The type and the claims of a token that was signed here.
+fn read_typed<T>(keys: &SigningKeys, text: &str) -> Result<(String, T), Untrusted>
+where
+    T: DeserializeOwned + Clone,
+{
     crypto::install();
     let header = jsonwebtoken::decode_header(text).map_err(|_| Untrusted)?;
     let signer = signers(keys).find(|signer| header.kid.as_deref() == Some(signer.kid));
@@ -96,9 +133,8 @@ pub fn read(keys: &SigningKeys, text: &str) -> Result<ChallengeToken, Untrusted>
     validation.validate_exp = false;
     validation.validate_aud = false;
     let decoded = jsonwebtoken::decode(text, &DecodingKey::from_ed_der(&point), &validation);
-    let token: ChallengeToken = decoded.map(|decoded| decoded.claims).map_err(|_| Untrusted)?;
-    let is_typed = header.typ.as_deref() == Some(token.current_step.token_type());
-    is_typed.then_some(token).ok_or(Untrusted)
+    let claims = decoded.map(|decoded| decoded.claims).map_err(|_| Untrusted)?;
+    Ok((header.typ.ok_or(Untrusted)?, claims))
 }
 
 /// The public keys: the current one and the one before.

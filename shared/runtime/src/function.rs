@@ -11,13 +11,15 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// The adapters of a function, one for each port of [`World`]. A port that the function does not have is
 /// `()`, so that a function can do no more than its boot says.
 #[derive(Debug)]
-pub struct Adapters<A, U, L, N, T, K, G, D, C> {
+pub struct Adapters<A, U, L, S, N, T, K, G, D, C> {
     /// Where apps are read.
     pub apps: A,
     /// Where users are read and changed.
     pub users: U,
     /// Where ledgers and the items beside them are.
     pub ledgers: L,
+    /// Where sessions are.
+    pub sessions: S,
     /// Where messages are counted across subjects.
     pub counters: N,
     /// Who reads access tokens.
@@ -32,11 +34,12 @@ pub struct Adapters<A, U, L, N, T, K, G, D, C> {
     pub clock: C,
 }
 
-impl<A, U, L, N, T, K, G, D, C> World for Adapters<A, U, L, N, T, K, G, D, C>
+impl<A, U, L, S, N, T, K, G, D, C> World for Adapters<A, U, L, S, N, T, K, G, D, C>
 where
     A: Sync,
     U: Sync,
     L: Sync,
+    S: Sync,
     N: Sync,
     T: Sync,
     K: Sync,
@@ -47,6 +50,7 @@ where
     type Apps = A;
     type Users = U;
     type Ledgers = L;
+    type Sessions = S;
     type Counters = N;
     type Tokens = T;
     type Keyring = K;
@@ -65,6 +69,10 @@ where
 
     fn ledgers(&self) -> &L {
         &self.ledgers
+    }
+
+    fn sessions(&self) -> &S {
+        &self.sessions
     }
 
     fn counters(&self) -> &N {
@@ -118,6 +126,7 @@ impl Function {
                 Apps: Adapter,
                 Users: Adapter,
                 Ledgers: Adapter,
+                Sessions: Adapter,
                 Counters: Adapter,
                 Tokens: Adapter,
                 Keyring: Adapter,
@@ -135,6 +144,7 @@ impl Function {
             W::Apps::ports(),
             W::Users::ports(),
             W::Ledgers::ports(),
+            W::Sessions::ports(),
             W::Counters::ports(),
             W::Tokens::ports(),
             W::Keyring::ports(),
@@ -186,7 +196,7 @@ struct Served<W, H> {
 
 impl<W, H, E> Serve for Served<W, H>
 where
-    W: World<Ledgers: Adapter, Keyring: Adapter, SigningKeys: Adapter> + Send,
+    W: World<Ledgers: Adapter, Sessions: Adapter, Keyring: Adapter, SigningKeys: Adapter> + Send,
     H: for<'a> Fn(&'a W, &'a Request, &'a mut Record) -> Handling<'a, Result<Answer, E>>
         + Send
         + Sync,
@@ -202,8 +212,9 @@ where
     fn warm_up(&self) -> Handling<'_, ()> {
         let world = &self.world;
         Box::pin(async {
-            let ((), (), ()) = tokio::join!(
+            let ((), (), (), ()) = tokio::join!(
                 world.ledgers().warm_up(),
+                world.sessions().warm_up(),
                 world.keyring().warm_up(),
                 world.signing_keys().warm_up()
             );

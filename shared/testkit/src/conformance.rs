@@ -3,7 +3,8 @@
 
 use crate::{TestWorld, demo_app};
 use passcode_domain::{
-    App, Ledger, SigningKeys, User, UserChange, UserId, Username,
+    Address, App, Ledger, Session, SessionId, SessionKey, SigningKeys, Timestamp, User, UserChange,
+    UserId, UserKey, Username,
     action::idempotency::{self, Begun, Keep, KeyedRequest},
     app::SecretHash,
     guard::{Counter, Field, Reservation, Slot, VerifiedCount},
@@ -15,11 +16,12 @@ use passcode_domain::{
     message::{Email, Sms},
     ports::{
         ChangeUsers, Clock, CountVerified, CourierError, DeleteApps, DeleteUsers, EmailCourier,
-        Entropy, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers,
-        ReserveCounters, ReserveError, SmsCourier, StoreApps, StoreError, StoreLedgers,
-        StoreUserError, StoreUsers,
+        Entropy, ListSessions, LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadSessions,
+        LoadSigningKeys, LoadUsers, ReserveCounters, ReserveError, SmsCourier, StoreApps,
+        StoreError, StoreLedgers, StoreSessions, StoreUserError, StoreUsers,
     },
     secret::{code::CodeId, password::HashedSecret},
+    session::{Device, DeviceKind, Opening},
     value::id::{CounterKey, ItemKey},
 };
 use std::time::Duration;
@@ -72,6 +74,66 @@ where
     assert_eq!(load(&unused(entropy)).await.item, None, "subjects do not see each other");
     other_items(store, entropy).await;
     kept_requests(store, entropy).await;
+}
+
+/// The promises of [`LoadSessions`], [`ListSessions`] and [`StoreSessions`].
+pub async fn sessions<S>(store: &S, entropy: &impl Entropy)
+where
+    S: LoadSessions + ListSessions + StoreSessions,
+{
+    let world = TestWorld::default();
+    let [user, other] = [(); 2].map(|()| UserKey::from_bytes(entropy.bytes()));
+    let key = |user, session| SessionKey { user, session: SessionId::from_bytes([session; 16]) };
+    let session = |day: u64| {
+        let now = Timestamp::from_millis(day * 86_400_000);
+        Session::begin(&a_session(&world, key(user, 1)), now)
+    };
+    let load = async |key| store.load_session(&key).await.expect("loads");
+
+    let nothing = load(key(user, 1)).await;
+    assert_eq!((nothing.item, nothing.version), (None, 0), "nothing is stored yet");
+    let early = store.store_session(&key(user, 1), &session(1), 7).await;
+    assert!(matches!(early, Err(StoreError::Conflict)), "an update of nothing conflicts");
+    let version = store.store_session(&key(user, 1), &session(1), 0).await.expect("stores");
+    let loaded = load(key(user, 1)).await;
+    assert_eq!((loaded.item, loaded.version), (Some(session(1)), version), "every field survives");
+    let again = store.store_session(&key(user, 1), &session(2), 0).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "a second first store conflicts");
+    let next = store.store_session(&key(user, 1), &session(2), version).await.expect("updates");
+    assert!(next > version, "versions grow");
+    let stale = store.store_session(&key(user, 1), &session(3), version).await;
+    assert!(matches!(stale, Err(StoreError::Conflict)), "a stale update conflicts");
+
+    store.store_session(&key(user, 2), &session(4), 0).await.expect("stores");
+    store.store_session(&key(other, 1), &session(5), 0).await.expect("stores");
+    let mut listed = store.list_sessions(&user).await.expect("lists");
+    listed.sort_by_key(|(key, _)| *key);
+    assert_eq!(listed, [(key(user, 1), session(2)), (key(user, 2), session(4))]);
+    let nobody = UserKey::from_bytes(entropy.bytes());
+    assert_eq!(
+        store.list_sessions(&nobody).await.expect("lists"),
+        [],
+        "users do not see each other"
+    );
+}
+
+/// A session of Ada's phone, about to begin.
+#[must_use]
+pub fn a_session(world: &TestWorld, key: SessionKey) -> Opening {
+    Opening {
+        key,
+        app: world.app.id.clone(),
+        user: "cred_ada".parse().expect("an id"),
+        address: Address::Phone(TestWorld::phone()),
+        policy: world.app.session,
+        nonce: [9; 16],
+        device: Device {
+            kind: DeviceKind::Mobile,
+            system: "iOS".to_owned(),
+            country: "US".to_owned(),
+        },
+        proof: None,
+    }
 }
 
 /// Orders and unsent challenges are items like ledgers.

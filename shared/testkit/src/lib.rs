@@ -14,8 +14,8 @@ pub use passcode_demo::{
     countries as example_countries,
 };
 pub use ports::{
-    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeSigningKeys,
-    FakeUsers, Fault,
+    FakeApps, FakeClock, FakeCounters, FakeEntropy, FakeKeyring, FakeLedgers, FakeSessions,
+    FakeSigningKeys, FakeUsers, Fault,
 };
 pub use tokens::FakeTokens;
 pub use world::{TestWorld, ada, unguarded, without_waits};

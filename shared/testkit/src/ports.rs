@@ -2,15 +2,16 @@
 
 use crate::schedule::give_way;
 use passcode_domain::{
-    App, AppId, Keyring, Ledger, SigningKeys, Timestamp, User, UserChange, UserId, Username,
+    App, AppId, Keyring, Ledger, Session, SessionKey, SigningKeys, Timestamp, User, UserChange,
+    UserId, UserKey, Username,
     guard::{Counter, Reservation, VerifiedCount},
     ledger::Item,
     message::ValidApp,
     ports::{
-        Cause, ChangeUsers, Clock, CountVerified, DeleteApps, DeleteUsers, Entropy, LoadApps,
-        LoadCounters, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers, Loaded,
-        ReserveCounters, ReserveError, StoreApps, StoreError, StoreLedgers, StoreUserError,
-        StoreUsers,
+        Cause, ChangeUsers, Clock, CountVerified, DeleteApps, DeleteUsers, Entropy, ListSessions,
+        LoadApps, LoadCounters, LoadKeyring, LoadLedgers, LoadSessions, LoadSigningKeys, LoadUsers,
+        Loaded, ReserveCounters, ReserveError, StoreApps, StoreError, StoreLedgers, StoreSessions,
+        StoreUserError, StoreUsers,
     },
     value::id::{CounterKey, ItemKey},
 };
@@ -113,6 +114,80 @@ impl StoreLedgers for FakeLedgers {
     async fn store<I: Item>(&self, key: &ItemKey, item: &I, seen: u64) -> Result<u64, StoreError> {
         give_way().await;
         self.put(key, item, seen)
+    }
+}
+
+/// Sessions in memory. Counts its calls.
+#[derive(Clone, Debug, Default)]
+pub struct FakeSessions {
+    items: Arc<Mutex<BTreeMap<SessionKey, StoredItem>>>,
+    loads: Arc<AtomicU64>,
+    stores: Arc<AtomicU64>,
+}
+
+impl FakeSessions {
+    /// How often a session was read and written since the last time it was asked.
+    pub fn take_calls(&self) -> (u64, u64) {
+        (self.loads.swap(0, Ordering::SeqCst), self.stores.swap(0, Ordering::SeqCst))
+    }
+
+    /// Forgets what a table would have deleted by now.
+    pub fn forget(&self, now: Timestamp) {
+        lock(&self.items).retain(|_, stored| stored.expires_at > now);
+    }
+
+    /// Every stored session, as JSON.
+    pub fn dump(&self) -> String {
+        lock(&self.items).values().map(|stored| stored.document.as_str()).collect()
+    }
+}
+
+fn read(stored: &StoredItem) -> Result<Session, StoreError> {
+    serde_json::from_str(&stored.document).map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+impl LoadSessions for FakeSessions {
+    async fn load_session(&self, key: &SessionKey) -> Result<Loaded<Session>, StoreError> {
+        give_way().await;
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let Some(stored) = lock(&self.items).get(key).cloned() else {
+            return Ok(Loaded { item: None, version: 0 });
+        };
+        Ok(Loaded { item: Some(read(&stored)?), version: stored.version })
+    }
+}
+
+impl ListSessions for FakeSessions {
+    async fn list_sessions(
+        &self,
+        user: &UserKey,
+    ) -> Result<Vec<(SessionKey, Session)>, StoreError> {
+        give_way().await;
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let items = lock(&self.items);
+        let of_user = items.iter().filter(|(key, _)| key.user == *user);
+        of_user.map(|(key, stored)| Ok((*key, read(stored)?))).collect()
+    }
+}
+
+impl StoreSessions for FakeSessions {
+    async fn store_session(
+        &self,
+        key: &SessionKey,
+        session: &Session,
+        seen: u64,
+    ) -> Result<u64, StoreError> {
+        give_way().await;
+        self.stores.fetch_add(1, Ordering::SeqCst);
+        let mut items = lock(&self.items);
+        if items.get(key).map_or(0, |stored| stored.version) != seen {
+            return Err(StoreError::Conflict);
+        }
+        let document = serde_json::to_string(session)
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let (version, expires_at) = (seen + 1, session.expires_at());
+        items.insert(*key, StoredItem { document, version, expires_at });
+        Ok(version)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     FakeApps, FakeClock, FakeCounters, FakeEmail, FakeEntropy, FakeKeyring, FakeLedgers,
-    FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, demo_app, example_countries,
+    FakeSessions, FakeSigningKeys, FakeSms, FakeTokens, FakeUsers, demo_app, example_countries,
     schedule::block_on,
 };
 use passcode_domain::{
@@ -71,6 +71,8 @@ pub struct TestWorld<L = FakeLedgers, N = FakeCounters> {
     pub signing: FakeSigningKeys,
     /// The ledgers.
     pub ledgers: L,
+    /// The sessions.
+    pub sessions: FakeSessions,
     /// The counters.
     pub counters: N,
     /// The apps.
@@ -91,6 +93,7 @@ impl<L: Sync, N: Sync> World for TestWorld<L, N> {
     type Apps = FakeApps;
     type Users = FakeUsers;
     type Ledgers = L;
+    type Sessions = FakeSessions;
     type Counters = N;
     type Tokens = FakeTokens;
     type Keyring = FakeKeyring;
@@ -109,6 +112,10 @@ impl<L: Sync, N: Sync> World for TestWorld<L, N> {
 
     fn ledgers(&self) -> &L {
         &self.ledgers
+    }
+
+    fn sessions(&self) -> &FakeSessions {
+        &self.sessions
     }
 
     fn counters(&self) -> &N {
@@ -231,6 +238,7 @@ impl<L: Sync, N: Sync> TestWorld<L, N> {
             keyring: FakeKeyring::of(keyring),
             signing: FakeSigningKeys::of(signing),
             ledgers,
+            sessions: FakeSessions::default(),
             counters,
             apps,
             users,

@@ -15,6 +15,7 @@ where
         apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?)),
         users: (),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: (),
         counters: (),
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

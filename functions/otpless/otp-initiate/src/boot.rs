@@ -18,6 +18,7 @@ where
             .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: (),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: (),
         counters: CounterTable::new(&aws, settings.require("COUNTER_TABLE")?),
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

@@ -19,6 +19,7 @@ where
             .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: (),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: (),
         counters: (),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

@@ -23,6 +23,7 @@ where
             settings.require("USER_TABLE")?,
         ),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: (),
         counters: (),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

@@ -17,6 +17,7 @@ where
             .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
         ledgers: (),
+        sessions: (),
         counters: (),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: (),

@@ -3,13 +3,18 @@
 
 mod caller;
 mod delivery;
+pub mod dpop;
 mod routes;
+pub mod session;
 mod token;
 
 pub use caller::{BrowserCaller, admit};
 pub use delivery::{ChallengeLost, even_out, sent};
 pub use routes::with_browser_routes;
-pub use token::{DEVICE_HEADER, VERIFICATION_HEADER, is_known_device, issue, present, remember};
+pub use token::{
+    VERIFICATION_HEADER, forget_session, is_known_device, issue, present, presented_refresh_token,
+    remember,
+};
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use passcode_domain::{
@@ -37,7 +42,7 @@ pub struct ErrorBody {
     /// What is wrong.
     #[schema(
         example = "bad_request",
-        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|not_configured|not_found|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
+        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|invalid_dpop_proof|missing_dpop_proof|dpop_key_mismatch|step_not_completed|invalid_pagination_limit|invalid_pagination_offset|not_configured|not_found|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
     )]
     code: &'static str,
     /// Its class.
@@ -70,8 +75,20 @@ pub enum Error {
     MissingVerificationToken,
     /// The code is wrong, or was right for too long: the two are not told apart.
     BadCheckCode,
-    /// The challenge was verified before.
+    /// The challenge was verified before, or the challenge token has begun a session or granted a scope.
     TokenReused,
+    /// A step of the challenge token is left.
+    StepNotCompleted,
+    /// The DPoP proof is malformed, or of another request, another time or a request before.
+    InvalidDpopProof(Cow<'static, str>),
+    /// The session is bound to a key, and no DPoP proof came.
+    MissingDpopProof,
+    /// The DPoP proof is of another key than the session's.
+    DpopKeyMismatch,
+    /// The page of a list is too long, or its length is no number.
+    InvalidLimit,
+    /// The place where a page of a list begins is no number.
+    InvalidOffset,
     /// No bearer, or one whom the app's issuer does not know.
     Unauthorized,
     /// The app does not let anybody step up to the scope.
@@ -144,6 +161,12 @@ impl Error {
                 (BAD, "invalid_verification_token")
             }
             Self::BadCheckCode => (BAD, "bad_check_code"),
+            Self::StepNotCompleted => (BAD, "step_not_completed"),
+            Self::InvalidDpopProof(_) => (BAD, "invalid_dpop_proof"),
+            Self::MissingDpopProof => (BAD, "missing_dpop_proof"),
+            Self::DpopKeyMismatch => (BAD, "dpop_key_mismatch"),
+            Self::InvalidLimit => (BAD, "invalid_pagination_limit"),
+            Self::InvalidOffset => (BAD, "invalid_pagination_offset"),
             Self::NotConfigured => (BAD, "not_configured"),
             Self::Unauthorized => ((StatusCode::UNAUTHORIZED, "unauthorized"), "unauthorized"),
             Self::NotFound => ((StatusCode::NOT_FOUND, "not_found"), "not_found"),
@@ -166,7 +189,7 @@ impl Error {
 
     fn message(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::BadRequest(message) => Some(message.clone()),
+            Self::BadRequest(message) | Self::InvalidDpopProof(message) => Some(message.clone()),
             Self::MissingVerificationToken => Some(NO_VERIFICATION_TOKEN.into()),
             Self::Send(refused) => delivery::error(refused).message(),
             _ => None,
@@ -230,6 +253,7 @@ impl From<ProofError> for Error {
             ProofError::Expired => Self::ExpiredChallengeToken,
             ProofError::Mismatch => Self::TokenMismatch,
             ProofError::Completed => Self::InvalidChallengeToken,
+            ProofError::NotCompleted => Self::StepNotCompleted,
         }
     }
 }

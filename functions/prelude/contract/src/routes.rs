@@ -32,6 +32,7 @@ fn with_preflight(mut item: PathItem) -> PathItem {
         .response("400", error("`bad_request`: no app is known by this host"))
         .response("403", error("`origin_not_allowed`"))
         .response("500", error("`internal`: try again"));
-    item.options = Some(cors::preflight_of(item.post.as_ref(), responses.build()));
+    item.options =
+        Some(cors::preflight_of(item.post.as_ref().or(item.get.as_ref()), responses.build()));
     item
 }

@@ -1,23 +1,34 @@
-//! Verification tokens and device tokens on the wire: each in a header of its own, and in a cookie named
+//! Verification, device and refresh tokens on the wire: each in a header of its own, and in a cookie named
 //! after the app.
 
 use crate::Error;
-use cookie::{Cookie, CookieBuilder, SameSite};
+use cookie::{Cookie, SameSite};
 use lambda_http::http::{HeaderName, HeaderValue, header};
 use passcode_domain::{
     App, AppId, Keyring, SubjectKey, Timestamp,
-    secret::token::{DEVICE_DAYS, DeviceToken, VerificationToken},
+    secret::{
+        refresh::RefreshToken,
+        token::{DEVICE_DAYS, DeviceToken, VerificationToken},
+    },
 };
 use passcode_http::{Answer, Request, header_text};
+use std::time::Duration;
 
 /// The header that carries the token, to the browser and back.
 pub const VERIFICATION_HEADER: &str = "x-verification-token";
 
 /// The header that carries a device token, to the browser and back.
-pub const DEVICE_HEADER: &str = "passcode-device";
+const DEVICE_HEADER: &str = "passcode-device";
+
+/// The header that carries a refresh token, to the client and back.
+const REFRESH_HEADER: &str = "x-refresh-token";
 
 fn device_cookie_name(app: &AppId) -> String {
     format!("__passcode-device_{}", app.as_str())
+}
+
+fn refresh_cookie_name(app: &AppId) -> String {
+    format!("__Host-refresh_{}", app.as_str())
 }
 
 fn cookie_name(app: &AppId) -> String {
@@ -28,10 +39,7 @@ fn cookie_name(app: &AppId) -> String {
 #[must_use]
 pub fn issue(answer: Answer, app: &App, keyring: &Keyring, token: &VerificationToken) -> Answer {
     let text = token.print(keyring, &app.id);
-    let cookie = cookie(app, Cookie::build((cookie_name(&app.id), text.as_str()))).build();
-    answer
-        .header(header::SET_COOKIE, value(&cookie.to_string()))
-        .header(HeaderName::from_static(VERIFICATION_HEADER), value(&text))
+    hand_over(answer, app, (VERIFICATION_HEADER, &cookie_name(&app.id)), &text, None)
 }
 
 /// Hands a device token to the browser in which a subject was verified just now.
@@ -44,12 +52,62 @@ pub fn remember(
     now: Timestamp,
 ) -> Answer {
     let text = DeviceToken::new(subject, now).print(keyring, &app.id);
-    let age = cookie::time::Duration::days(i64::try_from(DEVICE_DAYS).unwrap_or(i64::MAX));
-    let cookie = Cookie::build((device_cookie_name(&app.id), text.as_str())).max_age(age);
-    let cookie = self::cookie(app, cookie).build();
-    answer
-        .header(header::SET_COOKIE, value(&cookie.to_string()))
-        .header(HeaderName::from_static(DEVICE_HEADER), value(&text))
+    let life = Duration::from_hours(24 * DEVICE_DAYS);
+    hand_over(answer, app, (DEVICE_HEADER, &device_cookie_name(&app.id)), &text, Some(life))
+}
+
+/// Hands a refresh token to the client.
+#[must_use]
+pub(crate) fn hand_over_refresh_token(
+    answer: Answer,
+    app: &App,
+    keyring: &Keyring,
+    (token, life): (&RefreshToken, Duration),
+) -> Answer {
+    let name = refresh_cookie_name(&app.id);
+    hand_over(answer, app, (REFRESH_HEADER, &name), &token.print(keyring), Some(life))
+}
+
+/// Puts a token into its header and its cookie.
+fn hand_over(
+    answer: Answer,
+    app: &App,
+    (header, name): (&'static str, &str),
+    text: &str,
+    life: Option<Duration>,
+) -> Answer {
+    let seconds = life.map(|life| i64::try_from(life.as_secs()).unwrap_or(i64::MAX));
+    let cookie = cookie(app, name, text, seconds);
+    answer.cookie(value(&cookie)).header(HeaderName::from_static(header), value(text))
+}
+
+/// Takes the verification token back, once it has led to a session.
+#[must_use]
+pub(crate) fn forget_verification(answer: Answer, app: &App) -> Answer {
+    forget(answer, app, &cookie_name(&app.id))
+}
+
+/// Takes the refresh token back.
+#[must_use]
+pub fn forget_session(answer: Answer, app: &App) -> Answer {
+    forget(answer, app, &refresh_cookie_name(&app.id))
+}
+
+fn forget(answer: Answer, app: &App, name: &str) -> Answer {
+    answer.cookie(value(&cookie(app, name, "", Some(0))))
+}
+
+/// The refresh token that the client shows: the header's, or else the cookie's. Only its form is checked.
+#[must_use]
+pub fn presented_refresh_token(
+    request: &Request,
+    app: &App,
+    keyring: &Keyring,
+) -> Option<RefreshToken> {
+    let header = header_text(request, REFRESH_HEADER).map(str::to_owned);
+    let in_cookie = in_cookie(request, &refresh_cookie_name(&app.id));
+    let parsed = |text: String| RefreshToken::parse(&text, keyring);
+    header.and_then(parsed).or_else(|| in_cookie.and_then(parsed))
 }
 
 /// Whether the browser shows that a subject was verified in it before.
@@ -66,14 +124,19 @@ pub fn is_known_device(
     text.is_some_and(|text| DeviceToken::parse(&text, keyring, &app.id, subject, now).is_some())
 }
 
-/// What all cookies of the contract have in common.
-fn cookie<'c>(app: &App, cookie: CookieBuilder<'c>) -> CookieBuilder<'c> {
-    let cookie = cookie.path("/").http_only(true).secure(true);
-    if app.browser.cross_site_cookie {
+/// A cookie, with what all cookies of the contract have in common.
+fn cookie(app: &App, name: &str, text: &str, seconds: Option<i64>) -> String {
+    let cookie = Cookie::build((name, text)).path("/").http_only(true).secure(true);
+    let cookie = match seconds {
+        Some(seconds) => cookie.max_age(cookie::time::Duration::seconds(seconds)),
+        None => cookie,
+    };
+    let cookie = if app.browser.cross_site_cookie {
         cookie.same_site(SameSite::None).partitioned(true)
     } else {
         cookie
-    }
+    };
+    cookie.build().to_string()
 }
 
 /// An app's id and a token are letters, digits, points and hyphens.
@@ -95,13 +158,14 @@ pub fn present(
     token.ok_or(Error::InvalidVerificationToken)
 }
 
-fn in_cookie(request: &Request, plain: &str) -> Option<String> {
-    let host_only = format!("__Host-{}", plain.trim_start_matches("__"));
+fn in_cookie(request: &Request, name: &str) -> Option<String> {
+    let bare = name.trim_start_matches("__Host-").trim_start_matches("__");
+    let (host_only, plain) = (format!("__Host-{bare}"), format!("__{bare}"));
     let lines = request.headers().get_all(header::COOKIE).iter();
     let cookies: Vec<Cookie<'_>> = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
         .collect();
     let named = |name: &str| cookies.iter().find(|cookie| cookie.name() == name);
-    named(&host_only).or_else(|| named(plain)).map(|cookie| cookie.value().to_owned())
+    named(&host_only).or_else(|| named(&plain)).map(|cookie| cookie.value().to_owned())
 }

@@ -14,6 +14,7 @@ where
         apps: (),
         users: (),
         ledgers: (),
+        sessions: (),
         counters: (),
         tokens: (),
         keyring: (),

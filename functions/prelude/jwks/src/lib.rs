@@ -74,5 +74,14 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    let mut api = Api::openapi();
+    // The published documentation names a second place for the keys of step-ups; they are the same here.
+    if let Some(item) = api.paths.paths.get("/.well-known/jwks.json").cloned() {
+        let mut same = item;
+        if let Some(get) = &mut same.get {
+            get.operation_id = Some("prelude-jwks-step-up".to_owned());
+        }
+        api.paths.paths.insert("/.well-known/step-up-jwks.json".to_owned(), same);
+    }
+    api
 }

@@ -2,7 +2,7 @@
 
 use crate::{NAME, handle};
 use passcode_domain::ports::Clock;
-use passcode_dynamodb::{AppTable, ChallengeTable, VerifiedCounters};
+use passcode_dynamodb::{AppTable, ChallengeTable, SessionTable, VerifiedCounters};
 use passcode_runtime::{
     Adapters, BadSetting, CachedApps, Function, SecretKeyring, SecretSigningKeys, Settings, aws,
 };
@@ -18,6 +18,7 @@ where
             .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: (),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: SessionTable::new(&aws, settings.require("SESSION_TABLE")?),
         counters: VerifiedCounters::new(&aws, settings.require("COUNTER_TABLE")?),
         tokens: (),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

@@ -1,5 +1,5 @@
 //! `POST /v1/session/otp/check`: the code comes back with the verification token, and a proof goes
-//! out. Of the contract's functions that know an app's origins this one may do the least, so it also
+//! out. The older path, `/login/otp/check`, begins the session at once. Of the contract's functions that know an app's origins this one may do the least, so it also
 //! answers requests for paths under `/v1/session` that no other route takes.
 
 mod boot;
@@ -7,24 +7,37 @@ mod boot;
 pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    App, Keyring, PresentedCode, SigningKeys, Timestamp, World,
-    action::verify::{self, Outcome, VerifyTarget},
+    Address, App, Keyring, PresentedCode, SigningKeys, Timestamp, World,
+    action::{
+        session as sessions,
+        verify::{self, Outcome, VerifyTarget},
+    },
     ports::{
-        Clock as _, CountVerified, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys,
-        StoreLedgers,
+        Clock as _, CountVerified, LoadApps, LoadKeyring, LoadLedgers, LoadSessions,
+        LoadSigningKeys, StoreLedgers, StoreSessions,
     },
     secret::{
+        dpop::DpopProof,
         proof::ChallengeToken,
         token::{Flow, VerificationToken},
     },
+    session::{Opening, Refreshed},
+    value::id::CredentialId,
 };
 use passcode_http::{Answer, Media, Record, Request, body};
-use prelude_contract::{self as prelude, Error, ErrorBody, with_browser_routes};
+use prelude_contract::{
+    self as prelude, Error, ErrorBody, dpop,
+    session::{self, SessionOf, SessionResponse},
+    with_browser_routes,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 /// The function, and its package.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// The end of the older path.
+const OLDER_PATH: &str = "/login/otp/check";
 
 /// The code, and in a step-up what it is a step of.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,7 +69,8 @@ pub struct CheckResponse {
     summary = "Check a code",
     params(
         ("X-Verification-Token" = Option<String>, Header, description = "The verification token; the cookie's where absent",
-            pattern = "^[A-Z2-7]{51}[AQ]\\.[A-Z2-7]{27}[AQ]$"),
+            pattern = "^[A-Z2-7]{51}[AQ]\\.([A-Z2-7]{27}[AQ]|[A-Z2-7]{78}[AEIMQUY4])$"),
+        ("DPoP" = Option<String>, Header, description = "A proof (RFC 9449) of the session's key, named by the challenge token's `jti`, in a step-up of a session that has one"),
     ),
     request_body = CheckRequest,
     responses(
@@ -64,7 +78,7 @@ pub struct CheckResponse {
             ("Set-Cookie" = String, description = "`__passcode-device_{app_id}`: the device token, for 90 days"),
             ("Passcode-Device" = String, description = "The same token"),
         )),
-        (status = 400, description = "`bad_request`, `bad_check_code` (wrong or expired), `invalid_verification_token`, `expired_challenge_token`, `invalid_challenge_token` or `token_mismatch`", body = ErrorBody),
+        (status = 400, description = "`bad_request`, `bad_check_code` (wrong or expired), `invalid_verification_token`, `expired_challenge_token`, `invalid_challenge_token`, `token_mismatch`, `invalid_dpop_proof`, `missing_dpop_proof` or `dpop_key_mismatch`", body = ErrorBody),
         (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
         (status = 409, description = "`token_reused`: verified before", body = ErrorBody),
         (status = 429, description = "`rate_limited`: no attempts are left; start again", body = ErrorBody),
@@ -76,6 +90,7 @@ where
     W: World<
             Apps: LoadApps,
             Ledgers: LoadLedgers + StoreLedgers,
+            Sessions: LoadSessions + StoreSessions,
             Counters: CountVerified,
             Keyring: LoadKeyring,
             SigningKeys: LoadSigningKeys,
@@ -98,6 +113,7 @@ async fn check<W>(
 where
     W: World<
             Ledgers: LoadLedgers + StoreLedgers,
+            Sessions: LoadSessions + StoreSessions,
             Counters: CountVerified,
             Keyring: LoadKeyring,
             SigningKeys: LoadSigningKeys,
@@ -107,33 +123,124 @@ where
     let now = world.clock().now();
     let present = |keyring: &Keyring| prelude::present(request, app, keyring);
     let (keyring, token) = prelude::verified_token(world, present).await?;
-    // Before the code is looked at: a right one is used up, and its proof has to be signed.
+    // Before the code is looked at: a right one is used up, and what it leads to has to be signed.
     let read = |keys: &SigningKeys| read(token, &body, app, &keyring, keys, now);
     let (keys, step) = prelude::verified_signature(world, read).await?;
+    let next = next(request, token, step, now)?;
     record.challenge(token.id, &keyring);
     let code = PresentedCode::parse(&body.code).map_err(|_| Error::BadCheckCode)?;
     let target = VerifyTarget::Owned(token.id, &app.id);
     let verification = verify::verify(world, target, &code).await?;
     record.verification(&verification);
-    match verification.outcome {
-        Outcome::Verified(credential) => {
-            let now = world.clock().now();
-            let of_login = || {
-                let id = token.id.print(&keyring);
-                ChallengeToken::of_login(&app.id, credential.as_str(), id, now)
-            };
-            let proof = step.map_or_else(of_login, |step| step.proven(now));
-            let challenge_token = passcode_jwt::sign(&keys, &proof).map_err(Error::unsigned)?;
-            let answer = Answer::json(StatusCode::OK, &CheckResponse { challenge_token });
-            Ok(prelude::remember(answer, app, &keyring, *token.id.subject(), now))
+    let proven = Proven { request, app, keyring: &keyring, keys: &keys, token };
+    let answer = match (&verification.outcome, next) {
+        (Outcome::Verified(user), Next::Token(step)) => {
+            proven.prove(user, step.map(|step| *step), world.clock().now())?
         }
-        Outcome::AlreadyUsed => Err(Error::TokenReused),
+        (Outcome::Verified(_), Next::Session(proof)) => {
+            let opening = proven.opening(world, verification.address, *proof)?;
+            let begun = sessions::begin(world, &keyring, &opening).await?;
+            proven.respond(&opening, begun, world.clock().now())?
+        }
+        // The client may have lost the answer that began its session.
+        (Outcome::AlreadyUsed, Next::Session(proof)) => {
+            let opening = proven.opening(world, verification.address, *proof)?;
+            let begun = sessions::begin_again(world, &keyring, &opening).await?;
+            proven.respond(&opening, begun, world.clock().now())?
+        }
+        (Outcome::AlreadyUsed, Next::Token(_)) => return Err(Error::TokenReused),
         // The published clients start again on this, and on nothing else. That others have
         // locked the subject is not the caller's to know.
-        Outcome::Exhausted if verification.is_spent => Err(Error::RateLimited(None)),
-        Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
-            Err(Error::BadCheckCode)
+        (Outcome::Exhausted, _) if verification.is_spent => return Err(Error::RateLimited(None)),
+        (
+            Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound,
+            Next::Token(_) | Next::Session(_),
+        ) => return Err(Error::BadCheckCode),
+    };
+    let now = world.clock().now();
+    Ok(prelude::remember(answer, app, &keyring, *token.id.subject(), now))
+}
+
+/// What a right code leads to.
+enum Next {
+    /// A challenge token: of a step-up, or for `login/finalize`.
+    Token(Option<Box<ChallengeToken>>),
+    /// A session, bound to the key of the proof if there is one.
+    Session(Box<Option<DpopProof>>),
+}
+
+fn next(
+    request: &Request,
+    token: VerificationToken,
+    step: Option<ChallengeToken>,
+    now: Timestamp,
+) -> Result<Next, Error> {
+    match step {
+        Some(step) => {
+            dpop::check_step(request, &step, now)?;
+            Ok(Next::Token(Some(Box::new(step))))
         }
+        None if !request.uri().path().ends_with(OLDER_PATH) => Ok(Next::Token(None)),
+        // Here nothing asks for the secret.
+        None if token.code_challenge.is_some() => Err(Error::BadRequest(
+            "with a `code_challenge`, use `otp/check` and `login/finalize`".into(),
+        )),
+        None => Ok(Next::Session(Box::new(dpop::proof(request, now)?))),
+    }
+}
+
+/// A request whose code has proven an address, now or before.
+struct Proven<'a> {
+    request: &'a Request,
+    app: &'a App,
+    keyring: &'a Keyring,
+    keys: &'a SigningKeys,
+    token: VerificationToken,
+}
+
+impl Proven<'_> {
+    /// The answer with the proof: the step-up's, or that of an address.
+    fn prove(
+        &self,
+        user: &CredentialId,
+        step: Option<ChallengeToken>,
+        now: Timestamp,
+    ) -> Result<Answer, Error> {
+        let of_login = || {
+            let id = self.token.id.print(self.keyring);
+            ChallengeToken::of_login(&self.app.id, user.as_str(), id, now)
+                .with_code_challenge(self.token.code_challenge)
+        };
+        let proof = step.map_or_else(of_login, |step| step.proven(now));
+        let challenge_token = passcode_jwt::sign(self.keys, &proof).map_err(Error::unsigned)?;
+        Ok(Answer::json(StatusCode::OK, &CheckResponse { challenge_token }))
+    }
+
+    /// The session that the challenge begins.
+    fn opening<W: World>(
+        &self,
+        world: &W,
+        address: Option<Address>,
+        proof: Option<DpopProof>,
+    ) -> Result<Opening, Error> {
+        // A challenge that was given up has proven none.
+        let address = address.ok_or(Error::TokenReused)?;
+        let credential = CredentialId::of_address(self.keyring, &self.app.id, &address);
+        let user = credential.as_str().parse().map_err(Error::unsigned)?;
+        let of = (self.app, self.keyring, self.token.id);
+        Ok(session::opening(world, self.request, of, (user, address, proof)))
+    }
+
+    /// The answer with the session.
+    fn respond(
+        &self,
+        opening: &Opening,
+        begun: Option<Refreshed>,
+        now: Timestamp,
+    ) -> Result<Answer, Error> {
+        let Self { app, keyring, keys, .. } = *self;
+        let of = SessionOf { app, user: &opening.user, keyring, keys };
+        session::respond_first(self.request, &of, &begun.ok_or(Error::TokenReused)?, now)
     }
 }
 
@@ -160,11 +267,12 @@ fn read(
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(handle))]
+#[openapi(paths(handle), components(schemas(SessionResponse)))]
 struct Api;
 
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_browser_routes(Api::openapi(), Some("/v1/session/login/otp/check"))
+    const OLDER: &str = "/v1/session/login/otp/check";
+    session::with_session_response(with_browser_routes(Api::openapi(), Some(OLDER)), OLDER)
 }

@@ -13,7 +13,10 @@ use passcode_domain::{
         send::{self, SendOptions, SendTarget, SendWorld},
     },
     ports::{Clock as _, LoadKeyring, LoadSigningKeys},
-    secret::token::{Flow, VerificationToken},
+    secret::{
+        pkce::CodeChallenge,
+        token::{Flow, VerificationToken},
+    },
 };
 use passcode_http::{
     Answer, Begun, Media, Record, Request, Way, body, object, peer_origin, with_choice,
@@ -44,6 +47,13 @@ pub struct CreateRequest {
     #[expect(dead_code, reason = "its type is checked, and nothing of it is kept")]
     #[schema(example = "123e4567-e89b-12d3-a456-426614174000")]
     dispatch_id: Option<String>,
+    /// The SHA-256 of a secret that the session to come is bound to (PKCE, S256): `login/finalize` then asks for
+    /// the secret. With `identifier`.
+    #[schema(
+        example = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"
+    )]
+    code_challenge: Option<String>,
     /// The id of one of the app's templates.
     #[schema(example = "lcfg_01jqebhswje1ka1z7ahr9rfsgt")]
     login_config_id: Option<String>,
@@ -147,7 +157,7 @@ where
     W: SendWorld,
 {
     let target = match plan {
-        Plan::New(open) => SendTarget::Ordered(open, app),
+        Plan::New(open, _) => SendTarget::Ordered(open, app),
         Plan::Step(id) => SendTarget::Existing(*id, Some(app)),
     };
     let delivery = send::send(world, keyring, target, options).await?;
@@ -160,7 +170,7 @@ where
 
 /// What a request asks for: a new challenge, or the next message of one that a token tells of.
 enum Plan {
-    New(Box<Open>),
+    New(Box<Open>, Option<CodeChallenge>),
     Step(ChallengeId),
 }
 
@@ -168,8 +178,12 @@ impl Plan {
     /// What the browser gets.
     const fn token(&self) -> VerificationToken {
         match self {
-            Self::New(open) => VerificationToken { id: open.id, flow: Flow::Standalone },
-            Self::Step(id) => VerificationToken { id: *id, flow: Flow::StepUp },
+            Self::New(open, code_challenge) => VerificationToken {
+                id: open.id,
+                flow: Flow::Standalone,
+                code_challenge: *code_challenge,
+            },
+            Self::Step(id) => VerificationToken::new(*id, Flow::StepUp),
         }
     }
 }
@@ -196,7 +210,7 @@ where
             let (subject, now) = (*open.id.subject(), world.clock().now());
             let is_known = prelude::is_known_device(request, app, keyring, subject, now);
             let lookup = if is_known { Lookup::Device } else { Lookup::Anonymous };
-            Ok(Plan::New(Box::new(open.found_by(lookup))))
+            Ok(Plan::New(Box::new(open.found_by(lookup)), code_challenge(body)?))
         }
         (None, Some(text)) => {
             let now = world.clock().now();
@@ -208,6 +222,13 @@ where
             Err(Error::BadRequest("give either `identifier` or `challenge_token`".into()))
         }
     }
+}
+
+/// What the session to come shall be bound to, if the client has asked for that.
+fn code_challenge(body: &CreateRequest) -> Result<Option<CodeChallenge>, Error> {
+    let challenge = body.code_challenge.as_ref().map(|text| text.parse());
+    let challenge: Result<Option<CodeChallenge>, _> = challenge.transpose();
+    challenge.map_err(|error| Error::BadRequest(format!("`code_challenge`: {error}").into()))
 }
 
 /// The challenge that a challenge token of this app tells of.

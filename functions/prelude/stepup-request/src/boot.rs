@@ -2,7 +2,7 @@
 
 use crate::{NAME, handle};
 use passcode_domain::ports::Clock;
-use passcode_dynamodb::{AppTable, ChallengeTable, UserTable};
+use passcode_dynamodb::{AppTable, ChallengeTable, SessionReader, UserTable};
 use passcode_jwt::IssuerTokens;
 use passcode_runtime::{
     Adapters, BadSetting, CachedApps, Function, HttpsIssuers, SecretKeyring, SecretSigningKeys,
@@ -20,6 +20,7 @@ where
             .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: SessionReader::new(&aws, settings.require("SESSION_TABLE")?),
         counters: (),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

@@ -6,17 +6,23 @@ mod boot;
 pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, Addresses, App, Channel, Keyring, Lookup, User, World,
-    action::open::{self, Open},
+    Address, Addresses, App, Channel, Keyring, Lookup, Session, User, World,
+    action::{
+        open::{self, Open},
+        session as sessions,
+    },
     app::{self, StepUp},
     ports::{
-        Clock as _, LoadApps, LoadKeyring, LoadLedgers, LoadSigningKeys, LoadUsers, ReadTokens,
-        StoreLedgers, TokenError,
+        Clock as _, LoadApps, LoadKeyring, LoadLedgers, LoadSessions, LoadSigningKeys, LoadUsers,
+        ReadTokens, StoreLedgers, TokenError,
     },
-    secret::proof::{Bearer, ChallengeToken, TOKEN_LIFE},
+    secret::{
+        dpop::Thumbprint,
+        proof::{Bearer, ChallengeToken, TOKEN_LIFE},
+    },
 };
 use passcode_http::{Answer, Begun, Media, Record, Request, body, tenant, with_idempotency};
-use prelude_contract::{self as prelude, Error, ErrorBody, with_browser_routes};
+use prelude_contract::{self as prelude, Error, ErrorBody, session, with_browser_routes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{
@@ -115,6 +121,7 @@ where
             Apps: LoadApps,
             Users: LoadUsers,
             Ledgers: LoadLedgers + StoreLedgers,
+            Sessions: LoadSessions,
             Tokens: ReadTokens,
             Keyring: LoadKeyring,
             SigningKeys: LoadSigningKeys,
@@ -138,34 +145,39 @@ where
     W: World<
             Users: LoadUsers,
             Ledgers: LoadLedgers + StoreLedgers,
+            Sessions: LoadSessions,
             Tokens: ReadTokens,
             Keyring: LoadKeyring,
             SigningKeys: LoadSigningKeys,
         >,
 {
-    let bearer = bearer(world, request, app, record).await?;
+    if app.blocked {
+        return Err(Error::AuthBlocked);
+    }
+    let keyring = world.keyring().keyring().await?;
+    let user = user(world, request, app, &keyring, record).await?;
     let body: StepUpRequest = body(request, &[Media::Json]).await?;
     let step_up = check(&body, app)?;
-    let user = world.users().load_user(&app.id, &bearer.user).await?;
-    let Some(address) = user.and_then(|user| registered(user, step_up.channel)) else {
+    let bearer = user.bearer();
+    let Some(address) = user.address(world, app, step_up.channel).await? else {
         record.outcome = "block";
         return Ok(respond(Status::Block, None));
     };
-    let keyring = world.keyring().keyring().await?;
     let signing = world.signing_keys().signing_keys().await?;
     let open = Open::new(app, &keyring, world.entropy(), Addresses::new(address, None), TOKEN_LIFE);
     let open = open.found_by(Lookup::User).for_scope(&body.scope);
     record.challenge(open.id, &keyring);
-    let user = Some(bearer.user.as_str());
+    let credential = Some(bearer.user.as_str());
     let pending =
-        match prelude::idempotent(request, app, user).begin(world, &keyring, record).await? {
+        match prelude::idempotent(request, app, credential).begin(world, &keyring, record).await? {
             Begun::Proceed(pending) => pending,
             Begun::Answered(answer) => return Ok(answer),
         };
     let opened = opened(world, &keyring, &open, record).await.and_then(|()| {
         let scope = (body.scope.as_str(), step_up.channel, step_up.grant_mode);
         let (id, now) = (open.id.print(&keyring), world.clock().now());
-        let token = ChallengeToken::for_step_up(&app.id, &bearer, id, scope, now)
+        let token = ChallengeToken::for_step_up(&app.id, bearer, id, scope, now)
+            .bound_to(user.key())
             .with_metadata(body.metadata.unwrap_or_default());
         let token = passcode_jwt::sign(&signing, &token).map_err(Error::unsigned)?;
         Ok(respond(Status::Review, Some(token)))
@@ -187,8 +199,71 @@ where
     Ok(())
 }
 
-/// Who asks, by the app's issuer.
-async fn bearer<W>(
+/// Who asks.
+enum Asking {
+    /// A user of the app's issuer.
+    OfIssuer(Bearer),
+    /// A user who has signed in here, with the session.
+    SignedIn(Bearer, Box<Session>),
+}
+
+impl Asking {
+    const fn bearer(&self) -> &Bearer {
+        match self {
+            Self::OfIssuer(bearer) | Self::SignedIn(bearer, _) => bearer,
+        }
+    }
+
+    /// The key that the user's session is bound to.
+    fn key(&self) -> Option<Thumbprint> {
+        match self {
+            Self::OfIssuer(_) => None,
+            Self::SignedIn(_, session) => session.key,
+        }
+    }
+
+    /// Where a code of the step-up goes: the registered address, or the one that the user has signed in with.
+    async fn address<W>(
+        &self,
+        world: &W,
+        app: &App,
+        channel: Channel,
+    ) -> Result<Option<Address>, Error>
+    where
+        W: World<Users: LoadUsers>,
+    {
+        match self {
+            Self::OfIssuer(bearer) => {
+                let user = world.users().load_user(&app.id, &bearer.user).await?;
+                Ok(user.and_then(|user| registered(user, channel)))
+            }
+            Self::SignedIn(_, session) => {
+                Ok(Some(session.address.clone()).filter(|address| address.channel() == channel))
+            }
+        }
+    }
+}
+
+/// Who asks: by an access token that was signed here, or by one of the app's issuer.
+async fn user<W>(
+    world: &W,
+    request: &Request,
+    app: &App,
+    keyring: &Keyring,
+    record: &mut Record,
+) -> Result<Asking, Error>
+where
+    W: World<Sessions: LoadSessions, Tokens: ReadTokens, SigningKeys: LoadSigningKeys>,
+{
+    let Some(bearer) = session::own_bearer(world, request, app).await? else {
+        return of_issuer(world, request, app, record).await.map(Asking::OfIssuer);
+    };
+    let key = session::session_of(&bearer, app, keyring).ok_or(Error::Unauthorized)?;
+    let session = sessions::find(world, &app.id, key).await?.ok_or(Error::Unauthorized)?;
+    Ok(Asking::SignedIn(bearer, Box::new(session)))
+}
+
+async fn of_issuer<W>(
     world: &W,
     request: &Request,
     app: &App,
@@ -197,11 +272,9 @@ async fn bearer<W>(
 where
     W: World<Tokens: ReadTokens>,
 {
-    if app.blocked {
-        return Err(Error::AuthBlocked);
-    }
-    let issuer = app.issuer.as_ref().ok_or(Error::NotConfigured)?;
     let token = tenant::bearer_token(request).ok_or(Error::Unauthorized)?;
+    // Without an issuer, a token can only be one that was signed here.
+    let issuer = app.issuer.as_ref().ok_or(Error::Unauthorized)?;
     match world.tokens().read_token(issuer, token, world.clock().now()).await {
         Ok(bearer) => Ok(bearer),
         Err(error @ TokenError::Invalid(_)) => {

@@ -21,6 +21,7 @@ where
             .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
         users: UserTable::new(&aws, settings.require("USER_TABLE")?),
         ledgers: ChallengeTable::new(&aws, settings.require("CHALLENGE_TABLE")?),
+        sessions: (),
         counters: CounterTable::new(&aws, settings.require("COUNTER_TABLE")?),
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),

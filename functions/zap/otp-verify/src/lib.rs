@@ -132,8 +132,13 @@ async fn present<W>(
 where
     W: World<Ledgers: LoadLedgers + StoreLedgers, Counters: CountVerified, Keyring: LoadKeyring>,
 {
-    let mut first =
-        Verification { outcome: Outcome::NotFound, id: None, trace: None, is_spent: false };
+    let mut first = Verification {
+        outcome: Outcome::NotFound,
+        id: None,
+        address: None,
+        trace: None,
+        is_spent: false,
+    };
     for (n, subject) in subjects.iter().enumerate() {
         let verification = verify::verify(world, VerifyTarget::Named(*subject, app), code).await?;
         match verification.outcome {

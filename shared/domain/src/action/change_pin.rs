@@ -10,7 +10,8 @@ use crate::{
     app::user::UserChange,
     ledger::{Ledger, failures::SecretKind},
     ports::{
-        ChangeUsers, CountVerified, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, World,
+        ChangeUsers, CountVerified, LoadKeyring, LoadLedgers, Loaded, StoreError, StoreLedgers,
+        World,
     },
     secret::code::PresentedCode,
     value::id::{AppId, ItemKey, SubjectKey},
@@ -44,7 +45,17 @@ struct Together<'a, L, U> {
     change: &'a UserChange,
 }
 
-impl<L: StoreLedgers, U: ChangeUsers> Commit<Ledger, Decided> for Together<'_, L, U> {
+impl<L, U> Commit<Ledger, Decided> for Together<'_, L, U>
+where
+    L: LoadLedgers + StoreLedgers,
+    U: ChangeUsers,
+{
+    type Key = ItemKey;
+
+    async fn load(&self, key: &ItemKey) -> Result<Loaded<Ledger>, StoreError> {
+        self.ledgers.load(key).await
+    }
+
     async fn commit(
         &self,
         key: &ItemKey,

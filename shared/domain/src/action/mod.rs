@@ -6,6 +6,7 @@ pub mod issue;
 pub mod open;
 pub mod order;
 pub mod send;
+pub mod session;
 pub mod status;
 pub mod transact;
 pub mod verify;

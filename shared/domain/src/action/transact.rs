@@ -47,12 +47,18 @@ pub struct Settled<I, T> {
     pub is_stored: bool,
 }
 
-/// Stores a decided item, perhaps with something else in the same step.
+/// Loads an item, and stores a decided one, perhaps with something else in the same step.
 pub trait Commit<I, T>: Sync {
+    /// What names the item.
+    type Key: Sync;
+
+    /// As [`LoadLedgers::load`].
+    fn load(&self, key: &Self::Key) -> impl Future<Output = Result<Loaded<I>, StoreError>> + Send;
+
     /// As [`StoreLedgers::store`], knowing what was decided.
     fn commit(
         &self,
-        key: &ItemKey,
+        key: &Self::Key,
         item: &I,
         seen: u64,
         decided: &T,
@@ -62,7 +68,13 @@ pub trait Commit<I, T>: Sync {
 /// Stores the item and nothing else.
 pub struct Alone<'a, L>(pub &'a L);
 
-impl<L: StoreLedgers, I: Item, T: Sync> Commit<I, T> for Alone<'_, L> {
+impl<L: LoadLedgers + StoreLedgers, I: Item, T: Sync> Commit<I, T> for Alone<'_, L> {
+    type Key = ItemKey;
+
+    async fn load(&self, key: &ItemKey) -> Result<Loaded<I>, StoreError> {
+        self.0.load(key).await
+    }
+
     async fn commit(&self, key: &ItemKey, item: &I, seen: u64, _: &T) -> Result<u64, StoreError> {
         self.0.store(key, item, seen).await
     }
@@ -85,22 +97,23 @@ where
 }
 
 /// The same, storing through `commit`.
-pub async fn transact_and<W, I, T>(
+pub async fn transact_and<W, I, T, K>(
     world: &W,
-    commit: &impl Commit<I, T>,
-    key: ItemKey,
+    commit: &impl Commit<I, T, Key = K>,
+    key: K,
     mut loaded: Option<Loaded<I>>,
     mut decide: impl FnMut(Option<I>, Timestamp) -> (Option<I>, T) + Send,
 ) -> Result<Settled<I, T>, Failure>
 where
-    W: World<Ledgers: LoadLedgers>,
-    I: Item,
+    W: World,
+    I: Clone + PartialEq + Send + Sync,
     T: Send + Sync,
+    K: Send + Sync,
 {
     for tried in 0..MAX_TRIES {
         let Loaded { item: before, version: seen } = match loaded.take() {
             Some(loaded) => loaded,
-            None => world.ledgers().load(&key).await?,
+            None => commit.load(&key).await?,
         };
         let (item, outcome) = decide(before.clone(), world.clock().now());
         let (version, is_stored) = match &item {

@@ -12,7 +12,7 @@ use crate::{
     ports::{CountVerified, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, World},
     secret::{code::PresentedCode, keyring::Keyring},
     value::{
-        address::Channel,
+        address::{Address, Channel},
         id::{AppId, ChallengeId, CredentialId, ItemKey, SubjectKey},
         time::Timestamp,
     },
@@ -227,6 +227,8 @@ pub struct Verification {
     pub outcome: Outcome,
     /// Which challenge it was about, where one was found.
     pub id: Option<ChallengeId>,
+    /// The address that the right code has proven, now or before.
+    pub address: Option<Address>,
     /// What logs may know of it.
     pub trace: Option<Trace>,
     /// Whether the challenge had no attempts of its own left. One that is refused because its subject
@@ -251,7 +253,7 @@ where
 /// together with what the right code allows.
 pub(crate) async fn verify_and<W>(
     world: &W,
-    commit: &impl Commit<Ledger, Decided>,
+    commit: &impl Commit<Ledger, Decided, Key = ItemKey>,
     target: VerifyTarget<'_>,
     presented: &PresentedCode,
 ) -> Result<Verification, Failure>
@@ -277,7 +279,8 @@ where
     let challenge = found.and_then(|(ledger, id)| ledger.find(id));
     let is_spent = !settled.is_stored && challenge.is_some_and(Challenge::is_exhausted);
     let trace = found.map(|(ledger, id)| ledger.trace(id));
-    Ok(Verification { outcome, id, trace, is_spent })
+    let address = challenge.and_then(Challenge::verified_address).cloned();
+    Ok(Verification { outcome, id, address, trace, is_spent })
 }
 
 /// A version that no item ever has.
@@ -286,7 +289,7 @@ const UNUSED_VERSION: u64 = u64::MAX - 1;
 /// Makes a write that the store is sure to refuse: what changes nothing shall take as long as what does,
 /// or its time would tell which challenges, users and addresses there are.
 async fn write_refused(
-    commit: &impl Commit<Ledger, Decided>,
+    commit: &impl Commit<Ledger, Decided, Key = ItemKey>,
     key: &ItemKey,
     decided: &Decided,
 ) -> Result<(), Failure> {
@@ -321,7 +324,7 @@ pub(crate) struct Decided {
 
 async fn verify_with<W>(
     world: &W,
-    commit: &impl Commit<Ledger, Decided>,
+    commit: &impl Commit<Ledger, Decided, Key = ItemKey>,
     keyring: &Keyring,
     target: VerifyTarget<'_>,
     presented: &PresentedCode,

@@ -1,6 +1,6 @@
 //! Apps: the tenants. An app has credentials, a policy, senders and templates.
 
-use super::{guard::Guard, policy::Policy};
+use super::{guard::Guard, policy::Policy, session::SessionPolicy};
 use crate::{
     secret::{code::Code, pin, proof::GrantMode},
     value::{
@@ -179,6 +179,9 @@ pub struct App {
     /// What its browsers are allowed.
     #[serde(default)]
     pub browser: Browser,
+    /// How long its sessions live.
+    #[serde(default)]
+    pub session: SessionPolicy,
     /// The scopes that its users can step up to.
     #[serde(default)]
     pub step_up: BTreeMap<String, StepUp>,
@@ -225,6 +228,7 @@ impl App {
             strict_channels: false,
             issuer: None,
             browser: Browser::default(),
+            session: SessionPolicy::default(),
             step_up: BTreeMap::new(),
             test_addresses: Vec::new(),
             locale: None,
@@ -254,6 +258,7 @@ impl App {
                 "browser.origins must each be a scheme and a host, as in https://shop.example",
             );
         }
+        self.session.validate()?;
         if !self.step_up.keys().all(|scope| is_scope(scope)) {
             return Err("step_up: a scope is 1 to 128 letters, digits, `.`, `-`, `_` or `:`");
         }

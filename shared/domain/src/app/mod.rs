@@ -4,6 +4,7 @@
 pub mod app;
 pub mod guard;
 pub mod policy;
+pub mod session;
 mod stored;
 pub mod user;
 

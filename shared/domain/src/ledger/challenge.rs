@@ -174,6 +174,15 @@ impl Challenge {
         }
     }
 
+    /// The address that the right code has proven, if it has come.
+    #[must_use]
+    pub fn verified_address(&self) -> Option<&Address> {
+        match self.state {
+            State::Verified(_, channel) => self.addresses.on(channel),
+            State::Open | State::Cancelled => None,
+        }
+    }
+
     /// Whether no code, right or wrong, will be looked at any more.
     #[must_use]
     pub const fn is_exhausted(&self) -> bool {

@@ -8,7 +8,10 @@
 use crate::value::{
     address::Address,
     bytes,
-    id::{AppId, ChallengeId, CredentialId, ItemKey, MalformedId, SubjectKey},
+    id::{
+        AppId, ChallengeId, CredentialId, ItemKey, MalformedId, SessionId, SubjectKey, UserId,
+        UserKey,
+    },
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -152,6 +155,14 @@ impl Keyring {
         short_mac(&self.index, parts)
     }
 
+    /// The half of a printed id that would tell what two ids have in common, masked with an HMAC over the
+    /// other half. Masked again, it is what it was.
+    pub(crate) fn masked(&self, what: &str, half: [u8; 16], other: &[u8; 16]) -> [u8; 16] {
+        let mut masked = self.index_mac_of(&[what.as_bytes(), other]);
+        masked.iter_mut().zip(half).for_each(|(byte, half)| *byte ^= half);
+        masked
+    }
+
     /// The key of the item that the parts name.
     pub(crate) fn item_key(&self, parts: &[&str]) -> ItemKey {
         ItemKey::from_bytes(self.index_mac(parts))
@@ -288,10 +299,25 @@ impl ChallengeId {
     }
 
     fn masked(self, keyring: &Keyring) -> Self {
-        let mask = keyring.index_mac_of(&[b"challenge id", &self.random]);
-        let mut subject = self.subject.0;
-        subject.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        let subject = keyring.masked("challenge id", self.subject.0, &self.random);
         Self { subject: SubjectKey(subject), random: self.random }
+    }
+}
+
+impl UserKey {
+    /// The key of a user of an app.
+    #[must_use]
+    pub fn of(keyring: &Keyring, app: &AppId, user: &UserId) -> Self {
+        Self(keyring.index_mac(&["sessions", app.as_str(), user.as_str()]))
+    }
+}
+
+impl SessionId {
+    /// The id of the session that a verified challenge begins: always the same one, so that a challenge
+    /// begins no second session.
+    #[must_use]
+    pub fn of_challenge(keyring: &Keyring, challenge: ChallengeId) -> Self {
+        Self(keyring.index_mac_of(&[b"session", &challenge.to_bytes()]))
     }
 }
 

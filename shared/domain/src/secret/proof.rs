@@ -3,7 +3,7 @@
 //! proof: bound to app, subject, purpose and scope, and readable by whoever has the public keys.
 //! Signing is the library's; what is signed, and when it is believed, is decided here.
 
-use super::keyring::Keyring;
+use super::{dpop::Thumbprint, keyring::Keyring, pkce::CodeChallenge};
 use crate::value::{
     address::Channel,
     id::{AppId, ChallengeId, UserId},
@@ -124,12 +124,25 @@ pub struct ChallengeToken {
     /// The session of the access token that the step-up was asked for with, where that names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The key that the session is bound to (RFC 7800): with the code comes a proof that it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+    /// What the session that begins with it is bound to (RFC 7636), if the client has asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pkce_challenge: Option<CodeChallenge>,
     /// The steps of a step-up, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepState>,
     /// The caller's own data, as it was given with the request for the step-up.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// The key that a token is bound to, by its thumbprint (RFC 9449 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The thumbprint.
+    pub jkt: Thumbprint,
 }
 
 /// A step of a challenge token, as Prelude's clients read it.
@@ -157,6 +170,9 @@ pub enum ProofError {
     /// It is a proof already: no step is left.
     #[error("the challenge token has no step left")]
     Completed,
+    /// It is no proof yet: a step is left.
+    #[error("a step of the challenge token is left")]
+    NotCompleted,
 }
 
 impl ChallengeToken {
@@ -189,6 +205,8 @@ impl ChallengeToken {
             scope_requested: Some(scope.to_owned()),
             grant_mode,
             sid: bearer.session.clone(),
+            cnf: None,
+            pkce_challenge: None,
             steps: vec![step],
             metadata: BTreeMap::new(),
         }
@@ -198,6 +216,18 @@ impl ChallengeToken {
     #[must_use]
     pub fn with_metadata(self, metadata: BTreeMap<String, String>) -> Self {
         Self { metadata, ..self }
+    }
+
+    /// Binds the token to a key, if the session of its bearer is bound to one.
+    #[must_use]
+    pub fn bound_to(self, key: Option<Thumbprint>) -> Self {
+        Self { cnf: key.map(|jkt| Confirmation { jkt }), ..self }
+    }
+
+    /// Binds what the token leads to to a code challenge, if there is one.
+    #[must_use]
+    pub fn with_code_challenge(self, pkce_challenge: Option<CodeChallenge>) -> Self {
+        Self { pkce_challenge, ..self }
     }
 
     /// The proof that somebody has an address, for a session to begin with.
@@ -216,6 +246,8 @@ impl ChallengeToken {
             scope_requested: None,
             grant_mode: GrantMode::SessionStart,
             sid: None,
+            cnf: None,
+            pkce_challenge: None,
             steps: Vec::new(),
             metadata: BTreeMap::new(),
         }
@@ -242,16 +274,33 @@ impl ChallengeToken {
 
     /// Whether the token leads on, for this app.
     pub fn validate(&self, app: &AppId, now: Timestamp) -> Result<(), ProofError> {
-        if self.aud != *app {
-            return Err(ProofError::Mismatch);
-        }
-        if seconds(now) >= self.exp {
-            return Err(ProofError::Expired);
-        }
+        self.validate_step(app, now)?;
         match self.current_step {
             Step::VerifySms | Step::VerifyEmail => Ok(()),
             Step::Completed => Err(ProofError::Completed),
         }
+    }
+
+    /// Whether the token is a proof for a purpose, for this app.
+    pub fn validate_proof(
+        &self,
+        app: &AppId,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<(), ProofError> {
+        self.validate_step(app, now)?;
+        match self.current_step {
+            Step::Completed if self.purpose == purpose => Ok(()),
+            Step::Completed => Err(ProofError::Mismatch),
+            Step::VerifySms | Step::VerifyEmail => Err(ProofError::NotCompleted),
+        }
+    }
+
+    fn validate_step(&self, app: &AppId, now: Timestamp) -> Result<(), ProofError> {
+        if self.aud != *app {
+            return Err(ProofError::Mismatch);
+        }
+        if seconds(now) >= self.exp { Err(ProofError::Expired) } else { Ok(()) }
     }
 }
 
@@ -259,6 +308,6 @@ fn jti(id: &str, step: &str) -> String {
     format!("{id}.{step}")
 }
 
-fn seconds(moment: Timestamp) -> u64 {
+pub(super) fn seconds(moment: Timestamp) -> u64 {
     moment.as_millis() / 1000
 }

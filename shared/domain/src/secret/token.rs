@@ -5,7 +5,7 @@
 //! Device tokens: what a browser keeps after a success, so that it is told from strangers who name the same
 //! subject (OWASP: device cookies).
 
-use super::keyring::Keyring;
+use super::{keyring::Keyring, pkce::CodeChallenge};
 use crate::value::{
     bytes,
     id::{AppId, ChallengeId, SubjectKey},
@@ -38,28 +38,40 @@ pub struct VerificationToken {
     pub id: ChallengeId,
     /// Of which flow it is a step.
     pub flow: Flow,
+    /// What the session that it leads to is bound to, if the client has asked for that.
+    pub code_challenge: Option<CodeChallenge>,
 }
 
+/// A mark and a MAC; and between them a code challenge, if there is one.
+const TAIL: usize = 1 + 16;
+const LONG_TAIL: usize = TAIL + 32;
+
 impl VerificationToken {
-    /// The token as the browser gets it: the id, a point, and 17 bytes in base32.
+    /// The token of a challenge, whose session will be bound to nothing.
+    #[must_use]
+    pub const fn new(id: ChallengeId, flow: Flow) -> Self {
+        Self { id, flow, code_challenge: None }
+    }
+
+    /// The token as the browser gets it: the id, a point, and 17 or 49 bytes in base32.
     #[must_use]
     pub fn print(&self, keyring: &Keyring, app: &AppId) -> String {
         // There is always a current key.
         let mac = self.macs(keyring, app).next().unwrap_or_default();
-        let mut tail = [self.flow.mark(); 17];
-        tail[1..].copy_from_slice(&mac);
-        format!("{}.{}", self.id.print(keyring), bytes::encode(&tail))
+        let mark = [self.flow.mark()];
+        let bound = self.code_challenge.as_ref().map_or(&[][..], |challenge| challenge.as_bytes());
+        format!("{}.{}", self.id.print(keyring), bytes::encode(&[&mark, bound, &mac].concat()))
     }
 
     /// Reads a token that was made for an app, under the current key or the previous one.
     #[must_use]
     pub fn parse(text: &str, keyring: &Keyring, app: &AppId) -> Option<Self> {
         let (id, tail) = text.split_once('.')?;
-        let tail: [u8; 17] = bytes::decode(tail)?;
+        let (mark, code_challenge, mac) = tail_of(tail)?;
         let flows = [Flow::Standalone, Flow::StepUp];
-        let flow = flows.into_iter().find(|flow| flow.mark() == tail[0])?;
-        let token = Self { id: ChallengeId::parse(id, keyring).ok()?, flow };
-        let is_ours = token.macs(keyring, app).any(|mac| mac.ct_eq(&tail[1..]).into());
+        let flow = flows.into_iter().find(|flow| flow.mark() == mark)?;
+        let token = Self { id: ChallengeId::parse(id, keyring).ok()?, flow, code_challenge };
+        let is_ours = token.macs(keyring, app).any(|own| own.ct_eq(&mac).into());
         is_ours.then_some(token)
     }
 
@@ -70,10 +82,22 @@ impl VerificationToken {
     }
 
     fn macs(self, keyring: &Keyring, app: &AppId) -> impl Iterator<Item = [u8; 16]> {
-        let id = self.id.to_bytes();
-        let parts = [app.as_str().as_bytes(), &id, &[self.flow.mark()]];
+        let (id, mark) = (self.id.to_bytes(), [self.flow.mark()]);
+        let bound = self.code_challenge.as_ref().map(|challenge| &challenge.as_bytes()[..]);
+        let parts: Vec<&[u8]> =
+            [app.as_str().as_bytes(), &id, &mark].into_iter().chain(bound).collect();
         keyring.cookie_macs(&parts).collect::<Vec<_>>().into_iter()
     }
+}
+
+/// The parts of what follows the id.
+fn tail_of(text: &str) -> Option<(u8, Option<CodeChallenge>, [u8; 16])> {
+    if let Some([mark, mac @ ..]) = bytes::decode::<TAIL>(text) {
+        return Some((mark, None, mac));
+    }
+    let [mark, rest @ ..] = bytes::decode::<LONG_TAIL>(text)?;
+    let (bound, mac) = rest.split_first_chunk::<32>()?;
+    Some((mark, Some(CodeChallenge::from_bytes(*bound)), mac.try_into().ok()?))
 }
 
 /// So many days a device token is good for.
@@ -146,19 +170,28 @@ mod tests {
 
     fn token(flow: Flow) -> VerificationToken {
         let subject = SubjectKey::from_bytes([3; 16]);
-        VerificationToken { id: ChallengeId::new(subject, [4; 16]), flow }
+        VerificationToken::new(ChallengeId::new(subject, [4; 16]), flow)
+    }
+
+    fn bound() -> VerificationToken {
+        let code_challenge = Some(CodeChallenge::from_bytes([5; 32]));
+        VerificationToken { code_challenge, ..token(Flow::Standalone) }
     }
 
     #[test]
     fn no_character_can_be_changed_and_no_other_app_takes_it() {
         let (keyring, app) = (keyring(OLD), "demo".parse().unwrap());
-        let text = token(Flow::Standalone).print(&keyring, &app);
-        for at in 0..text.len() {
-            let mut changed = text.clone().into_bytes();
-            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(VerificationToken::parse(&changed, &keyring, &app), None, "{changed}");
+        for token in [token(Flow::Standalone), bound()] {
+            let text = token.print(&keyring, &app);
+            assert_eq!(VerificationToken::parse(&text, &keyring, &app), Some(token));
+            for at in 0..text.len() {
+                let mut changed = text.clone().into_bytes();
+                changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+                let changed = String::from_utf8(changed).unwrap();
+                assert_eq!(VerificationToken::parse(&changed, &keyring, &app), None, "{changed}");
+            }
         }
+        let text = token(Flow::Standalone).print(&keyring, &app);
         let eve = "eve".parse().unwrap();
         assert_eq!(VerificationToken::parse(&text, &keyring, &eve), None);
         for odd in ["", ".", "A.B", &"A".repeat(5000)] {

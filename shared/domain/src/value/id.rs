@@ -309,6 +309,76 @@ impl From<ChallengeId> for String {
     }
 }
 
+/// What leads to all sessions of a user: an HMAC of app and user under the keyring's index key, cut to 128
+/// bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserKey(pub(crate) [u8; 16]);
+
+impl UserKey {
+    /// A key from its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&bytes::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserKey({self})")
+    }
+}
+
+/// The id of a session: 128 bits that name it among its user's. Printed as the `sid` of access tokens, it
+/// opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub(crate) [u8; 16]);
+
+/// A text that is no session's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a session id")]
+pub struct MalformedSessionId;
+
+/// How a printed session id begins.
+const SESSION: &str = "ses_";
+
+impl SessionId {
+    /// An id from its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SESSION}{}", bytes::encode(&self.0))
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = MalformedSessionId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedSessionId> {
+        let id = text.strip_prefix(SESSION).and_then(bytes::decode);
+        id.map(Self).ok_or(MalformedSessionId)
+    }
+}
+
+/// The key of one session's item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// Whose session it is.
+    pub user: UserKey,
+    /// Which one.
+    pub session: SessionId,
+}
+
 /// The id of the credential that a verified subject is: the same for the same app and address every
 /// time, and derived, so that no table holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,7 +63,7 @@ impl Build {
         let known = the_template().tables;
         for (_, name, key) in COUNTERS {
             if known.iter().all(|table| table.name != name) {
-                make_table(&database, &format!("{prefix}{name}"), key).await;
+                make_table(&database, &format!("{prefix}{name}"), &[key]).await;
             }
         }
         let mut app = demo_app(client).await;

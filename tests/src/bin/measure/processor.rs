@@ -100,7 +100,8 @@ async fn functions(client: &Client, build: &Build, prefix: &str, events: usize) 
 async fn peer(client: &Client, python: &Path, events: usize) -> Spent {
     let script = root().join("tests/src/bin/measure/peer.py");
     let table = "PeerTable";
-    make_table(&aws_sdk_dynamodb::Client::new(&aws_at(&client.stack.dynamodb)), table, "id").await;
+    make_table(&aws_sdk_dynamodb::Client::new(&aws_at(&client.stack.dynamodb)), table, &["id"])
+        .await;
     let mut environment: Environment = client.stack.environment("");
     let own = [("PEER_TABLE", table), ("AWS_DEFAULT_REGION", "eu-west-1")];
     environment.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));

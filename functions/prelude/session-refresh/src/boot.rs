@@ -1,0 +1,32 @@
+//! The function's adapters, by port: on Lambda and on one machine the same.
+
+use crate::{NAME, handle};
+use passcode_domain::ports::Clock;
+use passcode_dynamodb::{AppTable, SessionTable};
+use passcode_runtime::{
+    Adapters, BadSetting, CachedApps, Function, SecretKeyring, SecretSigningKeys, Settings, aws,
+};
+
+/// The function that settings describe, with a clock.
+pub fn boot<C>(settings: &Settings, clock: C) -> Result<Function, BadSetting>
+where
+    C: Clock + Send + 'static,
+{
+    let aws = aws::config(settings)?;
+    let world = Adapters {
+        apps: CachedApps::new(AppTable::new(&aws, settings.require("APP_TABLE")?))
+            .with_default(settings.parsed("DEFAULT_APP", "is no app id")?),
+        users: (),
+        ledgers: (),
+        sessions: SessionTable::new(&aws, settings.require("SESSION_TABLE")?),
+        counters: (),
+        tokens: (),
+        keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
+        signing_keys: SecretSigningKeys::new(&aws, settings.require("SIGNING_SECRET")?),
+        couriers: (),
+        clock,
+    };
+    Ok(Function::new(NAME, world, |world, request, record| {
+        Box::pin(handle(world, request, record))
+    }))
+}

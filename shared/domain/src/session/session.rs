@@ -1,0 +1,390 @@
+//! One session, as it is stored, and what is decided of it: opening, refreshing, ending.
+
+use super::used::UsedNames;
+use crate::{
+    app::session::SessionPolicy,
+    secret::{
+        dpop::{DpopProof, MAX_SKEW, Thumbprint},
+        keyring::Keyring,
+        proof::{GrantMode, PROOF_LIFE},
+        refresh::RefreshToken,
+    },
+    value::{
+        address::Address,
+        bytes,
+        id::{AppId, SessionKey, UserId},
+        time::Timestamp,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, time::Duration};
+
+/// For so long a client that holds the session's key may show the refresh token that it has just spent: the
+/// published browser client asks three times within 30 seconds where it gets no answer.
+const GRACE: Duration = Duration::from_mins(1);
+
+/// For so long a client without a key may: two tabs that refresh at once, or an answer that was lost.
+const GRACE_WITHOUT_KEY: Duration = Duration::from_secs(10);
+
+/// A session of one user on one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The app it belongs to.
+    pub app: AppId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The address whose code began it. Step-ups send their codes there.
+    pub address: Address,
+    /// What its refresh tokens are made from, beside the keys: 128 random bits that no caller sees.
+    #[serde(with = "bytes")]
+    nonce: [u8; 16],
+    /// The number of refreshes; the token of the last one is good for the next.
+    #[serde(default, skip_serializing_if = "is_default")]
+    generation: u32,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it was last refreshed; when it began, where it never was.
+    pub refreshed_at: Timestamp,
+    /// The key that every refresh must be signed with, if the client has one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub key: Option<Thumbprint>,
+    /// The DPoP proofs that were used.
+    #[serde(default, skip_serializing_if = "UsedNames::is_empty")]
+    proofs: UsedNames,
+    /// The latest end of a proof that is no longer among `proofs`: no proof that ends before is taken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    forgotten_until: Option<Timestamp>,
+    /// The step-ups that were granted, while their proofs could be shown again.
+    #[serde(default, skip_serializing_if = "UsedNames::is_empty")]
+    step_ups: UsedNames,
+    /// The scopes that every access token of the session has from now on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    scopes: BTreeSet<String>,
+    /// The scopes that the access token of the last refresh has beyond those.
+    #[serde(default, skip_serializing_if = "is_default")]
+    once: BTreeSet<String>,
+    /// What the user is told the session by.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub device: Device,
+    /// The app's policy at the moment it began. A default policy is not stored.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: SessionPolicy,
+    /// When it was ended, if it was.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ended_at: Option<Timestamp>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The device of a session, as far as its first request tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Device {
+    /// What it is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kind: DeviceKind,
+    /// Its operating system, where that is known.
+    #[serde(skip_serializing_if = "is_default")]
+    pub system: String,
+    /// The two letters of the country that it called from, where something in front of the API says it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub country: String,
+}
+
+/// What a device is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// A computer.
+    Desktop,
+    /// A telephone.
+    Mobile,
+    /// A tablet.
+    Tablet,
+    /// Nothing that is known.
+    #[default]
+    Unknown,
+}
+
+impl DeviceKind {
+    /// Its name, as Prelude's clients know it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desktop => "desktop",
+            Self::Mobile => "mobile",
+            Self::Tablet => "tablet",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A session that is about to begin.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The key of its item: that of the challenge that was verified.
+    pub key: SessionKey,
+    /// The app.
+    pub app: AppId,
+    /// The user.
+    pub user: UserId,
+    /// The address that was verified.
+    pub address: Address,
+    /// The app's policy.
+    pub policy: SessionPolicy,
+    /// 128 random bits.
+    pub nonce: [u8; 16],
+    /// The device.
+    pub device: Device,
+    /// The proof of the key that the session is bound to, if the client has one. It is valid.
+    pub proof: Option<DpopProof>,
+}
+
+/// A step-up whose proof comes with a refresh. It is valid, and of the session's user.
+#[derive(Clone, Debug)]
+pub struct StepUpGrant {
+    /// The name of the proof.
+    pub jti: String,
+    /// The scope.
+    pub scope: String,
+    /// How far it reaches.
+    pub mode: GrantMode,
+}
+
+/// What comes with a refresh.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    /// The refresh token.
+    pub token: RefreshToken,
+    /// The DPoP proof, if there is one. It is valid for the request.
+    pub proof: Option<DpopProof>,
+    /// The step-up, if there is one.
+    pub step_up: Option<StepUpGrant>,
+}
+
+/// What a session's client is given: the generation of its refresh token, and its scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The next refresh token.
+    pub token: RefreshToken,
+    /// When that token is no longer good.
+    pub token_expires_at: Timestamp,
+    /// The scopes of the access token.
+    pub scopes: BTreeSet<String>,
+}
+
+/// Why a session is not refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshRefusal {
+    /// The token is of no session, or the session is over.
+    NotFound,
+    /// The token was spent before: somebody has a copy, and the session is over.
+    Reused,
+    /// The session is bound to a key, and no proof came.
+    NoProof,
+    /// The proof is of another key.
+    OtherKey,
+    /// The proof was used before.
+    ReplayedProof,
+    /// The proof of the step-up was used before.
+    StepUpReused,
+}
+
+impl Session {
+    /// A session that begins now.
+    #[must_use]
+    pub fn begin(opening: &Opening, now: Timestamp) -> Self {
+        let mut session = Self {
+            app: opening.app.clone(),
+            user: opening.user.clone(),
+            address: opening.address.clone(),
+            nonce: opening.nonce,
+            generation: 0,
+            began_at: now,
+            refreshed_at: now,
+            key: opening.proof.as_ref().map(|proof| proof.key),
+            proofs: UsedNames::default(),
+            forgotten_until: None,
+            step_ups: UsedNames::default(),
+            scopes: BTreeSet::new(),
+            once: BTreeSet::new(),
+            device: opening.device.clone(),
+            policy: opening.policy,
+            ended_at: None,
+        };
+        if let Some(proof) = &opening.proof {
+            session.remember(proof, now);
+        }
+        session
+    }
+
+    /// Decides an opening: a challenge begins one session. A client that has lost the answer is given it
+    /// again, if it holds the key of the session and has not refreshed it. `None`: the challenge is used up.
+    #[must_use]
+    pub fn open(
+        stored: Option<Self>,
+        opening: &Opening,
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> (Option<Self>, Option<Refreshed>) {
+        let Some(stored) = stored else {
+            let session = Self::begin(opening, now);
+            let given = session.given(opening.key, keyring);
+            return (Some(session), Some(given));
+        };
+        let holds_key = opening.proof.as_ref().map(|proof| proof.key);
+        let is_repeat = stored.generation == 0
+            && stored.key.is_some()
+            && stored.key == holds_key
+            && stored.is_live(now)
+            && now < stored.began_at + GRACE;
+        let given = is_repeat.then(|| stored.given(opening.key, keyring));
+        (Some(stored), given)
+    }
+
+    /// Decides a refresh. Whatever is wrong with the proof costs the session nothing, so that whoever has
+    /// only the token can neither use nor end it; a spent token ends it.
+    pub fn refresh(
+        mut self,
+        keyring: &Keyring,
+        refresh: &Refresh,
+        now: Timestamp,
+    ) -> (Self, Result<Refreshed, RefreshRefusal>) {
+        let Refresh { token, proof, step_up } = refresh;
+        if !self.is_live(now) || !token.is_genuine(keyring, &self.app, &self.nonce) {
+            return (self, Err(RefreshRefusal::NotFound));
+        }
+        if let Err(refusal) = self.check_key(proof.as_ref()) {
+            return (self, Err(refusal));
+        }
+        let is_repeat = token.generation != self.generation;
+        if is_repeat && !self.is_in_grace(token, now) {
+            self.ended_at = Some(now);
+            return (self, Err(RefreshRefusal::Reused));
+        }
+        if let Some(proof) = proof.as_ref().filter(|_| !is_repeat)
+            && self.is_replayed(proof)
+        {
+            return (self, Err(RefreshRefusal::ReplayedProof));
+        }
+        let is_new = |step_up: &&StepUpGrant| !self.step_ups.has(&step_up.jti);
+        let is_given = |step_up: &StepUpGrant| self.all_scopes().contains(&step_up.scope);
+        let granted = step_up.as_ref().filter(is_new);
+        if step_up
+            .as_ref()
+            .is_some_and(|step_up| granted.is_none() && !(is_repeat && is_given(step_up)))
+        {
+            return (self, Err(RefreshRefusal::StepUpReused));
+        }
+        if !is_repeat {
+            self.rotate(proof.as_ref(), now);
+        }
+        if let Some(step_up) = granted {
+            self.grant(step_up, now);
+        }
+        let given = self.given(token.key, keyring);
+        (self, Ok(given))
+    }
+
+    /// Ends the session for whoever holds its refresh token, the present one or the one before it.
+    #[must_use]
+    pub fn revoke(mut self, keyring: &Keyring, token: &RefreshToken, now: Timestamp) -> Self {
+        if token.is_genuine(keyring, &self.app, &self.nonce) {
+            self.end(now);
+        }
+        self
+    }
+
+    /// Ends the session.
+    pub fn end(&mut self, now: Timestamp) {
+        self.ended_at.get_or_insert(now);
+    }
+
+    /// Whether the session can be refreshed.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.ends_at()
+    }
+
+    /// When it ends, if it is not refreshed before.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        (self.refreshed_at + self.policy.idle()).min(self.began_at + self.policy.max())
+    }
+
+    /// When nothing in it matters any more. One that has ended stays for as long as the proof of its
+    /// challenge could begin it again.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        let replayable_until = self.began_at + GRACE.max(PROOF_LIFE) * 2;
+        self.ended_at.unwrap_or(self.ends_at()).max(replayable_until)
+    }
+
+    fn check_key(&self, proof: Option<&DpopProof>) -> Result<(), RefreshRefusal> {
+        match (self.key, proof) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(RefreshRefusal::NoProof),
+            (Some(key), Some(proof)) if key == proof.key => Ok(()),
+            (Some(_), Some(_)) => Err(RefreshRefusal::OtherKey),
+        }
+    }
+
+    /// Whether the token is the one that was spent last, a moment ago.
+    fn is_in_grace(&self, token: &RefreshToken, now: Timestamp) -> bool {
+        let grace = if self.key.is_some() { GRACE } else { GRACE_WITHOUT_KEY };
+        token.generation.checked_add(1) == Some(self.generation) && now < self.refreshed_at + grace
+    }
+
+    fn is_replayed(&self, proof: &DpopProof) -> bool {
+        let is_forgotten = self.forgotten_until.is_some_and(|until| proof_ends_at(proof) <= until);
+        is_forgotten || self.proofs.has(&proof.claims.jti)
+    }
+
+    fn remember(&mut self, proof: &DpopProof, now: Timestamp) {
+        let forgotten = self.proofs.add(&proof.claims.jti, proof_ends_at(proof), now);
+        self.forgotten_until = self.forgotten_until.filter(|until| *until > now).max(forgotten);
+    }
+
+    /// Spends the refresh token.
+    fn rotate(&mut self, proof: Option<&DpopProof>, now: Timestamp) {
+        self.generation += 1;
+        self.refreshed_at = now;
+        self.once.clear();
+        if let Some(proof) = proof.filter(|_| self.key.is_some()) {
+            self.remember(proof, now);
+        }
+    }
+
+    fn grant(&mut self, step_up: &StepUpGrant, now: Timestamp) {
+        // A proof is shorter-lived than this, and is refused for its age after that.
+        self.step_ups.add(&step_up.jti, now + PROOF_LIFE * 2, now);
+        let scopes = match step_up.mode {
+            GrantMode::SingleUse => &mut self.once,
+            // What is good for the user's profile is asked for in each session: that others may have
+            // begun sessions of the user's is what a step-up protects from.
+            GrantMode::SessionBound | GrantMode::ProfileBound | GrantMode::SessionStart => {
+                &mut self.scopes
+            }
+        };
+        scopes.insert(step_up.scope.clone());
+    }
+
+    fn all_scopes(&self) -> BTreeSet<String> {
+        self.scopes.union(&self.once).cloned().collect()
+    }
+
+    fn given(&self, key: SessionKey, keyring: &Keyring) -> Refreshed {
+        Refreshed {
+            token: RefreshToken::new(keyring, &self.app, key, &self.nonce, self.generation),
+            token_expires_at: self.ends_at(),
+            scopes: self.all_scopes(),
+        }
+    }
+}
+
+/// When a proof is refused for its age.
+fn proof_ends_at(proof: &DpopProof) -> Timestamp {
+    Timestamp::from_millis(proof.claims.iat.saturating_mul(1000)) + MAX_SKEW
+}
