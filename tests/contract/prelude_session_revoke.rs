@@ -115,7 +115,7 @@ fn what_names_no_session_of_the_user_ends_nothing() {
     }
     let no_keys = TestWorld { keyring: FakeKeyring::none(), ..TestWorld::default() };
     assert_eq!(error(&call_revoke(&no_keys, &signing_out("unknown"))), (500, "internal"));
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     let late = revoke_of(&world, &signed_in, &[("target", "all")]);
     assert_eq!(error(&late), (401, "unauthorized"), "its client refreshes and asks again");
     assert_eq!(refresh(&world, &signed_in.refresh, None).status, 200);
