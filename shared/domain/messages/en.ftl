@@ -1,16 +1,20 @@
-sms = { $code } is your { $brand } code. It expires in { $minutes ->
+# How long the code lives, for the messages below.
+life = { $minutes ->
         [0] { $seconds } seconds
         [one] 1 minute
        *[other] { $minutes } minutes
-    }. Do not share it.
-sms-short = { $brand } code: { $code }
+    }
+life-short = { $minutes ->
+        [0] { $seconds } s
+       *[other] { $minutes } min
+    }
+sms = { $code } is your { $brand } code. It expires in { life }. Do not share it.
+# Where `sms` is more than one segment. 26 UTF-16 units besides the brand and the code leave room for
+# both and for the line that fills in the code.
+sms-short = { $brand } code: { $code }, valid for { life-short }
 email-subject = Your { $brand } code
 email-intro = Enter this code to continue with { $brand }:
-email-expiry = It expires in { $minutes ->
-        [0] { $seconds } seconds
-        [one] 1 minute
-       *[other] { $minutes } minutes
-    }.
+email-expiry = It expires in { life }.
 email-warning = Do not share it with anyone. If you did not ask for it, you can ignore this message.
 
 # The code of a step-up. $action says what it allows: the app's own text, or one of these two.

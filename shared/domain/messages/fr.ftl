@@ -1,19 +1,19 @@
-sms = { $code } est votre code { $brand }. Il expire dans { $minutes ->
+life = { $minutes ->
         [0] { $seconds } secondes
         [one] { $minutes } minute
        *[other] { $minutes } minutes
-    }. Ne le partagez pas.
-sms-short = Code { $brand } : { $code }
+    }
+life-short = { $minutes ->
+        [0] { $seconds } s
+       *[other] { $minutes } min
+    }
+sms = { $code } est votre code { $brand }. Il expire dans { life }. Ne le partagez pas.
+sms-short = Code { $brand } : { $code }, valable { life-short }
 email-subject = Votre code { $brand }
 email-intro = Saisissez ce code pour continuer avec { $brand } :
-email-expiry = Il expire dans { $minutes ->
-        [0] { $seconds } secondes
-        [one] { $minutes } minute
-       *[other] { $minutes } minutes
-    }.
+email-expiry = Il expire dans { life }.
 email-warning = Ne le partagez avec personne. Si vous ne l’avez pas demandé, vous pouvez ignorer ce message.
 
-# The code of a step-up. $action says what it allows: the app's own text, or one of these two.
 step-up-action = pour confirmer, pas pour se connecter
 step-up-action-short = { step-up-action }
 sms-step-up = { $code } est votre code { $brand } { $action }. Ne le partagez pas.

@@ -1,15 +1,20 @@
-sms = { $code } é o teu código { $brand }. Não o partilhes.
-sms-short = { $brand }: { $code }
-email-subject = O teu código { $brand }
-email-intro = Introduz este código para continuar com { $brand }:
-email-expiry = Expira em { $minutes ->
+life = { $minutes ->
         [0] { $seconds } segundos
         [one] { $minutes } minuto
        *[other] { $minutes } minutos
-    }.
+    }
+life-short = { $minutes ->
+        [0] { $seconds } s
+       *[other] { $minutes } min
+    }
+# Without "código" and "não", whose letters GSM-7 does not have.
+sms = Usa { $code } para continuar em { $brand }. Expira em { life }. Nunca o partilhes.
+sms-short = { $brand }: { $code }, expira em { life-short }
+email-subject = O teu código { $brand }
+email-intro = Introduz este código para continuar com { $brand }:
+email-expiry = Expira em { life }.
 email-warning = Não o partilhes com ninguém. Se não o pediste, podes ignorar esta mensagem.
 
-# The code of a step-up. $action says what it allows: the app's own text, or one of these two.
 step-up-action = para confirmar, nunca para entrar
 step-up-action-short = { step-up-action }
 sms-step-up = { $code } é o teu código { $brand } { $action }. Não o partilhes.

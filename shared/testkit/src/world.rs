@@ -44,14 +44,9 @@ pub fn unguarded() -> Guard {
     guard
 }
 
-/// The app as a store takes it. Validation writes every message in every language, so that of the demo app
-/// is done once.
+/// The app as a store takes it.
 fn validated(app: &App) -> ValidApp {
-    static DEMO: LazyLock<ValidApp> = LazyLock::new(|| validate(&demo_app()));
-    fn validate(app: &App) -> ValidApp {
-        app.validated().unwrap_or_else(|error| unreachable!("{error}"))
-    }
-    if app == DEMO.as_ref() { DEMO.clone() } else { validate(app) }
+    app.validated().unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 /// Ada, with every address and secret. Hashing takes a moment, so it is done once.

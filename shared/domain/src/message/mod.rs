@@ -13,17 +13,38 @@ use askama::Template as _;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
 use std::time::Duration;
 use thiserror::Error;
-use unic_langid::LanguageIdentifier;
+use unic_langid::{CharacterDirection, LanguageIdentifier};
 
 /// The built-in languages; the first is spoken where no other fits.
-pub const LANGUAGES: [(&str, &str); 6] = [
+pub const LANGUAGES: [(&str, &str); 20] = [
     ("en", include_str!("../../messages/en.ftl")),
+    ("ar", include_str!("../../messages/ar.ftl")),
     ("de", include_str!("../../messages/de.ftl")),
     ("es", include_str!("../../messages/es.ftl")),
     ("fr", include_str!("../../messages/fr.ftl")),
+    ("he", include_str!("../../messages/he.ftl")),
     ("hi", include_str!("../../messages/hi.ftl")),
+    ("id", include_str!("../../messages/id.ftl")),
+    ("it", include_str!("../../messages/it.ftl")),
+    ("ja", include_str!("../../messages/ja.ftl")),
+    ("ko", include_str!("../../messages/ko.ftl")),
+    ("nl", include_str!("../../messages/nl.ftl")),
+    ("pl", include_str!("../../messages/pl.ftl")),
     ("pt", include_str!("../../messages/pt.ftl")),
+    ("ru", include_str!("../../messages/ru.ftl")),
+    ("th", include_str!("../../messages/th.ftl")),
+    ("tr", include_str!("../../messages/tr.ftl")),
+    ("uk", include_str!("../../messages/uk.ftl")),
+    ("vi", include_str!("../../messages/vi.ftl")),
+    ("zh", include_str!("../../messages/zh.ftl")),
 ];
+
+/// The most UTF-16 units in a built-in text of what the code of a step-up allows, where room is short;
+/// a test says so.
+const LONGEST_ACTION: usize = 37;
+
+/// A code of the greatest length.
+const LONGEST_CODE: &str = "0123456789";
 
 /// A text message, ready for a courier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,17 +110,36 @@ pub fn sms(text: &Text<'_>) -> Sms {
         (None, Some(host)) => format!("\n\n@{host} #{}", text.code.reveal()),
         (None, None) => String::new(),
     };
-    if let Some(scope) = text.scope {
-        return Sms {
-            text: step_up_sms(words, text, scope, &autofill),
-            sender: text.app.sms.clone(),
-        };
-    }
-    let long = words.say("sms") + &autofill;
-    let is_own = text.own_source().is_some_and(|source| defines(source, "sms"));
-    let text_fits = is_own || segments(&long) == 1;
-    let body = if text_fits { long } else { words.say("sms-short") + &autofill };
+    let body = match text.scope {
+        Some(scope) => step_up_sms(words, text, scope, &autofill),
+        None => sign_in_sms(&words, text, &autofill),
+    };
     Sms { text: body, sender: text.app.sms.clone() }
+}
+
+/// The text message of a sign-in. Where a long brand or host leaves no room for the words of the
+/// language, symbols tell how long the code lives, or nothing does.
+fn sign_in_sms(words: &Words, text: &Text<'_>, autofill: &str) -> String {
+    let bare = bare(text.app, text.code.reveal());
+    let timed = format!("{bare} ({}){autofill}", symbols(text.life));
+    let own = |id| text.own_source().is_some_and(|source| defines(source, id));
+    let said = |id| (words.say(id) + autofill, own(id));
+    let wordings = [said("sms"), said("sms-short"), (timed, false)];
+    let taken = wordings.into_iter().find(|(body, is_own)| *is_own || segments(body) == 1);
+    taken.map_or_else(|| bare + autofill, |(body, _)| body)
+}
+
+/// The app and the code: what is left of a text message where there is room for nothing else.
+fn bare(app: &App, code: &str) -> String {
+    format!("{}: {code}", app.name)
+}
+
+/// A time in the symbols that every language has.
+fn symbols(life: Duration) -> String {
+    match life.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
 }
 
 /// The text message of a step-up: the longest wording that fits one segment. What the code allows is
@@ -129,8 +169,14 @@ pub fn email(text: &Text<'_>) -> Email {
         }
         None => ("email-subject", "email-intro"),
     };
+    if words.direction() == "rtl" {
+        // Marks (FSI and PDI) keep a brand in Latin letters from reordering the words around it. In
+        // a text message they would cost room.
+        words.args.set("brand", format!("\u{2068}{}\u{2069}", text.app.name));
+    }
     let html = Html {
         language: words.language,
+        direction: words.direction(),
         subject: words.say(subject),
         brand: &text.app.name,
         intro: words.say(intro),
@@ -164,31 +210,28 @@ pub fn check_template(source: &str) -> Result<(), TemplateError> {
     all.then_some(()).ok_or(TemplateError::NoCode)
 }
 
-/// Whether an app's name and host leave room for the longest code in one text message, in every
-/// built-in language.
+/// Whether an app's name and host leave room for the longest code in one text message. Apps are
+/// validated whenever they are read, so no language is parsed here: the shortest wording is the same
+/// in all of them.
 #[must_use]
 pub fn fits_one_segment(app: &App) -> bool {
-    let autofill = longest_autofill(app);
-    let fits = |spoken| segments(&(Words::longest(spoken, app).say("sms-short") + &autofill)) == 1;
-    LANGUAGES.into_iter().all(fits)
+    segments(&(bare(app, LONGEST_CODE) + &longest_autofill(app))) == 1
 }
 
 /// The same of the messages of a step-up: with what the app says that the code allows, together with
 /// the line that fills in the code; and without that line where the built-in text says it.
 #[must_use]
 pub fn step_up_fits_one_segment(app: &App, step_up: &StepUp) -> bool {
-    LANGUAGES.into_iter().all(|spoken| {
-        let mut words = Words::longest(spoken, app);
-        words.set_action(Some(step_up), "step-up-action-short");
-        let short = words.say("sms-step-up-short");
-        let is_own = step_up.text.contains_key(spoken.0);
-        segments(&if is_own { short + &longest_autofill(app) } else { short }) == 1
-    })
+    let shortest = |action: &str| bare(app, LONGEST_CODE) + " " + action;
+    let autofill = longest_autofill(app);
+    let mut own = step_up.text.values().map(|action| shortest(action) + &autofill);
+    let built_in = shortest(&"x".repeat(LONGEST_ACTION));
+    segments(&built_in) == 1 && own.all(|text| segments(&text) == 1)
 }
 
 /// The last line of an app's text messages, with the longest code.
 fn longest_autofill(app: &App) -> String {
-    app.host.as_ref().map(|host| format!("\n\n@{host} #0123456789")).unwrap_or_default()
+    app.host.as_ref().map(|host| format!("\n\n@{host} #{LONGEST_CODE}")).unwrap_or_default()
 }
 
 /// The number of SMS segments of a text (3GPP TS 23.038 and 23.040): 160 characters of GSM-7 or 70
@@ -214,6 +257,7 @@ pub fn segments(text: &str) -> usize {
 #[template(path = "email.html")]
 struct Html<'a> {
     language: &'static str,
+    direction: &'static str,
     subject: String,
     brand: &'a str,
     intro: String,
@@ -259,12 +303,10 @@ impl Words {
         Self { language, bundle, args: FluentArgs::new() }
     }
 
-    /// The words of a language about an app's longest code.
-    fn longest(spoken: (&'static str, &'static str), app: &App) -> Self {
-        let mut words = Self::new(spoken, None);
-        words.args.set("code", "0".repeat((*crate::secret::code::LENGTHS.end()).into()));
-        words.args.set("brand", app.name.clone());
-        words
+    /// Where lines begin, as HTML's `dir` says it: `ltr` or `rtl`.
+    fn direction(&self) -> &'static str {
+        let is_rtl = |id: &LanguageIdentifier| id.character_direction() == CharacterDirection::RTL;
+        if self.bundle.locales.iter().any(is_rtl) { "rtl" } else { "ltr" }
     }
 
     /// Sets what the code of a step-up allows: the app's text in this language, or a built-in one.
@@ -283,9 +325,16 @@ impl Words {
     }
 }
 
+/// The built-in language of a locale, whatever its script and region are. Two languages are also known
+/// by the codes that ISO 639 gave them before 1989, which old Java runtimes still send.
 fn built_in(locale: &str) -> Option<(&'static str, &'static str)> {
-    let wished: LanguageIdentifier = locale.parse().ok()?;
-    LANGUAGES.into_iter().find(|(language, _)| wished.language.as_str() == *language)
+    let wished = locale.split(['-', '_']).next()?.to_ascii_lowercase();
+    let wished = match wished.as_str() {
+        "iw" => "he",
+        "in" => "id",
+        language => language,
+    };
+    LANGUAGES.into_iter().find(|(language, _)| *language == wished)
 }
 
 fn defines(source: &str, id: &str) -> bool {
