@@ -1,7 +1,7 @@
 //! What an administrator does: apps, users and keys, by the commands' own words, on a running stack.
 
 use clap::Parser;
-use passcode::{apps, guard, keys, output::Output, place::Place, users};
+use passcode::{apps, guard, keys, output::Output, place::Place, sessions, users};
 use passcode_domain::{
     User, app::SecretHash, ports::LoadUsers as _, secret::password::HashedSecret,
 };
@@ -18,6 +18,7 @@ const PHONE: &str = "+14155550100";
 enum Line {
     App(apps::Arguments),
     User(users::Arguments),
+    Session(sessions::Arguments),
     Guard(guard::Arguments),
     Keys(keys::Arguments),
 }
@@ -31,6 +32,7 @@ async fn run(client: &Client, line: &str, secret: &str) -> Result<Output, String
     let output = match &line {
         Line::App(arguments) => apps::act(arguments, &place).await,
         Line::User(arguments) => users::act(arguments, &place, &ask).await,
+        Line::Session(arguments) => sessions::act(arguments, &place).await,
         Line::Guard(arguments) => guard::act(arguments, &place).await,
         Line::Keys(arguments) => keys::act(arguments, &place).await,
     };
@@ -475,4 +477,54 @@ async fn a_log_is_simulated_by_an_apps_guard_and_by_settings_that_are_not_stored
     assert_eq!(passcode(&client, "app show demo").await.json, before, "nothing is stored");
     let drawn = std::fs::read_to_string(picture.to_string()).expect("a picture");
     assert!(drawn.starts_with("<svg") && drawn.contains("prefix_concentration"));
+}
+
+/// Signs Ada in by her phone, without a key: the cookie of the session.
+async fn signed_in(client: &Client) -> String {
+    let identifier = json!({ "type": "phone_number", "value": PHONE });
+    let login = client.request("POST", "/v1/session/login/otp", false);
+    let sent = login.json(&json!({ "identifier": identifier })).send().await.expect("an answer");
+    let cookie = |answer: &reqwest::Response| {
+        let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+        cookie.split(';').next().expect("a pair").to_owned()
+    };
+    let check = client.request("POST", "/v1/session/login/otp/check", false);
+    let check = check.header("cookie", cookie(&sent));
+    let code = json!({ "code": client.last_code(PHONE).await });
+    let begun = check.json(&code).send().await.expect("an answer");
+    assert_eq!(begun.status(), 200);
+    client.pass_cool_down();
+    cookie(&begun)
+}
+
+#[tokio::test]
+async fn an_administrator_sees_and_ends_a_users_sessions() {
+    let client = Client::start().await;
+    let refresh = async |cookie: &str| {
+        let request = client.request("POST", "/v1/session/refresh", false);
+        let answer = request.header("cookie", cookie).send().await.expect("an answer");
+        answer.status().as_u16()
+    };
+    let nothing = passcode(&client, &format!("session list demo {PHONE}")).await;
+    assert!(nothing.text.ends_with("has no session."), "{}", nothing.text);
+    let (first, second) = (signed_in(&client).await, signed_in(&client).await);
+    let listed = passcode(&client, &format!("session list demo {PHONE}")).await;
+    let sessions = listed.json["sessions"].as_array().expect("a list");
+    assert_eq!((sessions.len(), listed.text.lines().count()), (2, 3), "{}", listed.text);
+    assert!(listed.text.lines().all(|line| line.len() <= 100), "{}", listed.text);
+    let user = listed.json["user"].as_str().expect("a user");
+    let by_sub = passcode(&client, &format!("session list demo {user}")).await;
+    assert_eq!(by_sub.json, listed.json);
+    let last = sessions[0]["id"].as_str().expect("an id");
+    passcode(&client, &format!("session revoke demo {PHONE} --session {last}")).await;
+    let gone = run(&client, &format!("session revoke demo {PHONE} --session {last}"), "").await;
+    assert!(gone.expect_err("it is over").contains("has no session ses_"));
+    assert_eq!((refresh(&second).await, refresh(&first).await), (401, 200));
+    let ended = passcode(&client, &format!("session revoke demo {PHONE}")).await;
+    assert_eq!(ended.json, json!({ "ended": 1 }));
+    assert_eq!(refresh(&first).await, 401);
+    for odd in ["session list nobody +14155550100", "session list demo +1", "session list demo a@"]
+    {
+        assert!(run(&client, odd, "").await.is_err(), "{odd}");
+    }
 }

@@ -10,4 +10,5 @@ mod pace;
 mod pairs;
 mod prelude;
 mod refusals;
+mod sessions;
 mod zap;

@@ -189,10 +189,10 @@ async fn a_page_sees_unknown_routes_and_the_products_time() {
     let client = Client::start().await;
     client.stack.clock.advance(Duration::from_hours(24));
     for (method, path, status) in [
-        ("GET", "/v1/session/me/list", 404),
-        ("POST", "/v1/session/login/finalize", 404),
+        ("GET", "/v1/session/me/profile", 404),
+        ("POST", "/v1/session/stepup/continue", 404),
         ("GET", "/v1/session/otp/check", 404),
-        ("OPTIONS", "/v1/session/refresh?target=all", 204),
+        ("OPTIONS", "/v1/session/password/login?target=all", 204),
         ("OPTIONS", "/v1/session/otp", 204),
     ] {
         let request = client.request(method, path, false).header("origin", ORIGIN);

@@ -53,9 +53,9 @@ pub fn check(event: &Event, reply: &Reply) {
     println!("{ANSWERED}{} {}", one_of_older(id.unwrap_or_default()), reply.status);
 }
 
-/// An older path, or one with a slash behind, leads to the same operation.
+/// An older path, one with a slash behind, and that of the keys of step-ups lead to the same operation.
 fn one_of_older(id: &str) -> String {
-    id.replace("-older", "").replace("-slash", "")
+    id.replace("-older", "").replace("-slash", "").replace("-step-up", "")
 }
 
 /// The place of a route's operation in the document.

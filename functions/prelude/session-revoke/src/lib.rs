@@ -84,7 +84,7 @@ where
 #[utoipa::path(
     post,
     path = "/v1/session/me/revoke",
-    operation_id = "prelude-session-me-revoke",
+    operation_id = "prelude-session-revoke-me",
     tag = "Prelude",
     summary = "End sessions of a user",
     params(

@@ -25,11 +25,12 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 /// The settings that are read part by part; every other one is kept or dropped as a whole.
-const CONTAINERS: [&str; 16] = [
+const CONTAINERS: [&str; 17] = [
     "secrets",
     "admin_keys",
     "browser",
     "browser.origins",
+    "session",
     "step_up",
     "test_addresses",
     "policy",
