@@ -99,13 +99,19 @@ async fn pages_and_documents_are_served() {
         ("/_local/docs/swagger-ui.css", "text/css", ".swagger-ui"),
         ("/_local/docs/swagger-initializer.js", "javascript", "/_local/openapi.json"),
         ("/_local/openapi.json", "application/json", "\"openapi\":\"3.1"),
+        ("/_local/sign-in/", "text/html", "one-time-code"),
+        ("/_local/sign-in/sign-in.css", "text/css", "prefers-color-scheme"),
+        ("/_local/sign-in/sign-in.js", "text/javascript", "./prelude.js"),
+        ("/_local/sign-in/prelude.js", "text/javascript", "/v1/session/"),
     ] {
         let (status, found, body) = text(&client, path).await;
         assert_eq!(status, 200, "{path}");
         assert!(found.contains(media) && body.contains(part), "{path}: {found}");
     }
-    let (_, body) = client.send(client.request("GET", "/_local/docs", false)).await;
-    assert!(body.is_null(), "a redirect to the page");
+    for path in ["/_local/docs", "/_local/sign-in"] {
+        let (_, body) = client.send(client.request("GET", path, false)).await;
+        assert!(body.is_null(), "a redirect to the page");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use super::{
     inbox::{self, Inbox},
     issuer,
     listen::names_this_machine,
+    sign_in,
 };
 use crate::template::Route;
 use axum::{
@@ -77,6 +78,7 @@ pub(super) fn routes(
         .merge(inbox::routes(inbox))
         .merge(issuer::routes(&stack.api, stack.clock.clone()))
         .merge(docs::routes())
+        .merge(sign_in::routes())
         .fallback(unrouted.clone())
         .method_not_allowed_fallback(unrouted)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -49,6 +49,7 @@ pub(super) fn print(stack: &Stack, home: Option<&Path>) {
     for (what, place) in [
         ("API", api.as_str()),
         ("inbox", &format!("{api}/_local/")),
+        ("sign-in page", &format!("{api}/_local/sign-in/")),
         ("documentation", &format!("{api}/_local/docs")),
         ("DynamoDB", &stack.dynamodb),
         ("SNS, SES", &stack.sink),

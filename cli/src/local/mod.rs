@@ -13,6 +13,7 @@ mod inbox;
 mod issuer;
 mod listen;
 mod secret;
+mod sign_in;
 mod sink;
 mod tables;
 
