@@ -1,10 +1,11 @@
 //! A search through every byte that the product emits or keeps.
 
+use crate::sessions::signed_in;
 use passcode_domain::ports::{LoadApps as _, StoreApps as _};
 use passcode_dynamodb::AppTable;
 use passcode_runtime::aws;
 use passcode_testkit::{PASSWORD, PIN, TestWorld, USER_ID};
-use passcode_tests::stack::Client;
+use passcode_tests::{dpop::ClientKey, stack::Client};
 use serde_json::json;
 
 /// Codes of ten digits, so that no other number is one by chance.
@@ -18,11 +19,15 @@ async fn with_long_codes(client: &Client) {
 }
 
 async fn everything_stored(client: &Client) -> String {
+    stored_in(client, &["ChallengeTable", "AppTable", "UserTable"]).await
+}
+
+async fn stored_in(client: &Client, tables: &[&str]) -> String {
     let aws = aws::config(&client.stack.settings("otpless-auth-create")).expect("settings");
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let mut all = String::new();
-    for table in ["ChallengeTable", "AppTable", "UserTable"] {
-        let items = dynamodb.scan().table_name(table).send().await.expect("a scan").items;
+    for table in tables {
+        let items = dynamodb.scan().table_name(*table).send().await.expect("a scan").items;
         let items = items.unwrap_or_default();
         assert!(!items.is_empty(), "{table} has items");
         all.extend(items.into_iter().map(|item| format!("{item:?}")));
@@ -157,5 +162,27 @@ async fn tokens_pins_and_passwords_appear_nowhere_either() {
     }
     for address in ["ada@example.com", "4155550100"] {
         assert!(!logged.contains(address), "{address} in the logs: {logged}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_sessions_are_in_no_table_and_no_log() {
+    let client = Client::start().await;
+    let (mut browser, access) = signed_in(&client, ClientKey::default()).await;
+    let mut tokens = vec![access, browser.refresh_token.clone().expect("a token")];
+    for _ in 0..2 {
+        let (status, _, body) = browser.prove("/v1/session/refresh", None).await;
+        assert_eq!(status, 200);
+        tokens.push(body["access_token"].as_str().expect("a token").to_owned());
+        tokens.push(browser.refresh_token.clone().expect("a token"));
+    }
+    let stored = stored_in(&client, &["ChallengeTable", "SessionTable"]).await;
+    let logged = client.emitted().1;
+    assert!(logged.contains("refreshed") && !logged.contains("4155550100"), "{logged}");
+    for token in &tokens {
+        // Neither the part that leads to the session nor the part that opens it.
+        for part in [&token[..40], &token[token.len() - 24..]] {
+            assert!(!stored.contains(part) && !logged.contains(part), "{token}");
+        }
     }
 }

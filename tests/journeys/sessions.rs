@@ -14,11 +14,11 @@ const LOGIN_COOKIE: &str = "__verification-login_demo";
 const REFRESH_COOKIE: &str = "__Host-refresh_demo";
 
 /// A client with its key, its cookies and what it has stored.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     client: &'a Client,
     key: Option<ClientKey>,
     cookies: BTreeMap<String, String>,
-    refresh_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
     proofs: u32,
 }
 
@@ -93,7 +93,11 @@ impl<'a> Browser<'a> {
     }
 
     /// A call with a proof and a body.
-    async fn prove(&mut self, path: &str, body: Option<Value>) -> (u16, HeaderMap, Value) {
+    pub(crate) async fn prove(
+        &mut self,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, HeaderMap, Value) {
         self.call("POST", path, Call { body, is_proven: true, ..Call::default() }).await
     }
 
@@ -128,6 +132,16 @@ fn gives_session((status, headers, body): &(u16, HeaderMap, Value)) -> String {
     );
     assert!(claims["sid"].as_str().expect("a session").starts_with("ses_"), "{claims}");
     body["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// A browser in which Ada has signed in by her phone with a key, and the access token.
+pub(crate) async fn signed_in(client: &Client, key: ClientKey) -> (Browser<'_>, String) {
+    let mut browser = Browser::of(client, Some(key));
+    assert_eq!(browser.post("/v1/session/login/otp", phone()).await.0, 204);
+    let body = json!({ "code": browser.code().await });
+    let begun = browser.prove("/v1/session/login/otp/check", Some(body)).await;
+    let access = gives_session(&begun);
+    (browser, access)
 }
 
 /// Sequences A, D and F of the browser client 0.6: the login's check begins the session, bound to a key.
@@ -229,11 +243,7 @@ async fn the_old_browser_client_lives_by_its_cookie() {
 #[tokio::test]
 async fn a_signed_in_user_steps_up() {
     let client = Client::start().await;
-    let mut browser = Browser::of(&client, Some(ClientKey::default()));
-    assert_eq!(browser.post("/v1/session/login/otp", phone()).await.0, 204);
-    let body = json!({ "code": browser.code().await });
-    let begun = browser.prove("/v1/session/login/otp/check", Some(body)).await;
-    let access = gives_session(&begun);
+    let (mut browser, access) = signed_in(&client, ClientKey::default()).await;
     let body = Some(json!({ "scope": "transfer", "metadata": { "amount": "20" } }));
     let request = Call { body, bearer: Some(&access), ..Call::default() };
     let (status, _, review) = browser.call("POST", "/v1/session/stepup/request", request).await;
@@ -268,11 +278,8 @@ async fn sessions_are_ended_from_elsewhere() {
     let client = Client::start().await;
     let mut browsers = Vec::new();
     for _ in 0..2 {
-        let mut browser = Browser::of(&client, Some(ClientKey::default()));
-        assert_eq!(browser.post("/v1/session/login/otp", phone()).await.0, 204);
-        let body = json!({ "code": browser.code().await });
-        let begun = browser.prove("/v1/session/login/otp/check", Some(body)).await;
-        browsers.push((gives_session(&begun), browser));
+        let (browser, access) = signed_in(&client, ClientKey::default()).await;
+        browsers.push((access, browser));
         client.pass_cool_down();
     }
     let [(_, first), (access, second)] = &mut browsers[..] else { unreachable!() };

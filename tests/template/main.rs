@@ -228,7 +228,7 @@ fn every_table_and_secret_is_found_by_an_output_of_its_name() {
             found += 1;
         }
     }
-    assert_eq!(found, 6);
+    assert_eq!(found, 7);
 }
 
 #[test]
