@@ -13,7 +13,7 @@ use crate::{
 use aws_types::SdkConfig;
 use clap::Subcommand;
 use passcode_domain::{
-    App, AppId,
+    App, AppId, CallerClass,
     app::SecretHash,
     guard::Sending,
     ports::{
@@ -100,7 +100,8 @@ async fn lacks_client_ips(
     place: &Place,
     id: &AppId,
 ) -> Result<bool, Box<dyn Error>> {
-    let key = Sending::app_counter(&keys::keyring(aws, place).await?, id);
+    let key =
+        Sending::app_counter(&keys::keyring(aws, place).await?, id, CallerClass::Authenticated);
     let counters = CounterTable::new(aws, place.resource(aws, "CounterTable").await?);
     let read = counters.load_counters(&[key]).await.map_err(|error| place.explain(&error))?;
     Ok(read.get(&key).is_some_and(|counter| counter.lacked_origin(SystemClock.now())))

@@ -6,19 +6,22 @@ use crate::{
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use passcode_domain::{
-    Address, Addresses, App, ChallengeId, Channel,
+    Address, Addresses, App, ChallengeId, Channel, SessionId, SessionKey, UserKey,
     action::{
         open,
         send::{SendOptions, Sent},
+        session,
         verify::Outcome,
     },
     app::guard::Guard,
     guard::Origin,
-    ports::Entropy as _,
+    ports::{Clock as _, Entropy as _},
+    secret::dpop::{DpopClaims, DpopProof, Thumbprint},
+    session::{Opening, Refresh},
 };
-use passcode_dynamodb::{ChallengeTable, CounterTable};
-use passcode_runtime::SystemEntropy;
-use passcode_testkit::{TestWorld, demo_app, example_countries};
+use passcode_dynamodb::{ChallengeTable, CounterTable, SessionTable};
+use passcode_runtime::{Adapters, SystemEntropy};
+use passcode_testkit::{TestWorld, conformance, demo_app, example_countries};
 use passcode_tests::aws::aws_at;
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -75,6 +78,44 @@ fn print(what: &str, units: Units) {
     assert_eq!(transactions, 0, "{what}");
 }
 
+/// A refresh of a session that has been refreshed with proofs for half an hour.
+async fn refresh(dynamodb: &str) -> Units {
+    let (url, units) = metering(dynamodb.to_owned()).await;
+    let fakes = TestWorld::default();
+    let (keys, clock) = (fakes.keys(), fakes.clock.clone());
+    let world = Adapters {
+        apps: (),
+        users: (),
+        ledgers: (),
+        sessions: SessionTable::new(&aws_at(&url), "SessionTable".to_owned()),
+        counters: (),
+        tokens: (),
+        keyring: (),
+        signing_keys: (),
+        couriers: (),
+        clock: clock.clone(),
+    };
+    let prove = |n: u64| {
+        let (jti, htm, htu) = (format!("proof-{n}"), "POST".to_owned(), String::new());
+        let claims = DpopClaims { jti, htm, htu, iat: clock.now().as_millis() / 1000, ath: None };
+        Some(DpopProof { key: Thumbprint::from_bytes([7; 32]), claims })
+    };
+    let [user, session] = [(); 2].map(|()| SystemEntropy.bytes::<16>());
+    let (user, session) = (UserKey::from_bytes(user), SessionId::from_bytes(session));
+    let opening = conformance::a_session(&fakes, SessionKey { user, session });
+    let opening = Opening { proof: prove(0), ..opening };
+    let begun = session::begin(&world, keys, &opening).await.expect("an outcome");
+    let mut token = begun.expect("it begins").token;
+    for n in 1..30 {
+        clock.advance(Duration::from_mins(1));
+        *units.lock().expect("no panic while it is held") = Units::default();
+        let refresh = Refresh { token, proof: prove(n), step_up: None };
+        let refreshed = session::refresh(&world, keys, &fakes.app.id, &refresh).await;
+        token = refreshed.expect("an outcome").expect("it lives").refreshed.token;
+    }
+    std::mem::take(&mut *units.lock().expect("no panic while it is held"))
+}
+
 /// Every action once, by text message and by e-mail.
 pub(crate) async fn check(dynamodb: &str) {
     let metered = Metered::on(dynamodb).await;
@@ -102,10 +143,12 @@ pub(crate) async fn check(dynamodb: &str) {
     for (what, units, read, write) in [
         ("create", create, 0.0, 1.0),
         ("send of a text message", text, 4.0, 5.0),
-        ("verify, a wrong code", incorrect, 1.0, 1.0),
+        // One in eight is counted in the app's counter.
+        ("verify, a wrong code", incorrect, 1.0, 2.0),
         ("verify, the first of a day", verify, 1.0, 4.0),
         ("send of an e-mail", email, 3.0, 3.0),
         ("verify of it, the first of a day", verify_email, 1.0, 2.0),
+        ("refresh of a session", refresh(dynamodb).await, 1.0, 1.0),
     ] {
         print(what, units);
         assert!(units.read <= read && units.write <= write, "{what}: {units:?}");

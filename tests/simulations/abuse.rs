@@ -7,7 +7,8 @@ use crate::{
     stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, phone, sent},
 };
 use passcode_domain::{
-    Address, ChallengeId, EmailAddress, Lookup, Policy, action::send::Refusal, app::guard::Rule,
+    Address, App, ChallengeId, EmailAddress, Lookup, Policy, action::send::Refusal,
+    app::guard::Rule,
 };
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use std::{
@@ -171,48 +172,53 @@ fn a_country_attack_on_a_busy_app_refuses_nobody_who_is_known_and_few_who_are_ne
     block_on(country_attack(&TestWorld::of(demo_app()), (2_000, 500), (2_500, 81), "in memory"));
 }
 
-#[test]
-fn neighbours_of_a_victim_are_not_refused_because_of_one_ip_address() {
-    let world = TestWorld::of(demo_app());
+/// An attack on the neighbours of a victim, who has signed in before.
+async fn neighbours<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, store: &str) {
     let neighbour = |n: u32| Address::Phone(phone(&format!("+1415555{n:04}")));
     let home = IpAddr::from([10, 0, 0, 1]);
-    block_on(async {
-        sign_in(&world, neighbour(500), home).await.unwrap();
-        world.clock.advance(DAY);
-        let sent = flood(&world, (0..20).map(neighbour), 1).await;
-        world.clock.advance(HOUR);
-        println!("20 neighbouring numbers, 20 requests from 1 IP address: {sent} sent");
-        assert_eq!(sign_in(&world, neighbour(500), home).await, Ok(()), "the victim is known");
-        let elsewhere = IpAddr::from([10, 0, 0, 2]);
-        assert_eq!(sign_in(&world, neighbour(501), elsewhere).await, Ok(()), "and this one is new");
-        // From as many IP addresses as it takes, newcomers are refused, and the victim is not.
-        flood(&world, (20..500).map(neighbour), 200).await;
-        world.clock.advance(HOUR);
-        assert_eq!(sign_in(&world, neighbour(500), home).await, Ok(()), "still");
-        let refused = Err(Refusal::Blocked(Rule::PrefixConcentration));
-        assert_eq!(sign_in(&world, neighbour(502), elsewhere).await, refused);
-    });
+    sign_in(world, neighbour(500), home).await.expect("nothing has happened yet");
+    world.clock.advance(DAY);
+    let sent = flood(world, (0..20).map(neighbour), 1).await;
+    world.clock.advance(HOUR);
+    println!("20 neighbouring numbers, 20 requests from 1 IP address, {sent} sent, {store}");
+    assert_eq!(sign_in(world, neighbour(500), home).await, Ok(()), "the victim is known");
+    let elsewhere = IpAddr::from([10, 0, 0, 2]);
+    assert_eq!(sign_in(world, neighbour(501), elsewhere).await, Ok(()), "and this one is new");
+    // From as many IP addresses as it takes, newcomers are refused, and the victim is not.
+    flood(world, (20..500).map(neighbour), 200).await;
+    world.clock.advance(HOUR);
+    assert_eq!(sign_in(world, neighbour(500), home).await, Ok(()), "still");
+    let refused = Err(Refusal::Blocked(Rule::PrefixConcentration));
+    assert_eq!(sign_in(world, neighbour(502), elsewhere).await, refused);
+}
+
+#[test]
+fn neighbours_of_a_victim_are_not_refused_because_of_one_ip_address() {
+    block_on(neighbours(&TestWorld::of(demo_app()), "in memory"));
 }
 
 /// Where the numbers are that somebody is paid for, one area a day.
 const AREAS: [u32; 13] = [201, 202, 203, 205, 206, 207, 208, 209, 210, 213, 214, 215, 216];
 
-/// How many unverified messages somebody gets in 13 days of bursts from 300 IP addresses, after 50 numbers of
-/// their own were verified for a day, or were not.
-async fn bursts<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, verifies: bool) -> u32 {
+/// How many unverified messages somebody gets in daily bursts from 300 IP addresses, with so many requests
+/// each, after 50 numbers of their own were verified for a day, so many times in all, or were not.
+async fn bursts<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    areas: &[u32],
+    requests: u32,
+    verified: u32,
+) -> u32 {
     let own = |n: u32| scattered(415, n % 50);
-    if verifies {
-        for n in 0..1_000 {
-            // What is not sent cannot be verified.
-            let _ = sign_in(world, own(n), attacker(n % 300)).await;
-            world.clock.advance(DAY / 1_000);
-        }
+    for n in 0..verified {
+        // What is not sent cannot be verified.
+        let _ = sign_in(world, own(n), attacker(n % 300)).await;
+        world.clock.advance(DAY / verified);
     }
     let mut unverified = 0;
-    for area in AREAS {
+    for area in areas {
         world.clock.advance(DAY);
         unverified += flood(world, (0..50).map(own), 300).await;
-        let others = (0..3_000).map(|n| scattered(area, n));
+        let others = (0..requests).map(|n| scattered(*area, n));
         unverified += flood(world, others, 300).await;
     }
     unverified
@@ -220,55 +226,71 @@ async fn bursts<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, verifies: bool) 
 
 #[test]
 fn fifty_numbers_of_ones_own_buy_one_unverified_message_a_day_each() {
-    let bought = |verifies| block_on(bursts(&TestWorld::of(demo_app()), verifies));
-    let (without, with) = (bought(false), bought(true));
+    let bought = |verified| block_on(bursts(&TestWorld::of(demo_app()), &AREAS, 3_000, verified));
+    let (without, with) = (bought(0), bought(1_000));
     println!("13 bursts from 300 IP addresses: {without} unverified, with 50 own numbers {with}");
     assert!(with <= without + 50 * 13, "{with} and {without}");
 }
 
+/// The demo app with a cap on what it spends in a day.
+fn capped(per_day: &str) -> App {
+    let mut app = demo_app();
+    app.guard.spend_cap.per_day = Some(per_day.parse().expect("an amount"));
+    app
+}
+
+/// Somebody who is paid for the numbers reads the codes of so many messages, under a cap that is enough for
+/// twice as many as are expected; the app's own server has the other half.
+async fn read_codes<L: Ledgers, N: Counts>(
+    world: &TestWorld<L, N>,
+    requests: u32,
+    expected: u32,
+    store: &str,
+) {
+    let mut read = 0;
+    for n in 0..requests {
+        read += u32::from(sign_in(world, scattered(415, n), attacker(n % 90)).await.is_ok());
+        world.clock.advance(Duration::from_secs(10));
+    }
+    println!("codes that are read, from 90 IP addresses under a cap: {read} messages, {store}");
+    assert_eq!(read, expected, "half of the cap, at 0.05 each");
+    for n in 0..expected {
+        let ip = IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 | n));
+        let delivery = world.send_to(scattered(212, n), Some(ip)).await;
+        assert!(sent(&delivery.expect("a decision")).is_ok(), "{n}");
+    }
+}
+
 #[test]
 fn codes_that_an_attacker_reads_stop_at_the_share_of_the_spend_cap() {
-    let mut app = demo_app();
-    app.guard.spend_cap.per_day = Some("50.00".parse().unwrap());
-    let world = TestWorld::of(app);
-    block_on(async {
-        let mut read = 0;
-        for n in 0..5_000 {
-            read += u32::from(sign_in(&world, scattered(415, n), attacker(n % 90)).await.is_ok());
-            world.clock.advance(Duration::from_secs(10));
-        }
-        println!(
-            "codes that are read, from 90 IP addresses, under a cap of 50.00: {read} messages"
-        );
-        assert_eq!(read, 500, "half of the cap, at 0.05 each");
-        // The app's own server has the other half.
-        for n in 0..500 {
-            let ip = IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 | n));
-            let delivery = world.send_to(scattered(212, n), Some(ip)).await;
-            assert!(sent(&delivery.expect("a decision")).is_ok(), "{n}");
-        }
-    });
+    block_on(read_codes(&TestWorld::of(capped("50.00")), 5_000, 500, "in memory"));
+}
+
+/// An app whose limits are small enough for strangers to reach them.
+fn limited() -> App {
+    let mut app = capped("20.00");
+    (app.guard.sends_per_app.per_hour, app.guard.sends_per_app.per_day) = (200, 400);
+    (app.guard.sends_per_country.per_hour, app.guard.sends_per_country.per_day) = (200, 400);
+    app
+}
+
+/// Strangers send what they can; then the app's server sends 100 messages.
+async fn strangers<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, requests: u32, store: &str) {
+    let by_strangers = flood(world, (0..requests).map(|n| scattered(415, n)), 5).await;
+    let mut refused = 0;
+    for n in 0..100 {
+        let delivery = world.send_to(scattered(212, n), None).await;
+        refused += u32::from(sent(&delivery.expect("a decision")).is_err());
+    }
+    println!(
+        "strangers on 5 IP addresses: {by_strangers} sent; of the server's 100 {refused} refused, {store}"
+    );
+    assert_eq!(refused, 0);
 }
 
 #[test]
 fn strangers_use_up_nothing_of_what_the_server_has() {
-    let mut app = demo_app();
-    app.guard.spend_cap.per_day = Some("20.00".parse().unwrap());
-    (app.guard.sends_per_app.per_hour, app.guard.sends_per_app.per_day) = (200, 400);
-    (app.guard.sends_per_country.per_hour, app.guard.sends_per_country.per_day) = (200, 400);
-    let world = TestWorld::of(app);
-    block_on(async {
-        let sent_to_strangers = flood(&world, (0..2_000).map(|n| scattered(415, n)), 5).await;
-        let mut refused = 0;
-        for n in 0..100 {
-            let delivery = world.send_to(scattered(212, n), None).await;
-            refused += u32::from(sent(&delivery.expect("a decision")).is_err());
-        }
-        println!(
-            "strangers on 5 IP addresses: {sent_to_strangers} sent; of the server's 100 {refused} refused"
-        );
-        assert_eq!(refused, 0);
-    });
+    block_on(strangers(&TestWorld::of(limited()), 2_000, "in memory"));
 }
 
 /// How many of 300 e-mails to as many mailboxes go out, asked for from one IP address with a pause.
@@ -292,23 +314,26 @@ fn an_ip_address_spoils_few_mailboxes_a_day() {
     }
 }
 
+/// Mails to one mailbox under 60 names, in an hour.
+async fn many_names<L: Ledgers, N: Counts>(world: &TestWorld<L, N>, store: &str) {
+    let mut mails = 0;
+    for n in 0..60 {
+        let name = match n % 3 {
+            0 => format!("ada+{n}@gmail.com"),
+            1 => format!("a.da+{n}@gmail.com"),
+            _ => format!("a.d.a+{n}@googlemail.com"),
+        };
+        let to = Address::Email(EmailAddress::parse(&name).expect("an address"));
+        mails += u32::from(ask(world, to, attacker(n)).await.is_ok());
+        world.clock.advance(Duration::from_secs(50));
+    }
+    println!("one mailbox under 60 names, in an hour: {mails} sent, {store}");
+    assert_eq!(mails, 10, "sends_per_address.per_hour");
+}
+
 #[test]
 fn a_mailbox_gets_no_more_under_many_names() {
-    let (world, mut mails) = (TestWorld::of(demo_app()), 0);
-    block_on(async {
-        for n in 0..60 {
-            let name = match n % 3 {
-                0 => format!("ada+{n}@gmail.com"),
-                1 => format!("a.da+{n}@gmail.com"),
-                _ => format!("a.d.a+{n}@googlemail.com"),
-            };
-            let to = Address::Email(EmailAddress::parse(&name).expect("an address"));
-            mails += u32::from(ask(&world, to, attacker(n)).await.is_ok());
-            world.clock.advance(Duration::from_secs(50));
-        }
-    });
-    println!("one mailbox under 60 names, in an hour: {mails} sent");
-    assert_eq!(mails, 10, "sends_per_address.per_hour");
+    block_on(many_names(&TestWorld::of(demo_app()), "in memory"));
 }
 
 /// What a spray adds to the alarm in an hour, of wrong and of right codes with so many digits.
@@ -340,7 +365,21 @@ fn guesses_ring_the_alarm_early_and_people_who_mistype_never_do() {
 
 #[tokio::test]
 #[ignore = "needs AWS's DynamoDB Local"]
-async fn a_country_attack_refuses_few_on_dynamodb_local() {
-    let world = on_dynamodb_local(demo_app(), "abuse").await;
-    country_attack(&world, (50, 200), (100, 4), "DynamoDB Local").await;
+async fn the_attacks_hurt_as_few_on_dynamodb_local() {
+    const STORE: &str = "DynamoDB Local";
+    let world = on_dynamodb_local(demo_app(), "abuse-country").await;
+    country_attack(&world, (50, 200), (100, 4), STORE).await;
+    neighbours(&on_dynamodb_local(demo_app(), "abuse-prefix").await, STORE).await;
+    let mut bought = Vec::new();
+    for (verified, name) in [(0, "abuse-strangers"), (100, "abuse-own")] {
+        let world = on_dynamodb_local(demo_app(), name).await;
+        bought.push(bursts(&world, &AREAS[..2], 300, verified).await);
+    }
+    println!("2 bursts: {} unverified, with 50 own numbers {}, {STORE}", bought[0], bought[1]);
+    assert!(bought[1] <= bought[0] + 50 * 2, "{bought:?}");
+    read_codes(&on_dynamodb_local(capped("5.00"), "abuse-read").await, 300, 50, STORE).await;
+    strangers(&on_dynamodb_local(limited(), "abuse-share").await, 300, STORE).await;
+    let world = on_dynamodb_local(demo_app(), "abuse-mail").await;
+    assert!(spoiled(&world, Duration::from_secs(60)).await <= 25);
+    many_names(&on_dynamodb_local(demo_app(), "abuse-names").await, STORE).await;
 }

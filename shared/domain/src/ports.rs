@@ -7,7 +7,7 @@ use crate::{
         App, Issuer,
         user::{User, UserChange},
     },
-    guard::{Counter, Reservation, VerifiedCount},
+    guard::{Counter, Reservation, VerifyCount},
     ledger::{Item, Ledger},
     message::{self, Email, Sms, Text, ValidApp},
     secret::{keyring::Keyring, proof::Bearer, signing::SigningKeys},
@@ -207,13 +207,13 @@ pub trait CountVerified: Sync {
     /// Adds verified messages to a counter.
     fn count_verified(
         &self,
-        count: &VerifiedCount,
+        count: &VerifyCount,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// A function whose challenges are counted nowhere.
 impl CountVerified for () {
-    async fn count_verified(&self, _: &VerifiedCount) -> Result<(), StoreError> {
+    async fn count_verified(&self, _: &VerifyCount) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{AppTable, ChallengeTable, CounterTable, SessionTable, UserChanges, U
 use aws_types::SdkConfig;
 use passcode_domain::{
     Ledger, Session, SessionId, SessionKey, SubjectKey, UserKey,
-    guard::VerifiedCount,
+    guard::VerifyCount,
     ledger::Item,
     ports::{
         Adapter, CountVerified, ListSessions, LoadLedgers, LoadSessions, Loaded, StoreError,
@@ -199,7 +199,7 @@ impl VerifiedCounters {
 }
 
 impl CountVerified for VerifiedCounters {
-    async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
+    async fn count_verified(&self, count: &VerifyCount) -> Result<(), StoreError> {
         self.0.count_verified(count).await
     }
 }

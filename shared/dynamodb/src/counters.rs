@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use passcode_domain::{
-    guard::{Counter, Counters, Field, Reservation, Slot, VerifiedCount},
+    guard::{Counter, Counters, Field, Reservation, Slot, VerifyCount},
     ports::{CountVerified, LoadCounters, ReserveCounters, ReserveError, StoreError},
     value::id::CounterKey,
 };
@@ -180,11 +180,11 @@ fn refused(error: &SdkError<UpdateItemError>) -> Option<ReserveError> {
 }
 
 impl CountVerified for CounterTable {
-    async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
-        let mut expression = Expression::in_slot(count.add.0);
-        let (field, by) = count.added();
+    async fn count_verified(&self, count: &VerifyCount) -> Result<(), StoreError> {
+        let mut expression = Expression::in_slot(count.slot);
+        let (field, by) = count.add;
         expression.add(field, &by);
-        if let Some((field, to)) = count.set() {
+        if let Some((field, to)) = count.set {
             expression.set(field, to);
         }
         let request = self.update(count.key, expression);

@@ -7,7 +7,7 @@ use passcode_domain::{
     UserId, UserKey, Username,
     action::idempotency::{self, Begun, Keep, KeyedRequest},
     app::SecretHash,
-    guard::{Counter, Field, Reservation, Slot, VerifiedCount},
+    guard::{Counter, Field, Reservation, Slot, VerifyCount},
     ledger::{
         UnsentChallenge,
         order::Order,
@@ -248,7 +248,8 @@ where
     let refused = store.reserve(&a_reservation(one, slot, 9)).await;
     assert!(matches!(refused, Err(ReserveError::Refused(_))), "a later half hour has begun");
 
-    let count = VerifiedCount { key: one, add: (slot, 2), country: Some(greece) };
+    let country = Some((Field::VerifiedIn(greece), slot.number()));
+    let count = VerifyCount { key: one, slot, add: (Field::Verified(slot), 2), set: country };
     store.count_verified(&count).await.expect("it is counted");
     let counter = read(one).await;
     assert_eq!(counter.get(Field::Verified(slot)), 2);

@@ -4,7 +4,7 @@ use crate::schedule::give_way;
 use passcode_domain::{
     App, AppId, Keyring, Ledger, Session, SessionKey, SigningKeys, Timestamp, User, UserChange,
     UserId, UserKey, Username,
-    guard::{Counter, Reservation, VerifiedCount},
+    guard::{Counter, Reservation, VerifyCount},
     ledger::Item,
     message::ValidApp,
     ports::{
@@ -274,7 +274,7 @@ impl ReserveCounters for FakeCounters {
 }
 
 impl CountVerified for FakeCounters {
-    async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
+    async fn count_verified(&self, count: &VerifyCount) -> Result<(), StoreError> {
         give_way().await;
         self.write().entry(count.key).or_default().count_verified(count);
         Ok(())

@@ -536,6 +536,9 @@ pub fn send_expiry(expiry: Option<u32>) -> Result<Option<u32>, Error> {
     }
 }
 
+/// The most digits that an `otpLength` can be.
+pub const MAX_OTP_LENGTH: u8 = 6;
+
 /// The `otpLength` of a send, as far as the caller gives one: 4 or 6.
 pub const fn otp_length(length: Option<u64>) -> Result<Option<u8>, Error> {
     match length {

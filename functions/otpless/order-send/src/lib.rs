@@ -201,6 +201,7 @@ fn parse(
         options: SendOptions {
             channels,
             length,
+            max_length: Some(otpless::MAX_OTP_LENGTH),
             code_seconds: expiry,
             origin,
             ..SendOptions::default()

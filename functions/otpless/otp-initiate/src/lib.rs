@@ -230,6 +230,7 @@ fn parse(
     let options = SendOptions {
         channels,
         length,
+        max_length: Some(otpless::MAX_OTP_LENGTH),
         code_seconds: expiry,
         locale: body.locale,
         app_hash,

@@ -4,7 +4,7 @@
 
 use super::{
     open::Open,
-    send::{self, SendOptions},
+    send::{self, ClaimTerms, SendOptions},
     transact::{Failure, transact},
     verify,
 };
@@ -178,7 +178,8 @@ fn hand_over(
     id: ChallengeId,
     now: Timestamp,
 ) -> Result<Issued, Timestamp> {
-    let claim = send::claim(ledger, keyring, id, &SendOptions::default(), false, now);
+    let claim =
+        send::claim(ledger, keyring, id, &SendOptions::default(), ClaimTerms::default(), now);
     let claim = claim.map_err(|refusal| refusal.until().unwrap_or(now))?;
     let id = CodeId { challenge: id, generation: claim.generation };
     let issued = IssuedCode { id, code: claim.code, expires_at: now + claim.life };

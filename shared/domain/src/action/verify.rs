@@ -3,13 +3,16 @@
 
 use super::transact::{Alone, Commit, Failure, Settled, transact_and};
 use crate::{
-    guard::{CountedIn, VerifiedCount},
+    guard::{CountedIn, VerifyCount, guessing::SAMPLE},
     ledger::{
         Challenge, Ledger, Lookup,
         challenge::{SendRecord, State, Trace},
         failures::FailureClass,
     },
-    ports::{CountVerified, LoadKeyring, LoadLedgers, StoreError, StoreLedgers, World},
+    ports::{
+        Clock as _, CountVerified, Entropy as _, LoadKeyring, LoadLedgers, StoreError,
+        StoreLedgers, World,
+    },
     secret::{code::PresentedCode, keyring::Keyring},
     value::{
         address::{Address, Channel},
@@ -102,7 +105,7 @@ fn success_counts(
     id: ChallengeId,
     before: Option<Timestamp>,
     now: Timestamp,
-) -> Vec<VerifiedCount> {
+) -> Vec<VerifyCount> {
     let is_first = before.is_none_or(|before| before.days() != now.days());
     let Some(challenge) = ledger.find(id).filter(|_| is_first) else { return Vec::new() };
     let sends: Vec<_> = challenge.sends.iter().map(|send| (send.counted_in, send.at)).collect();
@@ -261,6 +264,8 @@ where
     W: World<Ledgers: LoadLedgers, Counters: CountVerified, Keyring: LoadKeyring>,
 {
     let keyring = world.keyring().keyring().await.map_err(Failure::Unavailable)?;
+    let [random] = world.entropy().bytes::<1>();
+    let is_sampled = random % SAMPLE == 0;
     let settled = verify_with(world, commit, &keyring, target, presented).await?;
     let settled = if lacks_key(&keyring, &settled) {
         let keyring = world.keyring().refreshed().await.map_err(Failure::Unavailable)?;
@@ -271,7 +276,9 @@ where
     if !settled.is_stored {
         write_refused(commit, &target.subject().into(), &settled.outcome).await?;
     }
-    let Decided { outcome, id, counts } = settled.outcome;
+    let failed = failed_count(&keyring, target, &settled, world.clock().now());
+    let Decided { outcome, id, mut counts } = settled.outcome;
+    counts.extend(failed.filter(|_| is_sampled));
     // What cannot be counted makes the detectors stricter, and no caller wait for it again.
     let counting = counts.iter().map(|count| world.counters().count_verified(count));
     let _ = future::join_all(counting).await;
@@ -281,6 +288,30 @@ where
     let trace = found.map(|(ledger, id)| ledger.trace(id));
     let address = challenge.and_then(Challenge::verified_address).cloned();
     Ok(Verification { outcome, id, address, trace, is_spent })
+}
+
+/// What a failed verify is counted as, if it is among those that are. One that cost no attempt counts nothing,
+/// in a write of its own as well, so that its time does not tell.
+fn failed_count(
+    keyring: &Keyring,
+    target: VerifyTarget<'_>,
+    settled: &Settled<Ledger, Decided>,
+    now: Timestamp,
+) -> Option<VerifyCount> {
+    let Decided { outcome, id, .. } = &settled.outcome;
+    let is_wrong = match outcome {
+        Outcome::Verified(_) => return None,
+        Outcome::Incorrect => true,
+        Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => false,
+    };
+    let found = settled.item.as_ref().zip(*id);
+    let found = found.and_then(|(ledger, id)| Some((ledger, ledger.find(id)?, id)));
+    let Some((ledger, challenge, id)) = found else {
+        return Some(VerifyCount::of_nothing(keyring, target.subject(), now));
+    };
+    let wrong = ledger.trace(id).failed_verifies.filter(|_| is_wrong);
+    let by = (&ledger.app, challenge.lookup.into());
+    Some(VerifyCount::failed(keyring, by, wrong, now))
 }
 
 /// A version that no item ever has.
@@ -319,7 +350,7 @@ pub(crate) struct Decided {
     /// The challenge, where one was found.
     id: Option<ChallengeId>,
     /// What a success is counted as.
-    counts: Vec<VerifiedCount>,
+    counts: Vec<VerifyCount>,
 }
 
 async fn verify_with<W>(

@@ -75,6 +75,9 @@ pub enum Field {
     Exempt(Slot),
     /// Messages of a half hour whose challenges were verified.
     Verified(Slot),
+    /// Wrong codes of a half hour, each by what it gains, in thousandths of a per cent of what the app allows in
+    /// an hour.
+    Failed(Slot),
     /// What the text messages of a half hour cost, in millionths of the app's currency.
     Spent(Slot),
     /// The number of the newest half hour in which a text message went to a country.
@@ -94,6 +97,7 @@ impl fmt::Display for Field {
             Self::Sent(slot) => write!(f, "s{}", Base36(slot.0)),
             Self::Exempt(slot) => write!(f, "e{}", Base36(slot.0)),
             Self::Verified(slot) => write!(f, "v{}", Base36(slot.0)),
+            Self::Failed(slot) => write!(f, "w{}", Base36(slot.0)),
             Self::Spent(slot) => write!(f, "c{}", Base36(slot.0)),
             Self::SentTo(country) => write!(f, "t{country}"),
             Self::VerifiedIn(country) => write!(f, "p{country}"),
@@ -124,6 +128,7 @@ impl FromStr for Field {
             "s" => slot().map(Self::Sent),
             "e" => slot().map(Self::Exempt),
             "v" => slot().map(Self::Verified),
+            "w" => slot().map(Self::Failed),
             "c" => slot().map(Self::Spent),
             "t" => country().map(Self::SentTo),
             "p" => country().map(Self::VerifiedIn),
@@ -232,11 +237,13 @@ impl Counter {
     /// The attributes that no window looks back at any more.
     pub(super) fn stale_fields(&self, present: Slot) -> Vec<Field> {
         let oldest = present.before(slots_back(Window::Day));
+        let oldest_of_hour = present.before(slots_back(Window::Hour));
         let is_stale = |(field, value): &(Field, u64)| match field {
             Field::Sent(slot)
             | Field::Exempt(slot)
             | Field::Verified(slot)
             | Field::Spent(slot) => *slot < oldest,
+            Field::Failed(slot) => *slot < oldest_of_hour,
             Field::SentTo(_) | Field::VerifiedIn(_) | Field::WithoutOrigin => *value < oldest.0,
             Field::Newest => false,
         };
@@ -303,7 +310,7 @@ mod tests {
     #[test]
     fn fields_survive_their_texts_and_are_short() {
         let greece: Country = "GR".parse().unwrap();
-        let of_slot = [Field::Sent, Field::Exempt, Field::Verified, Field::Spent];
+        let of_slot = [Field::Sent, Field::Exempt, Field::Verified, Field::Failed, Field::Spent];
         let slots = [0, 35, 36, 999_999, 1_000_000].map(Slot);
         let all = of_slot.iter().flat_map(|of| slots.map(of));
         for field in all.chain([

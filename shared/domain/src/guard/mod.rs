@@ -12,13 +12,14 @@
 //! enough newcomers are refused. A subject that has verified before is no newcomer.
 
 pub mod counter;
+pub mod guessing;
 mod reservation;
 pub mod rules;
 mod sending;
 mod verdict;
 
 pub use counter::{Counter, Counters, Field, Slot};
-pub use reservation::{CountedIn, Reservation, VerifiedCount};
+pub use reservation::{CountedIn, Reservation, VerifyCount};
 pub use rules::{Finding, GuardRefusal, Terms, Throttled};
 pub use sending::{Origin, Sending, SubjectHistory};
 pub use verdict::Verdict;

@@ -23,29 +23,17 @@ pub struct Reservation {
     pub stale: Vec<Field>,
 }
 
-/// Messages of one challenge that was verified, in one counter.
+/// What a verify adds to one counter: messages of a challenge that was verified, or wrong codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedCount {
+pub struct VerifyCount {
     /// Which counter.
     pub key: CounterKey,
-    /// The half hour that the messages were sent in, and how many they were.
-    pub add: (Slot, u64),
-    /// The country, in the counter of an IP address.
-    pub country: Option<Country>,
-}
-
-impl VerifiedCount {
+    /// The half hour that it is counted in.
+    pub slot: Slot,
     /// What is added.
-    #[must_use]
-    pub const fn added(&self) -> (Field, u64) {
-        (Field::Verified(self.add.0), self.add.1)
-    }
-
+    pub add: (Field, u64),
     /// What is put in its place.
-    #[must_use]
-    pub fn set(&self) -> Option<(Field, u64)> {
-        self.country.map(|country| (Field::VerifiedIn(country), self.add.0.number()))
-    }
+    pub set: Option<(Field, u64)>,
 }
 
 impl Counter {
@@ -71,11 +59,11 @@ impl Counter {
         }
     }
 
-    /// Counts verified messages.
-    pub fn count_verified(&mut self, count: &VerifiedCount) {
-        let (field, by) = count.added();
+    /// Counts what a verify adds.
+    pub fn count_verified(&mut self, count: &VerifyCount) {
+        let (field, by) = count.add;
         *self.entry(field) += by;
-        if let Some((field, value)) = count.set() {
+        if let Some((field, value)) = count.set {
             *self.entry(field) = value;
         }
     }
@@ -103,14 +91,15 @@ impl CountedIn {
     /// What a success is counted as: the messages of its challenge that were counted where the last one
     /// was and in the same half hour, oldest first. At most three counters are written.
     #[must_use]
-    pub fn verified(sends: &[(Self, Timestamp)]) -> Vec<VerifiedCount> {
+    pub fn verified(sends: &[(Self, Timestamp)]) -> Vec<VerifyCount> {
         let Some((last, at)) = sends.last() else { return Vec::new() };
         let slot = Slot::of(*at);
         let alike = sends.iter().filter(|(counted, at)| counted == last && Slot::of(*at) == slot);
-        let add = (slot, alike.count() as u64);
+        let add = (Field::Verified(slot), alike.count() as u64);
         let counters = [(last.ip, last.to), (last.country, None), (last.prefix, None)];
-        let count = |(key, country): (Option<CounterKey>, _)| {
-            key.map(|key| VerifiedCount { key, add, country })
+        let count = |(key, country): (Option<CounterKey>, Option<Country>)| {
+            let set = country.map(|country| (Field::VerifiedIn(country), slot.number()));
+            key.map(|key| VerifyCount { key, slot, add, set })
         };
         counters.into_iter().filter_map(count).collect()
     }

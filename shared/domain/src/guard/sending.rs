@@ -1,10 +1,11 @@
 //! A message that is to be judged: what the rules need to know of it, and the counters that it counts in.
 
-use super::reservation::CountedIn;
+use super::{counter::Counters, reservation::CountedIn};
 use crate::{
     app::{
         App,
         guard::{Guard, Mode},
+        policy::Policy,
     },
     secret::keyring::Keyring,
     value::{
@@ -157,16 +158,23 @@ impl Sending {
         Self { by, text, lacks_origin, counters: named.into_iter().map(key).collect() }
     }
 
-    /// The counter of what an app's server and its users have asked for.
+    /// The counter of an app, for a class of callers.
     #[must_use]
-    pub fn app_counter(keyring: &Keyring, app: &AppId) -> CounterKey {
-        counter_key(keyring, app, Dimension::App, "", CallerClass::Authenticated)
+    pub fn app_counter(keyring: &Keyring, app: &AppId, by: CallerClass) -> CounterKey {
+        counter_key(keyring, app, Dimension::App, "", by)
     }
 
     /// The counters that its judgement needs.
     #[must_use]
     pub fn counters(&self) -> Vec<CounterKey> {
         self.counters.iter().map(|(_, key)| *key).collect()
+    }
+
+    /// Whether the codes of its app are being guessed at, by what the app's counter says.
+    #[must_use]
+    pub fn is_guessed_at(&self, policy: &Policy, counters: &Counters, now: Timestamp) -> bool {
+        let counter = self.counter(Dimension::App).and_then(|key| counters.get(&key));
+        counter.is_some_and(|counter| counter.is_guessed_at(policy, now))
     }
 
     pub(super) fn counter(&self, dimension: Dimension) -> Option<CounterKey> {

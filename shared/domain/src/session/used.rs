@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// So many names of proofs are kept. A client refreshes once a minute or less.
-pub const MAX_PROOFS: usize = 16;
+pub const MAX_PROOFS: usize = 8;
 
 /// The names that were used, each until it is refused for its age anyway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use passcode_domain::{
         verify::Outcome,
     },
     app::guard::{Guard, Mode, Rule},
-    guard::{Counters, Origin, Reservation, Throttled, VerifiedCount},
+    guard::{Counters, Origin, Reservation, Throttled, VerifyCount},
     ledger::Item,
     ports::{
         CountVerified, LoadCounters, LoadLedgers, Loaded, ReserveCounters, ReserveError,
@@ -822,7 +822,7 @@ impl ReserveCounters for Meeting {
 }
 
 impl CountVerified for Meeting {
-    async fn count_verified(&self, count: &VerifiedCount) -> Result<(), StoreError> {
+    async fn count_verified(&self, count: &VerifyCount) -> Result<(), StoreError> {
         self.counters.count_verified(count).await
     }
 }
@@ -1056,4 +1056,34 @@ fn without_a_client_ip_detectors_across_addresses_record_and_say_so_once_a_day()
     assert!(send(&world, neighbour(3, 1), None).lacks_origin, "on the next day");
     let mail = send(&world, Address::Email(TestWorld::email()), None);
     assert!(!mail.lacks_origin, "nothing about an e-mail depends on it");
+}
+
+#[test]
+fn while_an_app_is_guessed_at_its_new_codes_are_longer() {
+    let mut app = without_waits(demo_app());
+    app.policy.code_length = 4;
+    app.guard = unguarded();
+    app.guard.sends_per_app.mode = Mode::Enforce;
+    let world = TestWorld::of(app);
+    let send = |n: u32, by| {
+        let to = PhoneNumber::parse(&format!("+1415555{:04}", 1000 + n)).unwrap();
+        let sent = block_on(world.send_to_as(Address::Phone(to), host(n), by)).unwrap().sent;
+        let Sent::Sent(id, _) = sent else { panic!("{sent:?}") };
+        (id, world.last_code())
+    };
+    let mut guesses = 0;
+    let lengthened = (0..100).find(|n| {
+        let (id, code) = send(*n, Lookup::Anonymous);
+        for _ in 0..5 {
+            guesses += u32::from(block_on(world.verify(id, &TestWorld::wrong(&code))).is_ok());
+        }
+        code.len() == 6
+    });
+    assert!(lengthened.is_some() && guesses < 100, "{guesses} guesses at codes of four digits");
+    // What the server sends is not guessed at, and a resend is as long as the message before.
+    assert_eq!(send(200, Lookup::Id).1.len(), 4);
+    let (id, code) = send(201, Lookup::Anonymous);
+    assert_eq!((code.len(), block_on(world.verify(id, &code)).is_ok()), (6, true));
+    world.clock.advance(Duration::from_hours(2));
+    assert_eq!(send(202, Lookup::Anonymous).1.len(), 4, "an hour of peace");
 }

@@ -2,7 +2,7 @@
 
 use super::{ClaimedSend, Refusal, SendOptions};
 use crate::{
-    guard::CountedIn,
+    guard::{CountedIn, guessing::lengthened},
     ledger::{
         Challenge, Ledger,
         challenge::{SendRecord, State},
@@ -27,16 +27,25 @@ pub(crate) fn claim(
     keyring: &Keyring,
     id: ChallengeId,
     options: &SendOptions,
-    is_concealed: bool,
+    terms: ClaimTerms,
     now: Timestamp,
 ) -> Result<ClaimedSend, Refusal> {
-    let admitted = admit(ledger, id, options, is_concealed, now)?;
-    let (record, claim) = prepare(keyring, id, options, admitted, now)?;
+    let admitted = admit(ledger, id, options, terms.is_concealed, now)?;
+    let (record, claim) = prepare(keyring, id, options, admitted, terms.is_guessed_at, now)?;
     if let Some(challenge) = ledger.find_mut(id) {
         challenge.generation = record.generation;
         challenge.sends.push(record);
     }
     Ok(claim)
+}
+
+/// What else a claim depends on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClaimTerms {
+    /// Whether its caller is refused and shall not see it.
+    pub(crate) is_concealed: bool,
+    /// Whether the codes of the app are being guessed at.
+    pub(crate) is_guessed_at: bool,
 }
 
 /// Whether a send is allowed, and where it goes.
@@ -108,17 +117,22 @@ fn prepare(
     id: ChallengeId,
     options: &SendOptions,
     Admitted { challenge, to, sends }: Admitted<'_>,
+    is_guessed_at: bool,
     now: Timestamp,
 ) -> Result<(SendRecord, ClaimedSend), Refusal> {
     let policy = &challenge.policy;
     let asked = options.code_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let life = asked.map_or(policy.code_life(), |asked| asked.min(policy.code_life()));
     let before = challenge.last_send().map(|send| send.length);
+    let first = || {
+        let usual = policy.code_length;
+        if is_guessed_at { lengthened(usual, options.max_length) } else { usual }
+    };
     let record = SendRecord {
         generation: challenge.generation + 1,
         key: keyring.current_id().clone(),
         channel: to.channel(),
-        length: options.length.or(before).unwrap_or(policy.code_length),
+        length: options.length.or(before).unwrap_or_else(first),
         at: now,
         expires_at: challenge.expires_at.min(now + life),
         counted_in: CountedIn::default(),

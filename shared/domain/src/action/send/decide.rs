@@ -1,6 +1,10 @@
 //! The decision of a send: the rules of the ledger, then those of the guard, on what was loaded.
 
-use super::{Attempt, ClaimedSend, Refusal, SendTarget, claim::claim, load::Known};
+use super::{
+    Attempt, ClaimedSend, Refusal, SendTarget,
+    claim::{ClaimTerms, claim},
+    load::Known,
+};
 use crate::{
     action::open::Open,
     guard::{Finding, SubjectHistory, Verdict},
@@ -165,7 +169,9 @@ impl Known {
             suppress(&mut ledger, id);
         }
         check_primary(&ledger, id, attempt)?;
-        let mut claim = claim(&mut ledger, keyring, id, &attempt.options, conceal, now)?;
+        let is_guessed_at = self.is_guessed_at(now);
+        let terms = ClaimTerms { is_concealed: conceal, is_guessed_at };
+        let mut claim = claim(&mut ledger, keyring, id, &attempt.options, terms, now)?;
         let app = self.app.as_ref().ok_or(NotClaimed::AppBlocked)?;
         let sending = self.sending(claim.to.channel()).ok_or(NotClaimed::Outdated)?;
         let by = ledger.find(id).map(|challenge| challenge.lookup.into());

@@ -69,6 +69,14 @@ impl Known {
         self.sendings.iter().find(|(known, _)| *known == channel).map(|(_, sending)| sending)
     }
 
+    /// Whether the codes of the app are being guessed at.
+    pub(super) fn is_guessed_at(&self, now: Timestamp) -> bool {
+        let sending = self.sendings.first().zip(self.app.as_ref());
+        sending.is_some_and(|((_, sending), app)| {
+            sending.is_guessed_at(&app.policy, &self.counters, now)
+        })
+    }
+
     /// Whether the caller shall not see this refusal.
     pub(super) fn conceals(&self, refusal: Refusal) -> bool {
         refusal.is_block() && self.app.as_ref().is_some_and(|app| app.conceal_blocks)

@@ -15,7 +15,7 @@ mod decide;
 mod load;
 mod reserve;
 
-pub(crate) use claim::claim;
+pub(crate) use claim::{ClaimTerms, claim};
 
 use crate::{
     action::{
@@ -48,6 +48,8 @@ pub struct SendOptions {
     pub channels: Vec<Channel>,
     /// Digits of the code; as the code before, or the challenge's policy, where absent.
     pub length: Option<u8>,
+    /// The most digits that the contract lets a code have, if it says so.
+    pub max_length: Option<u8>,
     /// Seconds the code shall live; never longer than policy and challenge allow.
     pub code_seconds: Option<u32>,
     /// The language of the message (BCP 47); the app's where absent.
