@@ -3,8 +3,8 @@
 use crate::{
     prelude::{asked, call_check, call_create, error, minds_origins, needs_an_app, stepping_up},
     prelude_sessions::{
-        call_finalize, claims, cookies, finalizing, given, proof_of_phone, proven, proven_as,
-        refresh, seconds, session_key, sign_in, user_key,
+        call_finalize, call_refresh, claims, cookies, finalizing, given, proof_of_phone, proven,
+        proven_as, refresh, seconds, session_key, sign_in, user_key,
     },
 };
 use passcode_domain::App;
@@ -245,6 +245,13 @@ fn a_client_without_a_key_signs_in_by_the_older_path_and_refreshes_by_its_cookie
     let cookie = cookies(&reply)[0].split(';').next().unwrap().to_owned();
     let mut event = Event::recorded("prelude-session-refresh", "cookie");
     event.0["cookies"] = json!([cookie]);
-    let refreshed = crate::prelude_sessions::call_refresh(&world, &event);
+    // Its first answer was lost, and the right code brings it again.
+    let again = call_check(&world, &older(&token, &code));
+    assert_eq!(cookies(&again)[0], cookies(&reply)[0]);
+    let wrong = call_check(&world, &older(&token, &TestWorld::wrong(&code)));
+    assert_eq!(error(&wrong), (409, "token_reused"));
+    let refreshed = call_refresh(&world, &event);
     assert_eq!(given(&refreshed).refresh.len(), 84);
+    let late = call_check(&world, &older(&token, &code));
+    assert_eq!(error(&late), (409, "token_reused"), "the session is in use");
 }

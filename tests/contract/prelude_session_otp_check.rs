@@ -1,11 +1,12 @@
 //! `POST /v1/session/otp/check`.
 
 use crate::prelude::{
-    answer_check, asked, call_check, call_create, error, foreign_token, minds_origins,
-    needs_an_app, stepping_up, unknown, verification_token,
+    answer_check, asked, call_check, call_create, challenge_token, error, foreign_token,
+    minds_origins, needs_an_app, stepping_up, unknown, verification_token,
 };
 use passcode_domain::{
-    Keyring, SigningKeys,
+    App, ChallengeId, Keyring, SigningKeys,
+    ports::Clock as _,
     secret::proof::{GrantMode, Purpose, Step},
     secret::token::{Flow, VerificationToken},
 };
@@ -199,7 +200,15 @@ fn the_right_code_is_a_proof_once() {
     assert_eq!((proof.current_step, proof.purpose), (Step::Completed, Purpose::Login));
     assert_eq!((proof.grant_mode, proof.scope), (GrantMode::SessionStart, None));
     assert!(proof.sub.starts_with("cred_") && proof.exp - proof.iat == 300);
-    assert_eq!(error(&present(&world, &token, &code)), (409, "token_reused"));
+    // A client that has lost the answer asks again; the proof is the same one, and wrong codes cost attempts.
+    let again = present(&world, &token, &code);
+    let again = again.json["challenge_token"].as_str().unwrap();
+    assert_eq!(passcode_jwt::read(world.signing_keys(), again).unwrap().jti, proof.jti);
+    for _ in 0..5 {
+        let wrong = present(&world, &token, &TestWorld::wrong(&code));
+        assert_eq!(error(&wrong), (409, "token_reused"));
+    }
+    assert_eq!(error(&present(&world, &token, &code)), (409, "token_reused"), "guessed at");
     let create = Event::recorded("prelude-session-otp-create", "step-up");
     let again = call_create(&world, &create.json(&json!({ "challenge_token": text })));
     assert_eq!(error(&again), (400, "invalid_challenge_token"), "a proof is no challenge");
@@ -231,19 +240,18 @@ fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
     let token = sent.header("x-verification-token").unwrap().to_owned();
     let code = world.last_code();
     let (_, other) = stepping_up(&world);
-    let (standalone, _) = asked(&world);
-    let as_standalone = verification_token(&world, id, Flow::Standalone);
-    for (token, body, expected) in [
-        (&token, json!({ "code": code }), "invalid_challenge_token"),
-        (&token, json!({ "code": code, "challenge_token": "a.b.c" }), "invalid_challenge_token"),
-        (&token, json!({ "code": code, "challenge_token": other }), "token_mismatch"),
-        (&standalone, json!({ "code": code, "challenge_token": challenge }), "token_mismatch"),
-        (&as_standalone, json!({ "code": code, "challenge_token": challenge }), "token_mismatch"),
+    for (body, expected) in [
+        (json!({ "code": code }), "invalid_challenge_token"),
+        (json!({ "code": code, "challenge_token": "a.b.c" }), "invalid_challenge_token"),
+        (json!({ "code": code, "challenge_token": other }), "bad_check_code"),
+        (json!({ "code": code, "challenge_token": foreign_step(&world, id) }), "token_mismatch"),
     ] {
-        assert_eq!(error(&present_step(&world, token, &body)), (400, expected), "{body}");
+        assert_eq!(error(&present_step(&world, &token, &body)), (400, expected), "{body}");
     }
+    // The challenge token tells of its challenge: the cookie may be of a step-up that was begun since.
+    let (standalone, _) = asked(&world);
     let body = json!({ "code": code, "challenge_token": challenge });
-    let reply = present_step(&world, &token, &body);
+    let reply = present_step(&world, &standalone, &body);
     let proof =
         passcode_jwt::read(world.signing_keys(), reply.json["challenge_token"].as_str().unwrap());
     let proof = proof.unwrap();
@@ -254,10 +262,34 @@ fn a_step_up_needs_its_own_challenge_token_beside_the_code() {
         (GrantMode::SingleUse, &id.print(world.keys()))
     );
     assert!(proof.steps.iter().all(|step| step.done), "{proof:?}");
+    let cookieless = recorded("step-up").header("x-verification-token", None).json(&body);
+    assert_eq!(call_check(&world, &cookieless).status, 200, "the answer was lost");
+    world.clock.advance(Duration::from_mins(1));
     assert_eq!(error(&present_step(&world, &token, &body)), (409, "token_reused"));
-    world.clock.advance(Duration::from_mins(15));
+    world.clock.advance(Duration::from_mins(14));
     let late = present_step(&world, &token, &body);
     assert_eq!(error(&late), (400, "expired_challenge_token"));
+}
+
+/// A step-up's challenge token of another app.
+fn foreign_step(world: &TestWorld, id: ChallengeId) -> String {
+    let eve = App { id: "eve".parse().unwrap(), ..(*world.app).clone() };
+    let eve = TestWorld { app: Arc::new(eve), ..TestWorld::default() };
+    challenge_token(&eve, id, eve.clock.now())
+}
+
+#[test]
+fn of_two_cookies_of_a_name_the_later_one_counts() {
+    let world = TestWorld::default();
+    let (stale, _) = asked(&world);
+    world.clock.advance(Duration::from_mins(1));
+    let (token, code) = asked(&world);
+    let mut event = recorded("cookie").json(&json!({ "code": code }));
+    let name = "__verification-login_demo";
+    event.0["cookies"] = json!([format!("{name}={stale}"), format!("{name}={token}")]);
+    assert_eq!(call_check(&world, &event).status, 200);
+    event.0["cookies"] = json!([format!("{name}={token}"), format!("{name}=forged")]);
+    assert_eq!(call_check(&world, &event).status, 200, "one that cannot be read is none");
 }
 
 #[test]

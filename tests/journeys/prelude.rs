@@ -110,6 +110,10 @@ async fn the_right_code_is_a_proof_once() {
         (&json!("completed"), &json!("login"))
     );
     assert_eq!((&claims["aud"], &claims["grant_mode"]), (&json!("demo"), &json!("session-start")));
+    let (status, again) = browser.check(body.clone()).await;
+    let again = self::claims(&client, again["challenge_token"].as_str().expect("a proof")).await;
+    assert_eq!((status, &again["jti"]), (200, &claims["jti"]), "the answer may have been lost");
+    client.stack.clock.advance(Duration::from_mins(1));
     let (status, again) = browser.check(body).await;
     assert_eq!((status, &again["code"]), (409, &json!("token_reused")));
 }

@@ -12,8 +12,8 @@ pub use caller::{BrowserCaller, admit};
 pub use delivery::{ChallengeLost, even_out, sent};
 pub use routes::with_browser_routes;
 pub use token::{
-    VERIFICATION_HEADER, forget_session, is_known_device, issue, present, presented_refresh_token,
-    remember,
+    VERIFICATION_HEADER, forget_session, holds_refresh_token, is_known_device, issue, present,
+    presented_refresh_token, remember,
 };
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
@@ -42,7 +42,7 @@ pub struct ErrorBody {
     /// What is wrong.
     #[schema(
         example = "bad_request",
-        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|invalid_dpop_proof|missing_dpop_proof|dpop_key_mismatch|step_not_completed|invalid_pagination_limit|invalid_pagination_offset|not_configured|not_found|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
+        pattern = "^(bad_request|expired_challenge_token|invalid_challenge_token|token_mismatch|invalid_verification_token|bad_check_code|invalid_dpop_proof|missing_dpop_proof|dpop_key_mismatch|step_not_completed|invalid_metadata|invalid_pagination_limit|invalid_pagination_offset|not_configured|not_found|unauthorized|scope_not_allowed|origin_not_allowed|auth_blocked|token_reused|idempotency_conflict|idempotency_key_reused|rate_limited|internal)$"
     )]
     code: &'static str,
     /// Its class.
@@ -87,6 +87,8 @@ pub enum Error {
     DpopKeyMismatch,
     /// The page of a list is too long, or its length is no number.
     InvalidLimit,
+    /// The caller's own data has too many or too long entries.
+    InvalidMetadata,
     /// The place where a page of a list begins is no number.
     InvalidOffset,
     /// No bearer, or one whom the app's issuer does not know.
@@ -166,6 +168,7 @@ impl Error {
             Self::MissingDpopProof => (BAD, "missing_dpop_proof"),
             Self::DpopKeyMismatch => (BAD, "dpop_key_mismatch"),
             Self::InvalidLimit => (BAD, "invalid_pagination_limit"),
+            Self::InvalidMetadata => (BAD, "invalid_metadata"),
             Self::InvalidOffset => (BAD, "invalid_pagination_offset"),
             Self::NotConfigured => (BAD, "not_configured"),
             Self::Unauthorized => ((StatusCode::UNAUTHORIZED, "unauthorized"), "unauthorized"),

@@ -171,7 +171,7 @@ fn device(request: &Request) -> Device {
         .iter()
         .find(|(word, ..)| agent.contains(word))
         .map_or(("", DeviceKind::Unknown), |(_, system, kind)| (system, *kind));
-    let is_tablet = system == "Android" && !agent.contains("Mobile");
+    let is_tablet = agent.contains("Android") && !agent.contains("Mobile");
     let kind = if is_tablet { DeviceKind::Tablet } else { kind };
     // Of a content delivery network in front of the API.
     let country = header_text(request, "cloudfront-viewer-country").unwrap_or_default();

@@ -104,10 +104,15 @@ pub fn presented_refresh_token(
     app: &App,
     keyring: &Keyring,
 ) -> Option<RefreshToken> {
-    let header = header_text(request, REFRESH_HEADER).map(str::to_owned);
-    let in_cookie = in_cookie(request, &refresh_cookie_name(&app.id));
-    let parsed = |text: String| RefreshToken::parse(&text, keyring);
-    header.and_then(parsed).or_else(|| in_cookie.and_then(parsed))
+    let read = |text: &str| RefreshToken::parse(text, keyring);
+    let in_header = header_text(request, REFRESH_HEADER).and_then(read);
+    in_header.or_else(|| in_cookies(request, &refresh_cookie_name(&app.id), read))
+}
+
+/// Whether the client has shown a refresh token by itself, and not only let its browser send the cookie.
+#[must_use]
+pub fn holds_refresh_token(request: &Request) -> bool {
+    request.headers().contains_key(REFRESH_HEADER)
 }
 
 /// Whether the browser shows that a subject was verified in it before.
@@ -119,9 +124,12 @@ pub fn is_known_device(
     subject: SubjectKey,
     now: Timestamp,
 ) -> bool {
-    let header = header_text(request, DEVICE_HEADER).map(str::to_owned);
-    let text = header.or_else(|| in_cookie(request, &device_cookie_name(&app.id)));
-    text.is_some_and(|text| DeviceToken::parse(&text, keyring, &app.id, subject, now).is_some())
+    let read = |text: &str| DeviceToken::parse(text, keyring, &app.id, subject, now);
+    let header = header_text(request, DEVICE_HEADER);
+    match header {
+        Some(header) => read(header).is_some(),
+        None => in_cookies(request, &device_cookie_name(&app.id), read).is_some(),
+    }
 }
 
 /// A cookie, with what all cookies of the contract have in common.
@@ -151,21 +159,30 @@ pub fn present(
     app: &App,
     keyring: &Keyring,
 ) -> Result<VerificationToken, Error> {
-    let header = header_text(request, VERIFICATION_HEADER).filter(|text| !text.is_empty());
-    let named = || in_cookie(request, &cookie_name(&app.id));
-    let text = header.map(str::to_owned).or_else(named).ok_or(Error::MissingVerificationToken)?;
-    let token = VerificationToken::parse(&text, keyring, &app.id);
-    token.ok_or(Error::InvalidVerificationToken)
+    let read = |text: &str| VerificationToken::parse(text, keyring, &app.id);
+    let name = cookie_name(&app.id);
+    match header_text(request, VERIFICATION_HEADER).filter(|text| !text.is_empty()) {
+        Some(header) => read(header).ok_or(Error::InvalidVerificationToken),
+        None if cookies(request, &name).is_empty() => Err(Error::MissingVerificationToken),
+        None => in_cookies(request, &name, read).ok_or(Error::InvalidVerificationToken),
+    }
 }
 
-fn in_cookie(request: &Request, name: &str) -> Option<String> {
+/// What a cookie holds, also under the name without `__Host-`. Of several the last one that can be read counts:
+/// a browser sends the older one first, and has two after the app's `browser.cross_site_cookie` was changed.
+fn in_cookies<T>(request: &Request, name: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    cookies(request, name).iter().rev().find_map(|cookie| read(cookie.value()))
+}
+
+/// The cookies of a name: those that any host may have set, and then those with the prefix by which a browser
+/// vouches for this one.
+fn cookies<'r>(request: &'r Request, name: &str) -> Vec<Cookie<'r>> {
     let bare = name.trim_start_matches("__Host-").trim_start_matches("__");
-    let (host_only, plain) = (format!("__Host-{bare}"), format!("__{bare}"));
     let lines = request.headers().get_all(header::COOKIE).iter();
-    let cookies: Vec<Cookie<'_>> = lines
+    let all: Vec<Cookie<'_>> = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
         .collect();
-    let named = |name: &str| cookies.iter().find(|cookie| cookie.name() == name);
-    named(&host_only).or_else(|| named(&plain)).map(|cookie| cookie.value().to_owned())
+    let named = |name: String| all.iter().filter(move |cookie| cookie.name() == name).cloned();
+    named(format!("__{bare}")).chain(named(format!("__Host-{bare}"))).collect()
 }

@@ -7,7 +7,7 @@ mod boot;
 pub use boot::boot;
 use lambda_http::http::StatusCode;
 use passcode_domain::{
-    Address, App, Keyring, PresentedCode, SigningKeys, Timestamp, World,
+    Address, App, ChallengeId, Keyring, PresentedCode, SigningKeys, Timestamp, World,
     action::{
         session as sessions,
         verify::{self, Outcome, VerifyTarget},
@@ -121,11 +121,20 @@ where
 {
     let body: CheckRequest = body(request, &[Media::Json]).await?;
     let now = world.clock().now();
-    let present = |keyring: &Keyring| prelude::present(request, app, keyring);
-    let (keyring, token) = prelude::verified_token(world, present).await?;
+    let keyring = world.keyring().keyring().await?;
     // Before the code is looked at: a right one is used up, and what it leads to has to be signed.
-    let read = |keys: &SigningKeys| read(token, &body, app, &keyring, keys, now);
+    let read = |keys: &SigningKeys| step(&body, app, &keyring, keys, now);
     let (keys, step) = prelude::verified_signature(world, read).await?;
+    let present = |keyring: &Keyring| prelude::present(request, app, keyring);
+    // The challenge token tells of its challenge; so a browser may have several step-ups, and no cookie.
+    let (keyring, token) = match &step {
+        Some((_, id)) => (keyring, VerificationToken::new(*id, Flow::StepUp)),
+        None => prelude::verified_token(world, present).await?,
+    };
+    if step.is_none() && token.flow == Flow::StepUp {
+        return Err(Error::InvalidChallengeToken);
+    }
+    let step = step.map(|(step, _)| step);
     let next = next(request, token, step, now)?;
     record.challenge(token.id, &keyring);
     let code = PresentedCode::parse(&body.code).map_err(|_| Error::BadCheckCode)?;
@@ -134,21 +143,30 @@ where
     record.verification(&verification);
     let proven = Proven { request, app, keyring: &keyring, keys: &keys, token };
     let answer = match (&verification.outcome, next) {
-        (Outcome::Verified(user), Next::Token(step)) => {
-            proven.prove(user, step.map(|step| *step), world.clock().now())?
-        }
+        (Outcome::Verified(_), Next::Token(step)) => proven.prove(
+            verification.address.as_ref(),
+            step.map(|step| *step),
+            world.clock().now(),
+        )?,
+        // The client may have lost the answer.
+        (Outcome::AlreadyUsed, Next::Token(step)) if verification.is_repeat => proven.prove(
+            verification.address.as_ref(),
+            step.map(|step| *step),
+            world.clock().now(),
+        )?,
         (Outcome::Verified(_), Next::Session(proof)) => {
             let opening = proven.opening(world, verification.address, *proof)?;
             let begun = sessions::begin(world, &keyring, &opening).await?;
             proven.respond(&opening, begun, world.clock().now())?
         }
-        // The client may have lost the answer that began its session.
-        (Outcome::AlreadyUsed, Next::Session(proof)) => {
+        (Outcome::AlreadyUsed, Next::Session(proof)) if verification.is_repeat => {
             let opening = proven.opening(world, verification.address, *proof)?;
             let begun = sessions::begin_again(world, &keyring, &opening).await?;
             proven.respond(&opening, begun, world.clock().now())?
         }
-        (Outcome::AlreadyUsed, Next::Token(_)) => return Err(Error::TokenReused),
+        (Outcome::AlreadyUsed, Next::Token(_) | Next::Session(_)) => {
+            return Err(Error::TokenReused);
+        }
         // The published clients start again on this, and on nothing else. That others have
         // locked the subject is not the caller's to know.
         (Outcome::Exhausted, _) if verification.is_spent => return Err(Error::RateLimited(None)),
@@ -199,13 +217,19 @@ struct Proven<'a> {
 }
 
 impl Proven<'_> {
+    /// Who has an address.
+    fn user(&self, address: &Address) -> CredentialId {
+        CredentialId::of_address(self.keyring, &self.app.id, address)
+    }
+
     /// The answer with the proof: the step-up's, or that of an address.
     fn prove(
         &self,
-        user: &CredentialId,
+        address: Option<&Address>,
         step: Option<ChallengeToken>,
         now: Timestamp,
     ) -> Result<Answer, Error> {
+        let user = self.user(address.ok_or(Error::TokenReused)?);
         let of_login = || {
             let id = self.token.id.print(self.keyring);
             ChallengeToken::of_login(&self.app.id, user.as_str(), id, now)
@@ -225,8 +249,7 @@ impl Proven<'_> {
     ) -> Result<Opening, Error> {
         // A challenge that was given up has proven none.
         let address = address.ok_or(Error::TokenReused)?;
-        let credential = CredentialId::of_address(self.keyring, &self.app.id, &address);
-        let user = credential.as_str().parse().map_err(Error::unsigned)?;
+        let user = self.user(&address).as_str().parse().map_err(Error::unsigned)?;
         let of = (self.app, self.keyring, self.token.id);
         Ok(session::opening(world, self.request, of, (user, address, proof)))
     }
@@ -244,26 +267,19 @@ impl Proven<'_> {
     }
 }
 
-/// In a step-up the challenge token that belongs to the verification token.
-fn read(
-    token: VerificationToken,
+/// In a step-up the challenge token, and the challenge that it tells of.
+fn step(
     body: &CheckRequest,
     app: &App,
     keyring: &Keyring,
     keys: &SigningKeys,
     now: Timestamp,
-) -> Result<Option<ChallengeToken>, Error> {
-    match (token.flow, &body.challenge_token) {
-        (Flow::Standalone, None) => Ok(None),
-        (Flow::Standalone, Some(_)) => Err(Error::TokenMismatch),
-        (Flow::StepUp, None) => Err(Error::InvalidChallengeToken),
-        (Flow::StepUp, Some(text)) => {
-            let step = passcode_jwt::read(keys, text).map_err(|_| Error::InvalidChallengeToken)?;
-            step.validate(&app.id, now)?;
-            let is_same = step.challenge(keyring) == Some(token.id);
-            is_same.then_some(Some(step)).ok_or(Error::TokenMismatch)
-        }
-    }
+) -> Result<Option<(ChallengeToken, ChallengeId)>, Error> {
+    let Some(text) = &body.challenge_token else { return Ok(None) };
+    let step = passcode_jwt::read(keys, text).map_err(|_| Error::InvalidChallengeToken)?;
+    step.validate(&app.id, now)?;
+    let id = step.challenge(keyring).ok_or(Error::InvalidChallengeToken)?;
+    Ok(Some((step, id)))
 }
 
 #[derive(OpenApi)]

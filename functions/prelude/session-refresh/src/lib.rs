@@ -112,7 +112,7 @@ where
         }
         decided => decided,
     };
-    let refreshed = refreshed.map_err(|refusal| refused(refusal, record))?;
+    let refreshed = refreshed.map_err(|refusal| refused(refusal, request, record))?;
     record.outcome = "refreshed";
     let user = &refreshed.session.user;
     let of = SessionOf { app, user, keyring: &keyring, keys: &keys };
@@ -137,8 +137,10 @@ fn step_up(
     Ok(Some(StepUpGrant { jti: token.jti, scope, mode: token.grant_mode }))
 }
 
-fn refused(refusal: RefreshRefusal, record: &mut Record) -> Error {
+fn refused(refusal: RefreshRefusal, request: &Request, record: &mut Record) -> Error {
     match refusal {
+        // A browser that was cleared has lost the key and kept the cookie: its user signs in again.
+        RefreshRefusal::OtherKey if !prelude::holds_refresh_token(request) => Error::Unauthorized,
         RefreshRefusal::NotFound => Error::Unauthorized,
         RefreshRefusal::Reused => {
             record.outcome = "reused";

@@ -109,7 +109,7 @@ pub enum Status {
     security(("bearer" = [])),
     responses(
         (status = 200, description = "What comes of it", body = StepUpResponse),
-        (status = 400, description = "`bad_request` or `not_configured`", body = ErrorBody),
+        (status = 400, description = "`bad_request`, `invalid_metadata` or `not_configured`", body = ErrorBody),
         (status = 401, description = "`unauthorized`", body = ErrorBody),
         (status = 403, description = "`scope_not_allowed`, `auth_blocked` or `origin_not_allowed`", body = ErrorBody),
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
@@ -296,7 +296,7 @@ fn check<'a>(body: &StepUpRequest, app: &'a App) -> Result<&'a StepUp, Error> {
         name.chars().count() <= MAX_NAME && value.chars().count() <= longest
     };
     if metadata.clone().count() > MAX_METADATA || !metadata.clone().all(fits) {
-        return bad("`metadata` has too many or too long entries");
+        return Err(Error::InvalidMetadata);
     }
     if app.step_up.is_empty() {
         return Err(Error::NotConfigured);

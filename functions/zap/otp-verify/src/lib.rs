@@ -136,6 +136,7 @@ where
         outcome: Outcome::NotFound,
         id: None,
         address: None,
+        is_repeat: false,
         trace: None,
         is_spent: false,
     };

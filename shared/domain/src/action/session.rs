@@ -46,8 +46,8 @@ where
     Ok(transact_and(world, &Sessions(world.sessions()), opening.key, None, decide).await?.outcome)
 }
 
-/// The session that a verified challenge has begun, once more for a client that has lost the answer: one
-/// read. `None`: it has begun none, or the client is not the one that began it.
+/// The session that a verified challenge has begun, once more for a client that has lost the answer and has
+/// presented the right code again: one read. `None`: it has begun none, or the client is another one.
 pub async fn begin_again<W>(
     world: &W,
     keyring: &Keyring,
@@ -58,7 +58,7 @@ where
 {
     let stored = world.sessions().load_session(&opening.key).await?.item;
     let now = world.clock().now();
-    Ok(stored.and_then(|session| Session::open(Some(session), opening, keyring, now).1))
+    Ok(stored.and_then(|session| session.given_again(opening, keyring, now)))
 }
 
 /// A refreshed session, as its client is told of it.

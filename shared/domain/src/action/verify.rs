@@ -21,6 +21,7 @@ use crate::{
     },
 };
 use futures_util::future;
+use std::time::Duration;
 
 /// What a verify decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,10 @@ pub fn decide(
             ledger.failures.entry(class).or_default().count(&policy, now);
             Outcome::Incorrect
         }
+        Judgement::WrongAgain => {
+            challenge.attempts += 1;
+            Outcome::AlreadyUsed
+        }
         Judgement::Refused(outcome) => outcome,
         Judgement::Locked => {
             challenge.attempts += 1;
@@ -97,6 +102,25 @@ pub fn decide(
         }
     };
     (ledger, outcome)
+}
+
+/// For so long after a success its code is known again: the published clients repeat a request whose answer
+/// they have lost for half a minute.
+const REPEAT: Duration = Duration::from_mins(1);
+
+/// Whether a code that comes after the success of its challenge is the right one. `None` where that is not
+/// looked at.
+fn is_right_again(
+    ledger: &Ledger,
+    keyring: &Keyring,
+    id: ChallengeId,
+    presented: &PresentedCode,
+    now: Timestamp,
+) -> Option<bool> {
+    let challenge = ledger.find(id).filter(|challenge| !challenge.is_exhausted())?;
+    let is_recent = now < challenge.verified_at()? + REPEAT;
+    let send = challenge.last_send().filter(|_| is_recent)?;
+    Some(presented.matches(&challenge.code(keyring, id.subject, send)?))
 }
 
 /// What a success is counted as in counters, if it is the first of the subject's day.
@@ -115,6 +139,8 @@ fn success_counts(
 enum Judgement {
     Right(Channel, CredentialId),
     Wrong,
+    /// Wrong after the right one: an attempt is spent, so that nobody guesses at what was right.
+    WrongAgain,
     /// Refused without looking at the code.
     Refused(Outcome),
     /// The same for a lock of the subject that the caller shall not notice: an attempt is spent, as
@@ -132,6 +158,11 @@ fn judge(
     let (challenge, send) = match awaited(ledger, id, now) {
         Ok(awaited) => awaited,
         Err(Outcome::Exhausted) if hides_its_lock(ledger, id, now) => return Judgement::Locked,
+        Err(Outcome::AlreadyUsed)
+            if is_right_again(ledger, keyring, id, presented, now) == Some(false) =>
+        {
+            return Judgement::WrongAgain;
+        }
         Err(outcome) => return Judgement::Refused(outcome),
     };
     // A key that was rotated out twice while the challenge lived ends it.
@@ -232,6 +263,9 @@ pub struct Verification {
     pub id: Option<ChallengeId>,
     /// The address that the right code has proven, now or before.
     pub address: Option<Address>,
+    /// Whether the challenge was verified within the last minute, and this is its right code once more: the
+    /// client has lost the answer.
+    pub is_repeat: bool,
     /// What logs may know of it.
     pub trace: Option<Trace>,
     /// Whether the challenge had no attempts of its own left. One that is refused because its subject
@@ -277,7 +311,7 @@ where
         write_refused(commit, &target.subject().into(), &settled.outcome).await?;
     }
     let failed = failed_count(&keyring, target, &settled, world.clock().now());
-    let Decided { outcome, id, mut counts } = settled.outcome;
+    let Decided { outcome, id, is_repeat, mut counts } = settled.outcome;
     counts.extend(failed.filter(|_| is_sampled));
     // What cannot be counted makes the detectors stricter, and no caller wait for it again.
     let counting = counts.iter().map(|count| world.counters().count_verified(count));
@@ -287,7 +321,7 @@ where
     let is_spent = !settled.is_stored && challenge.is_some_and(Challenge::is_exhausted);
     let trace = found.map(|(ledger, id)| ledger.trace(id));
     let address = challenge.and_then(Challenge::verified_address).cloned();
-    Ok(Verification { outcome, id, address, trace, is_spent })
+    Ok(Verification { outcome, id, address, is_repeat, trace, is_spent })
 }
 
 /// What a failed verify is counted as, if it is among those that are. One that cost no attempt counts nothing,
@@ -339,8 +373,7 @@ where
 {
     let key = (*subject).into();
     world.ledgers().load::<Ledger>(&key).await?;
-    let decided = Decided { outcome: Outcome::NotFound, id: None, counts: Vec::new() };
-    write_refused(&Alone(world.ledgers()), &key, &decided).await
+    write_refused(&Alone(world.ledgers()), &key, &Decided::nothing()).await
 }
 
 /// What was decided of a verify.
@@ -349,8 +382,17 @@ pub(crate) struct Decided {
     pub(crate) outcome: Outcome,
     /// The challenge, where one was found.
     id: Option<ChallengeId>,
+    /// Whether the right code has come once more.
+    is_repeat: bool,
     /// What a success is counted as.
     counts: Vec<VerifyCount>,
+}
+
+impl Decided {
+    /// Of no challenge.
+    const fn nothing() -> Self {
+        Self { outcome: Outcome::NotFound, id: None, is_repeat: false, counts: Vec::new() }
+    }
 }
 
 async fn verify_with<W>(
@@ -365,10 +407,9 @@ where
 {
     let decide = |ledger: Option<Ledger>, now| {
         let found = ledger.and_then(|ledger| target.find(&ledger, now).map(|id| (ledger, id)));
-        let Some((ledger, id)) = found else {
-            return (None, Decided { outcome: Outcome::NotFound, id: None, counts: Vec::new() });
-        };
+        let Some((ledger, id)) = found else { return (None, Decided::nothing()) };
         let before = ledger.last_success;
+        let is_repeat = is_right_again(&ledger, keyring, id, presented, now) == Some(true);
         let (ledger, outcome) = decide(ledger, keyring, id, presented, now);
         let counts = match outcome {
             Outcome::Verified(_) => success_counts(&ledger, id, before, now),
@@ -378,7 +419,7 @@ where
             | Outcome::AlreadyUsed
             | Outcome::NotFound => Vec::new(),
         };
-        (Some(ledger), Decided { outcome, id: Some(id), counts })
+        (Some(ledger), Decided { outcome, id: Some(id), is_repeat, counts })
     };
     transact_and(world, commit, target.subject().into(), None, decide).await
 }

@@ -5,6 +5,6 @@ pub mod session;
 mod used;
 
 pub use session::{
-    Device, DeviceKind, Opening, Refresh, RefreshRefusal, Refreshed, Session, StepUpGrant,
+    Device, DeviceKind, GRACE, Opening, Refresh, RefreshRefusal, Refreshed, Session, StepUpGrant,
 };
 pub use used::MAX_PROOFS;

@@ -19,12 +19,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 
-/// For so long a client that holds the session's key may show the refresh token that it has just spent: the
-/// published browser client asks three times within 30 seconds where it gets no answer.
-const GRACE: Duration = Duration::from_mins(1);
-
-/// For so long a client without a key may: two tabs that refresh at once, or an answer that was lost.
-const GRACE_WITHOUT_KEY: Duration = Duration::from_secs(10);
+/// For so long a client may repeat a request whose answer it has lost: the published browser clients ask three
+/// times within 30 seconds.
+pub const GRACE: Duration = Duration::from_mins(1);
 
 /// A session of one user on one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +218,7 @@ impl Session {
     }
 
     /// Decides an opening: a challenge begins one session. A client that has lost the answer is given it
-    /// again, if it holds the key of the session and has not refreshed it. `None`: the challenge is used up.
+    /// again, if it holds the key of the session. `None`: the challenge is used up.
     #[must_use]
     pub fn open(
         stored: Option<Self>,
@@ -234,14 +231,23 @@ impl Session {
             let given = session.given(opening.key, keyring);
             return (Some(session), Some(given));
         };
-        let holds_key = opening.proof.as_ref().map(|proof| proof.key);
-        let is_repeat = stored.generation == 0
-            && stored.key.is_some()
-            && stored.key == holds_key
-            && stored.is_live(now)
-            && now < stored.began_at + GRACE;
-        let given = is_repeat.then(|| stored.given(opening.key, keyring));
+        let given = stored.key.and_then(|_| stored.given_again(opening, keyring, now));
         (Some(stored), given)
+    }
+
+    /// What a client was given when the session began, for the same client that has lost the answer: it has
+    /// the same key, or has as little, and has not refreshed the session.
+    #[must_use]
+    pub fn given_again(
+        &self,
+        opening: &Opening,
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> Option<Refreshed> {
+        let key = opening.proof.as_ref().map(|proof| proof.key);
+        let is_new = self.generation == 0 && now < self.began_at + GRACE;
+        let is_same = is_new && self.key == key && self.is_live(now);
+        is_same.then(|| self.given(opening.key, keyring))
     }
 
     /// Decides a refresh. Whatever is wrong with the proof costs the session nothing, so that whoever has
@@ -331,10 +337,11 @@ impl Session {
         }
     }
 
-    /// Whether the token is the one that was spent last, a moment ago.
+    /// Whether the token is the one that was spent last, and its successor has not been shown: its client has
+    /// lost the answer, or has two tabs. Without a key to tell the client by, that is believed for a while.
     fn is_in_grace(&self, token: &RefreshToken, now: Timestamp) -> bool {
-        let grace = if self.key.is_some() { GRACE } else { GRACE_WITHOUT_KEY };
-        token.generation.checked_add(1) == Some(self.generation) && now < self.refreshed_at + grace
+        let is_last = token.generation.checked_add(1) == Some(self.generation);
+        is_last && (self.key.is_some() || now < self.refreshed_at + GRACE)
     }
 
     fn is_replayed(&self, proof: &DpopProof) -> bool {
