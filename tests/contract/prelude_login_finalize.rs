@@ -7,8 +7,8 @@ use crate::{
         proven_as, refresh, seconds, session_key, sign_in, user_key,
     },
 };
-use passcode_domain::App;
-use passcode_testkit::{FakeKeyring, FakeSigningKeys, TestWorld, demo_app};
+use passcode_domain::{App, ports::StoreApps as _};
+use passcode_testkit::{FakeKeyring, FakeSigningKeys, TestWorld, demo_app, schedule::block_on};
 use passcode_tests::{
     dpop::ClientKey,
     event::{Event, Reply},
@@ -121,14 +121,16 @@ fn a_proof_begins_one_session() {
     assert!(until.ends_with('Z') && until.starts_with("2027-01-29T"), "{until}");
     // The same client may have lost the answer; nobody else is given the session.
     world.clock.advance(Duration::from_secs(59));
-    let again = call_finalize(&world, &proven(&world, finalizing(&token), &key));
+    // Its browser may have kept the cookie: that is no earlier session.
+    let again = finalizing(&token).header("x-refresh-token", signed_in.refresh.as_str());
+    let again = call_finalize(&world, &proven(&world, again, &key));
     assert_eq!(given(&again).refresh, signed_in.refresh);
+    assert_eq!(refresh(&world, &signed_in.refresh, Some(&key)).status, 200);
     for event in [finalizing(&token), proven(&world, finalizing(&token), &ClientKey::default())] {
         assert_eq!(error(&call_finalize(&world, &event)), (409, "token_reused"));
     }
-    world.clock.advance(Duration::from_secs(1));
     let late = call_finalize(&world, &proven(&world, finalizing(&token), &key));
-    assert_eq!(error(&late), (409, "token_reused"));
+    assert_eq!(error(&late), (409, "token_reused"), "the session is in use");
 }
 
 #[test]
@@ -179,6 +181,10 @@ fn what_is_bound_to_a_secret_asks_for_it() {
         assert_eq!(error(&finalize(odd)), (400, "bad_request"), "{odd:?}");
     }
     assert_eq!(finalize(Some(verifier)).status, 200);
+    // An unbound proof is not taken from a client that expects a bound one.
+    let body = json!({ "challenge_token": proof_of_phone(&world), "code_verifier": verifier });
+    let unbound = call_finalize(&world, &finalizing("").json(&body));
+    assert_eq!(error(&unbound), (400, "bad_request"));
 }
 
 #[test]
@@ -235,6 +241,15 @@ fn the_older_path_begins_the_session_at_once() {
         assert_eq!(error(&call_check(&world, &event)), (409, "token_reused"));
     }
     assert_eq!(refresh(&world, &signed_in.refresh, Some(&key)).status, 200);
+}
+
+#[test]
+fn nobody_signs_in_to_a_blocked_app() {
+    let world = TestWorld::default();
+    let (token, code) = asked(&world);
+    let blocked = App { blocked: true, ..demo_app() }.validated().unwrap();
+    block_on(world.apps.store_app(&blocked)).unwrap();
+    assert_eq!(error(&call_check(&world, &older(&token, &code))), (403, "auth_blocked"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
     },
     prelude_stepup_request,
 };
-use passcode_domain::{App, Keyring, app::session::SessionPolicy};
+use passcode_domain::{App, Keyring, app::session::SessionPolicy, session::MAX_NAMES};
 use passcode_testkit::{FakeKeyring, FakeSigningKeys, TestWorld, demo_app};
 use passcode_tests::{
     dpop::ClientKey,
@@ -76,6 +76,10 @@ fn a_token_that_was_spent_ends_the_session() {
     let first = sign_in(&world, Some(&key));
     let second = given(&refresh(&world, &first.refresh, Some(&key)));
     let third = given(&refresh(&world, &second.refresh, Some(&key)));
+    // Another tab of the client may have been overtaken twice in a moment.
+    let overtaken = refresh(&world, &first.refresh, Some(&key));
+    assert_eq!((error(&overtaken), overtaken.outcome), ((401, "unauthorized"), "denied"));
+    world.clock.advance(Duration::from_mins(1));
     let reply = refresh(&world, &first.refresh, Some(&key));
     assert_eq!((error(&reply), reply.outcome), ((401, "unauthorized"), "reused"));
     for token in [&first, &second, &third] {
@@ -96,12 +100,14 @@ fn a_client_that_lost_the_answer_is_given_it_again() {
         world.clock.advance(Duration::from_secs(59));
         let again = given(&refresh(&world, &first.refresh, key));
         assert_eq!(again.refresh, second.refresh, "the same as the original");
-        assert_eq!(world.sessions.take_calls(), (1, 0), "and nothing has changed");
+        let is_proven = u64::from(key.is_some());
+        assert_eq!(world.sessions.take_calls(), (1, is_proven), "a new proof is remembered");
         world.clock.advance(Duration::from_hours(1));
         let late = refresh(&world, &first.refresh, key);
         if key.is_some() {
             assert_eq!(given(&late).refresh, second.refresh, "it has slept meanwhile");
             assert_eq!(refresh(&world, &second.refresh, key).status, 200);
+            world.clock.advance(Duration::from_mins(1));
         }
         assert_eq!(error(&refresh(&world, &first.refresh, key)), (401, "unauthorized"));
         assert_eq!(
@@ -147,6 +153,9 @@ fn a_proof_is_good_for_one_refresh() {
     assert_eq!(given(&with(&first.refresh, "one", began)).refresh, second.refresh);
     let reply = with(&second.refresh, "one", began);
     assert_eq!(error(&reply), (400, "invalid_dpop_proof"), "with another token");
+    // Nor does the proof of a repeated request serve for the next one.
+    assert_eq!(given(&with(&first.refresh, "two", began)).refresh, second.refresh);
+    assert_eq!(error(&with(&second.refresh, "two", began)), (400, "invalid_dpop_proof"));
     // However many come after it, until it is too old anyway.
     let mut token = second.refresh;
     for n in 0..40 {
@@ -155,6 +164,26 @@ fn a_proof_is_good_for_one_refresh() {
         assert_eq!(error(&with(&token, "one", began)), (400, "invalid_dpop_proof"), "{n}");
     }
     assert!(world.sessions.dump().len() < 1000, "{}", world.sessions.dump());
+}
+
+#[test]
+fn whoever_has_captured_a_request_does_not_end_the_session_with_it() {
+    let world = TestWorld::default();
+    let key = ClientKey::default();
+    let first = sign_in(&world, Some(&key));
+    let captured = proven_as(refreshing(&first.refresh), &key, "captured", seconds(&world));
+    let second = given(&call_refresh(&world, &captured));
+    world.clock.advance(Duration::from_mins(2));
+    // It is answered as it was; without the key the answer is worth nothing.
+    assert_eq!(given(&call_refresh(&world, &captured)).refresh, second.refresh);
+    let third = given(&refresh(&world, &second.refresh, Some(&key)));
+    let other = proven_as(refreshing(&second.refresh), &key, "captured", seconds(&world));
+    assert_eq!(
+        error(&call_refresh(&world, &other)),
+        (400, "invalid_dpop_proof"),
+        "and ends nothing"
+    );
+    assert_eq!(refresh(&world, &third.refresh, Some(&key)).status, 200);
 }
 
 #[test]
@@ -281,6 +310,12 @@ fn a_scope_lasts_as_long_as_its_grant_mode_says() {
         assert_eq!(claims(&world, &again.access).scope, "transfer", "{mode:?}");
         let reused = refresh_with(&world, &second.refresh, &key, &proof);
         assert_eq!(error(&reused), (409, "token_reused"), "{mode:?}");
+        // Until the access token that has it is over, and not longer.
+        world.clock.advance(Duration::from_secs(40));
+        let late = given(&refresh_with(&world, &first.refresh, &key, &proof));
+        let late = claims(&world, &late.access);
+        let is_over_with_the_first = late.exp == seconds(&world) + 20;
+        assert_eq!((late.scope.as_str(), is_over_with_the_first), ("transfer", !lasts), "{mode:?}");
         let third = given(&refresh(&world, &second.refresh, Some(&key)));
         let expected = if lasts { "transfer" } else { "" };
         assert_eq!(claims(&world, &third.access).scope, expected, "{mode:?}");
@@ -352,4 +387,47 @@ fn a_session_steps_up_by_the_address_it_was_begun_with_while_it_lives() {
     let second = sign_in(&world, Some(&key));
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(error(&ask_for(&world, &second, "transfer")), (401, "unauthorized"), "too late");
+}
+
+#[test]
+fn a_scope_is_granted_to_the_user_who_has_stepped_up() {
+    let world = TestWorld::without_waits();
+    let key = ClientKey::default();
+    let victim = sign_in(&world, Some(&key));
+    // A user of the app's issuer, whose token names the victim's session.
+    let sid = claims(&world, &victim.access).sid;
+    let bearer = format!("Bearer {}|openid|sid={sid}", passcode_testkit::USER_ID);
+    let event = prelude_stepup_request::recorded().header("authorization", bearer.as_str());
+    let body = json!({ "scope": "transfer" });
+    let review = prelude_stepup_request::call(&world, &event.json(&body));
+    let challenge = review.json["challenge_token"].as_str().unwrap();
+    let proof = present(&world, challenge, |event, _| event);
+    let proof = proof.json["challenge_token"].as_str().unwrap();
+    let reply = refresh_with(&world, &victim.refresh, &key, proof);
+    assert_eq!(error(&reply), (400, "token_mismatch"));
+}
+
+#[test]
+fn step_ups_within_minutes_are_counted() {
+    let world = with_mode(passcode_domain::secret::proof::GrantMode::SingleUse);
+    let key = ClientKey::default();
+    let mut token = sign_in(&world, Some(&key));
+    for n in 0..MAX_NAMES {
+        let proof = step_up(&world, &token, &key, "transfer");
+        token = given(&refresh_with(&world, &token.refresh, &key, &proof));
+        assert_eq!(claims(&world, &token.access).scope, "transfer", "{n}");
+        world.clock.advance(Duration::from_secs(1));
+    }
+    let proof = step_up(&world, &token, &key, "transfer");
+    let reply = refresh_with(&world, &token.refresh, &key, &proof);
+    assert_eq!(error(&reply), (429, "rate_limited"), "so that no proof is forgotten early");
+}
+
+#[test]
+fn the_cookie_is_read_under_the_name_that_only_this_host_can_set() {
+    let world = TestWorld::default();
+    let signed_in = sign_in(&world, None);
+    let mut event = Event::recorded("prelude-session-refresh", "cookie");
+    event.0["cookies"] = json!([format!("__refresh_demo={}", signed_in.refresh)]);
+    assert_eq!(error(&call_refresh(&world, &event)), (401, "unauthorized"));
 }

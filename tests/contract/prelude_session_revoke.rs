@@ -4,13 +4,14 @@ use crate::{
     prelude::{error, minds_origins, needs_an_app},
     prelude_sessions::{SignedIn, call_revoke, claims, cookies, given, proven, refresh, sign_in},
 };
+use passcode_domain::Keyring;
 use passcode_testkit::{FakeKeyring, TestWorld};
 use passcode_tests::{
     dpop::ClientKey,
     event::{Event, Reply},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 fn signing_out(token: &str) -> Event {
     let mut event = Event::recorded("prelude-session-revoke", "client");
@@ -51,15 +52,43 @@ fn a_client_signs_out_whatever_it_still_has() {
     let forged = signing_out(&signed_in.refresh).header("dpop", "a.b.c");
     assert_eq!(error(&call_revoke(&world, &forged)), (400, "invalid_dpop_proof"));
     let event = proven(&world, signing_out(&signed_in.refresh), &key);
+    let mut outcomes = Vec::new();
     for event in
         [&event, &event, &signing_out("unknown"), &signing_out("").header("x-refresh-token", None)]
     {
         let reply = call_revoke(&world, event);
-        assert_eq!((reply.status, reply.outcome), (204, "revoked"));
+        outcomes.push(reply.outcome);
+        assert_eq!(reply.status, 204);
         let cookie = "__Host-refresh_demo=; HttpOnly; Secure; Path=/; Max-Age=0";
         assert_eq!(cookies(&reply), [cookie]);
     }
+    assert_eq!(outcomes, ["revoked", "revoked", "not found", "not found"]);
     assert_eq!(error(&refresh(&world, &signed_in.refresh, Some(&key))), (401, "unauthorized"));
+}
+
+#[test]
+fn a_token_that_was_spent_long_ago_signs_nobody_out() {
+    let world = TestWorld::default();
+    let key = ClientKey::default();
+    let first = sign_in(&world, Some(&key));
+    let second = given(&refresh(&world, &first.refresh, Some(&key)));
+    let third = given(&refresh(&world, &second.refresh, Some(&key)));
+    assert_eq!(call_revoke(&world, &signing_out(&first.refresh)).outcome, "not found");
+    assert_eq!(refresh(&world, &third.refresh, Some(&key)).status, 200);
+}
+
+#[test]
+fn a_function_that_has_not_heard_of_a_rotation_signs_out_all_the_same() {
+    let world = TestWorld::default();
+    let secret = r#"{"root":"a-secret-of-at-least-32-characters"}"#;
+    let rotated = Keyring::rotated(secret, "another-secret-of-at-least-32-characters").unwrap();
+    let rotated = Some(Arc::new(Keyring::from_secret(&rotated).unwrap()));
+    let ahead = FakeKeyring { in_hand: rotated.clone(), stored: rotated.clone() };
+    let behind = FakeKeyring { in_hand: world.keyring.in_hand.clone(), stored: rotated };
+    let world = TestWorld { keyring: ahead, ..world };
+    let signed_in = sign_in(&world, None);
+    let world = TestWorld { keyring: behind, ..world };
+    assert_eq!(call_revoke(&world, &signing_out(&signed_in.refresh)).outcome, "revoked");
 }
 
 #[test]
@@ -91,6 +120,10 @@ fn a_user_ends_this_session_others_one_or_all() {
     let [a, b, c] = sessions();
     assert_eq!(revoke_of(&world, &a, &[("target", "all")]).status, 204);
     assert_eq!([&a, &b, &c].map(lives), [false; 3]);
+    // A session that is over ends and shows no others, though its access token lasts a little longer.
+    let other = sign_in(&world, None);
+    assert_eq!(error(&revoke_of(&world, &a, &[("target", "all")])), (401, "unauthorized"));
+    assert!(lives(&other));
 }
 
 #[test]

@@ -107,7 +107,11 @@ fn the_token_says_which_step_comes_next() {
         let token = passcode_jwt::read(world.signing_keys(), text).unwrap();
         assert_eq!((token.aud.as_str(), token.sub.as_str()), ("demo", USER_ID));
         assert_eq!((token.current_step, token.grant_mode), (step, mode));
-        assert_eq!((token.purpose, token.scope.as_deref()), (Purpose::StepUp, Some(scope)));
+        assert_eq!(
+            (token.purpose, token.scope_requested.as_deref()),
+            (Purpose::StepUp, Some(scope))
+        );
+        assert_eq!(token.scope, None, "it is asked for, and nobody has it yet");
         assert_eq!(token.exp - token.iat, 900);
         let id = token.challenge(world.keys()).unwrap();
         let status = status::status(&world, world.keys(), &world.app.id, id);

@@ -143,6 +143,7 @@ async fn prelude_has_a_code_for_every_refusal() {
     assert_eq!(refused(with(post(check)).json(&code)).await, "bad_check_code");
     let right = json!({ "code": client.last_code(PHONE).await });
     assert_eq!(refused(with(post(check)).json(&right)).await, "none");
+    client.stack.clock.advance(Duration::from_mins(1));
     assert_eq!(refused(with(post(check)).json(&right)).await, "token_reused");
 
     let step_up = "/v1/session/stepup/request";

@@ -3,7 +3,7 @@
 
 use crate::{
     Error,
-    token::{forget_verification, hand_over_refresh_token},
+    token::{forget_verification, hand_over_refresh_token, presented_refresh_token},
     verified_signature,
 };
 use cookie::time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -11,7 +11,8 @@ use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use passcode_domain::{
     App, ChallengeId, Keyring, SessionId, SessionKey, SigningKeys, Timestamp, UserId, UserKey,
     World,
-    ports::{Clock as _, Entropy as _, LoadSigningKeys},
+    action::session as sessions,
+    ports::{Clock as _, Entropy as _, LoadKeyring, LoadSessions, LoadSigningKeys, StoreSessions},
     secret::{access::AccessToken, dpop::DpopProof, proof::Bearer},
     session::{Device, DeviceKind, Opening, Refreshed},
     value::address::Address,
@@ -81,8 +82,8 @@ pub fn respond(
 ) -> Result<Answer, Error> {
     let SessionOf { app, user, keyring, keys } = of;
     let host = header_text(request, "host").unwrap_or_default();
-    let (session, life) = (refreshed.token.key.session, app.session.access());
-    let token = AccessToken::new((&app.id, host), (user, session), &refreshed.scopes, (now, life));
+    let (session, times) = (refreshed.token.key.session, (now, refreshed.access_expires_at));
+    let token = AccessToken::new((&app.id, host), (user, session), &refreshed.scopes, times);
     let access_token = passcode_jwt::sign_access_token(keys, &token).map_err(Error::unsigned)?;
     let body = SessionResponse { access_token, expires_at: token.exp };
     let life = now.until(refreshed.token_expires_at);
@@ -155,6 +156,28 @@ where
         Err(Error::InvalidChallengeToken) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Ends the session of the refresh token that a client shows, if it shows one of another session than this one.
+/// Whether there was one to end.
+pub async fn end_presented<W>(
+    world: &W,
+    request: &Request,
+    app: &App,
+    but: Option<SessionKey>,
+) -> Result<bool, Error>
+where
+    W: World<Sessions: LoadSessions + StoreSessions, Keyring: LoadKeyring>,
+{
+    let keyring = world.keyring().keyring().await?;
+    let token = presented_refresh_token(request, app, &keyring);
+    let Some(token) = token.filter(|token| Some(token.key) != but) else { return Ok(false) };
+    if sessions::revoke(world, &keyring, &app.id, &token).await? {
+        return Ok(true);
+    }
+    // A keyring that somebody has rotated since it was read knows no token of the next one.
+    let newer = world.keyring().refreshed().await?;
+    Ok(sessions::revoke(world, &newer, &app.id, &token).await?)
 }
 
 /// The key of the session that an access token of this app is of.

@@ -168,21 +168,24 @@ pub fn present(
     }
 }
 
-/// What a cookie holds, also under the name without `__Host-`. Of several the last one that can be read counts:
+/// What a cookie holds. Of several the last one that can be read counts:
 /// a browser sends the older one first, and has two after the app's `browser.cross_site_cookie` was changed.
 fn in_cookies<T>(request: &Request, name: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     cookies(request, name).iter().rev().find_map(|cookie| read(cookie.value()))
 }
 
-/// The cookies of a name: those that any host may have set, and then those with the prefix by which a browser
-/// vouches for this one.
+/// The cookies of a name. Of a name without the prefix by which a browser vouches for the host, also those with
+/// it, as the last ones; what was set with the prefix is read with it alone.
 fn cookies<'r>(request: &'r Request, name: &str) -> Vec<Cookie<'r>> {
-    let bare = name.trim_start_matches("__Host-").trim_start_matches("__");
+    let with_prefix = format!("__Host-{}", name.trim_start_matches("__"));
     let lines = request.headers().get_all(header::COOKIE).iter();
     let all: Vec<Cookie<'_>> = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
         .collect();
-    let named = |name: String| all.iter().filter(move |cookie| cookie.name() == name).cloned();
-    named(format!("__{bare}")).chain(named(format!("__Host-{bare}"))).collect()
+    let named = |name: &str| -> Vec<Cookie<'_>> {
+        all.iter().filter(|cookie| cookie.name() == name).cloned().collect()
+    };
+    let plain = named(name);
+    if name.starts_with("__Host-") { plain } else { [plain, named(&with_prefix)].concat() }
 }

@@ -5,7 +5,7 @@ mod boot;
 
 pub use boot::boot;
 use passcode_domain::{
-    App, Keyring, SigningKeys, Timestamp, UserId, World,
+    App, SigningKeys, Timestamp, UserId, World,
     action::session as sessions,
     ports::{
         Clock as _, LoadApps, LoadKeyring, LoadLedgers, LoadSessions, LoadSigningKeys,
@@ -113,7 +113,8 @@ where
     let opening = session::opening(world, request, of, (user, address, proof));
     let begun = sessions::begin(world, &keyring, &opening).await?.ok_or(Error::TokenReused)?;
     record.outcome = "signed in";
-    end_earlier(world, request, app, &keyring).await?;
+    // The client may have kept the token of this session, and have lost the rest of the answer.
+    session::end_presented(world, request, app, Some(opening.key)).await?;
     let of = SessionOf { app, user: &opening.user, keyring: &keyring, keys: &keys };
     session::respond_first(request, &of, &begun, world.clock().now())
 }
@@ -128,30 +129,14 @@ fn read(
     let token = passcode_jwt::read(keys, &body.challenge_token);
     let token = token.map_err(|_| Error::InvalidChallengeToken)?;
     token.validate_proof(&app.id, Purpose::Login, now)?;
-    let verifier = body.code_verifier.as_deref();
-    let is_bound = |verifier| token.pkce_challenge.is_none_or(|bound| bound.is_of(verifier));
-    match (token.pkce_challenge, verifier) {
+    match (token.pkce_challenge, body.code_verifier.as_deref()) {
+        (None, None) => Ok(token),
+        (Some(bound), Some(verifier)) if bound.is_of(verifier) => Ok(token),
         (Some(_), None) => Err(Error::BadRequest("`code_verifier` is missing".into())),
-        (_, Some(verifier)) if !is_bound(verifier) => {
-            Err(Error::BadRequest("`code_verifier` is not that of the `code_challenge`".into()))
+        // Nor is an unbound proof taken from a client that expects a bound one (RFC 9700 §4.8.2).
+        (Some(_) | None, Some(_)) => {
+            Err(Error::BadRequest("`code_verifier` is not that of a `code_challenge`".into()))
         }
-        (Some(_), Some(_)) | (None, _) => Ok(token),
-    }
-}
-
-/// Ends the session that the client had before, if it shows one.
-async fn end_earlier<W>(
-    world: &W,
-    request: &Request,
-    app: &App,
-    keyring: &Keyring,
-) -> Result<(), Error>
-where
-    W: World<Sessions: LoadSessions + StoreSessions>,
-{
-    match prelude::presented_refresh_token(request, app, keyring) {
-        Some(earlier) => Ok(sessions::revoke(world, keyring, &app.id, &earlier).await?),
-        None => Ok(()),
     }
 }
 

@@ -119,6 +119,9 @@ where
     let keyring = world.keyring().keyring().await?;
     let own = session::session_of(&bearer, app, &keyring).ok_or(Error::Unauthorized)?;
     let all = sessions::list(world, own.user).await?;
+    if !all.iter().any(|(key, _)| *key == own) {
+        return Err(Error::Unauthorized);
+    }
     let total = all.len();
     let sessions = all.into_iter().skip(offset).take(limit).map(listed).collect();
     record.outcome = "listed";

@@ -135,7 +135,7 @@ where
         return Err(Error::InvalidChallengeToken);
     }
     let step = step.map(|(step, _)| step);
-    let next = next(request, token, step, now)?;
+    let next = next((request, app), token, step, now)?;
     record.challenge(token.id, &keyring);
     let code = PresentedCode::parse(&body.code).map_err(|_| Error::BadCheckCode)?;
     let target = VerifyTarget::Owned(token.id, &app.id);
@@ -188,7 +188,7 @@ enum Next {
 }
 
 fn next(
-    request: &Request,
+    (request, app): (&Request, &App),
     token: VerificationToken,
     step: Option<ChallengeToken>,
     now: Timestamp,
@@ -203,6 +203,8 @@ fn next(
         None if token.code_challenge.is_some() => Err(Error::BadRequest(
             "with a `code_challenge`, use `otp/check` and `login/finalize`".into(),
         )),
+        // Nobody signs in to an app that is blocked, whatever codes are out.
+        None if app.blocked => Err(Error::AuthBlocked),
         None => Ok(Next::Session(Box::new(dpop::proof(request, now)?))),
     }
 }

@@ -54,6 +54,7 @@ pub struct RefreshRequest {
         (status = 401, description = "`unauthorized`: the session is over, or was never there; sign in again", body = ErrorBody),
         (status = 403, description = "`auth_blocked` or `origin_not_allowed`", body = ErrorBody),
         (status = 409, description = "`token_reused`: the step-up was granted before", body = ErrorBody),
+        (status = 429, description = "`rate_limited`: too many step-ups were granted within minutes", body = ErrorBody),
         (status = 500, description = "`internal`: try again with the same token", body = ErrorBody),
     )
 )]
@@ -134,7 +135,8 @@ fn step_up(
         return Err(Error::TokenMismatch);
     }
     let scope = token.scope.ok_or(Error::InvalidChallengeToken)?;
-    Ok(Some(StepUpGrant { jti: token.jti, scope, mode: token.grant_mode }))
+    let user = token.sub.parse().map_err(|_| Error::InvalidChallengeToken)?;
+    Ok(Some(StepUpGrant { user, jti: token.jti, scope, mode: token.grant_mode }))
 }
 
 fn refused(refusal: RefreshRefusal, request: &Request, record: &mut Record) -> Error {
@@ -151,7 +153,9 @@ fn refused(refusal: RefreshRefusal, request: &Request, record: &mut Record) -> E
         RefreshRefusal::ReplayedProof => {
             Error::InvalidDpopProof("it was used before, or later ones were".into())
         }
+        RefreshRefusal::StepUpOfOther => Error::TokenMismatch,
         RefreshRefusal::StepUpReused => Error::TokenReused,
+        RefreshRefusal::TooManyStepUps => Error::RateLimited(None),
     }
 }
 

@@ -6,7 +6,7 @@ mod boot;
 pub use boot::boot;
 use lambda_http::{RequestExt as _, http::StatusCode};
 use passcode_domain::{
-    App, SessionKey, UserKey, World,
+    App, SessionId, SessionKey, World,
     action::session as sessions,
     ports::{
         Clock as _, ListSessions, LoadApps, LoadKeyring, LoadSessions, LoadSigningKeys,
@@ -57,26 +57,26 @@ where
         Err(answer) => return Ok(answer),
     };
     let answered = if request.uri().path().ends_with(OF_USER) {
-        revoke_of_user(world, request, &caller.app).await
+        revoke_of_user(world, request, &caller.app, record).await
     } else {
-        revoke(world, request, &caller.app).await
+        revoke(world, request, &caller.app, record).await
     };
-    if answered.is_ok() {
-        record.outcome = "revoked";
-    }
     Ok(caller.respond(answered, request, record))
 }
 
 /// Ends the session of the refresh token. A session that is over is no error: its client forgets it then.
-async fn revoke<W>(world: &W, request: &Request, app: &App) -> Result<Answer, Error>
+async fn revoke<W>(
+    world: &W,
+    request: &Request,
+    app: &App,
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
     W: World<Sessions: LoadSessions + StoreSessions, Keyring: LoadKeyring>,
 {
     dpop::proof(request, world.clock().now())?;
-    let keyring = world.keyring().keyring().await?;
-    if let Some(token) = prelude::presented_refresh_token(request, app, &keyring) {
-        sessions::revoke(world, &keyring, &app.id, &token).await?;
-    }
+    let was_there = session::end_presented(world, request, app, None).await?;
+    record.outcome = if was_there { "revoked" } else { "not found" };
     Ok(prelude::forget_session(Answer::empty(StatusCode::NO_CONTENT), app))
 }
 
@@ -101,7 +101,12 @@ where
         (status = 500, description = "`internal`: some may be over; try again", body = ErrorBody),
     )
 )]
-async fn revoke_of_user<W>(world: &W, request: &Request, app: &App) -> Result<Answer, Error>
+async fn revoke_of_user<W>(
+    world: &W,
+    request: &Request,
+    app: &App,
+    record: &mut Record,
+) -> Result<Answer, Error>
 where
     W: World<
             Sessions: LoadSessions + ListSessions + StoreSessions,
@@ -116,6 +121,7 @@ where
     for key in &keys {
         sessions::end(world, *key).await?;
     }
+    record.outcome = "revoked";
     let answer = Answer::empty(StatusCode::NO_CONTENT);
     let is_own_over = keys.contains(&own);
     Ok(if is_own_over { prelude::forget_session(answer, app) } else { answer })
@@ -127,20 +133,29 @@ where
     W: World<Sessions: LoadSessions + ListSessions>,
 {
     let query = request.query_string_parameters();
-    let all = async |user: UserKey| sessions::list(world, user).await;
-    let keys = |sessions: Vec<(SessionKey, _)>| sessions.into_iter().map(|(key, _)| key);
-    match query.first("target") {
-        Some("mine") => Ok(vec![own]),
-        Some("all") => Ok(keys(all(own.user).await?).collect()),
-        Some("others") => Ok(keys(all(own.user).await?).filter(|key| *key != own).collect()),
-        Some("session") => {
-            let id = query.first("session_id").and_then(|id| id.parse().ok());
-            let id = id.ok_or(Error::BadRequest("`session_id` is no session id".into()))?;
-            let of_user = keys(all(own.user).await?).find(|key| key.session == id);
-            of_user.map(|key| vec![key]).ok_or(Error::NotFound)
+    let target = query.first("target").unwrap_or_default();
+    let id: Option<SessionId> = query.first("session_id").and_then(|id| id.parse().ok());
+    match (target, id) {
+        ("mine", _) => return Ok(vec![own]),
+        ("all" | "others", _) | ("session", Some(_)) => {}
+        ("session", None) => {
+            return Err(Error::BadRequest("`session_id` is no session id".into()));
         }
-        _ => Err(Error::BadRequest("`target` must be all, others, mine or session".into())),
+        _ => return Err(Error::BadRequest("`target` must be all, others, mine or session".into())),
     }
+    let all = sessions::list(world, own.user).await?.into_iter().map(|(key, _)| key);
+    let all: Vec<SessionKey> = all.collect();
+    // A session that was ended ends no others, though its last access token lasts a little longer.
+    if !all.contains(&own) {
+        return Err(Error::Unauthorized);
+    }
+    let is_chosen = |key: &SessionKey| match target {
+        "others" => *key != own,
+        "session" => Some(key.session) == id,
+        _ => true,
+    };
+    let chosen: Vec<SessionKey> = all.into_iter().filter(is_chosen).collect();
+    if target == "session" && chosen.is_empty() { Err(Error::NotFound) } else { Ok(chosen) }
 }
 
 #[derive(OpenApi)]

@@ -167,12 +167,15 @@ where
     let open = Open::new(app, &keyring, world.entropy(), Addresses::new(address, None), TOKEN_LIFE);
     let open = open.found_by(Lookup::User).for_scope(&body.scope);
     record.challenge(open.id, &keyring);
-    let credential = Some(bearer.user.as_str());
-    let pending =
-        match prelude::idempotent(request, app, credential).begin(world, &keyring, record).await? {
-            Begun::Proceed(pending) => pending,
-            Begun::Answered(answer) => return Ok(answer),
-        };
+    let session = bearer.session.as_deref().unwrap_or_default();
+    let credential = format!("{} {session}", bearer.user.as_str());
+    let pending = match prelude::idempotent(request, app, Some(&credential))
+        .begin(world, &keyring, record)
+        .await?
+    {
+        Begun::Proceed(pending) => pending,
+        Begun::Answered(answer) => return Ok(answer),
+    };
     let opened = opened(world, &keyring, &open, record).await.and_then(|()| {
         let scope = (body.scope.as_str(), step_up.channel, step_up.grant_mode);
         let (id, now) = (open.id.print(&keyring), world.clock().now());

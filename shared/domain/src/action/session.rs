@@ -94,21 +94,22 @@ where
     Ok(settled.outcome.and_then(|given| with_session(given).ok_or(RefreshRefusal::NotFound)))
 }
 
-/// Ends the session of a refresh token, if the token is genuine: one read and one write.
+/// Ends the session of a refresh token, if the token is genuine: one read and one write. Whether it was.
 pub async fn revoke<W>(
     world: &W,
     keyring: &Keyring,
     app: &AppId,
     token: &RefreshToken,
-) -> Result<(), Failure>
+) -> Result<bool, Failure>
 where
     W: World<Sessions: LoadSessions + StoreSessions>,
 {
     let decide = |stored: Option<Session>, now| {
-        (of_app(stored, app).map(|session| session.revoke(keyring, token, now)), ())
+        let mut session = of_app(stored, app);
+        let is_own = session.as_mut().is_some_and(|session| session.revoke(keyring, token, now));
+        (session, is_own)
     };
-    transact_and(world, &Sessions(world.sessions()), token.key, None, decide).await?;
-    Ok(())
+    Ok(transact_and(world, &Sessions(world.sessions()), token.key, None, decide).await?.outcome)
 }
 
 /// Ends a session, whoever holds its tokens: one read and one write. Whether there was one to end.

@@ -7,10 +7,7 @@ use crate::value::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The `typ` of an access token (RFC 9068 §2.1): no challenge token is one.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -45,7 +42,7 @@ impl AccessToken {
         (app, host): (&AppId, &str),
         (user, session): (&UserId, SessionId),
         scopes: &BTreeSet<String>,
-        (now, life): (Timestamp, Duration),
+        (now, until): (Timestamp, Timestamp),
     ) -> Self {
         Self {
             iss: host.to_owned(),
@@ -54,7 +51,7 @@ impl AccessToken {
             sid: session.to_string(),
             iat: seconds(now),
             nbf: seconds(now),
-            exp: seconds(now) + life.as_secs(),
+            exp: seconds(until),
             scope: scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
             cc: BTreeMap::new(),
         }

@@ -35,7 +35,9 @@ impl CodeChallenge {
     #[must_use]
     pub fn is_of(&self, verifier: &str) -> bool {
         let hash: [u8; 32] = Sha256::digest(verifier.as_bytes()).into();
-        (43..=128).contains(&verifier.len()) && bool::from(hash.ct_eq(&self.0))
+        let is_verifier = (43..=128).contains(&verifier.len())
+            && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+        is_verifier && bool::from(hash.ct_eq(&self.0))
     }
 }
 

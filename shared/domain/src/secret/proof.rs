@@ -113,10 +113,11 @@ pub struct ChallengeToken {
     pub current_step: Step,
     /// What the proof is for.
     pub purpose: Purpose,
-    /// The scope that is asked for, in a step-up.
+    /// The scope of a step-up, once it is proven: nobody shall take a token that waits for its code for one
+    /// that has the scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// The same scope, by the name under which Prelude's clients read it.
+    /// The scope that is asked for, by the name under which Prelude's clients read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_requested: Option<String>,
     /// How far the proof reaches.
@@ -201,7 +202,7 @@ impl ChallengeToken {
             challenge_id,
             current_step,
             purpose: Purpose::StepUp,
-            scope: Some(scope.to_owned()),
+            scope: None,
             scope_requested: Some(scope.to_owned()),
             grant_mode,
             sid: bearer.session.clone(),
@@ -261,6 +262,7 @@ impl ChallengeToken {
             exp: seconds(now + PROOF_LIFE),
             jti: jti(&self.challenge_id, "proof"),
             current_step: Step::Completed,
+            scope: self.scope_requested.clone(),
             steps: self.steps.into_iter().map(|step| StepState { done: true, ..step }).collect(),
             ..self
         }

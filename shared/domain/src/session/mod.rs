@@ -7,4 +7,4 @@ mod used;
 pub use session::{
     Device, DeviceKind, GRACE, Opening, Refresh, RefreshRefusal, Refreshed, Session, StepUpGrant,
 };
-pub use used::MAX_PROOFS;
+pub use used::MAX_NAMES;

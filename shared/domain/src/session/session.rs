@@ -139,9 +139,11 @@ pub struct Opening {
     pub proof: Option<DpopProof>,
 }
 
-/// A step-up whose proof comes with a refresh. It is valid, and of the session's user.
+/// A step-up whose proof comes with a refresh. It is valid, and names the session.
 #[derive(Clone, Debug)]
 pub struct StepUpGrant {
+    /// Who has stepped up.
+    pub user: UserId,
     /// The name of the proof.
     pub jti: String,
     /// The scope.
@@ -168,6 +170,8 @@ pub struct Refreshed {
     pub token: RefreshToken,
     /// When that token is no longer good.
     pub token_expires_at: Timestamp,
+    /// When the access token is no longer good.
+    pub access_expires_at: Timestamp,
     /// The scopes of the access token.
     pub scopes: BTreeSet<String>,
 }
@@ -185,8 +189,12 @@ pub enum RefreshRefusal {
     OtherKey,
     /// The proof was used before.
     ReplayedProof,
+    /// The proof of the step-up is of another user.
+    StepUpOfOther,
     /// The proof of the step-up was used before.
     StepUpReused,
+    /// Too many step-ups were granted within minutes.
+    TooManyStepUps,
 }
 
 impl Session {
@@ -212,7 +220,7 @@ impl Session {
             ended_at: None,
         };
         if let Some(proof) = &opening.proof {
-            session.remember(proof, now);
+            session.remember(proof, 0, now);
         }
         session
     }
@@ -228,7 +236,7 @@ impl Session {
     ) -> (Option<Self>, Option<Refreshed>) {
         let Some(stored) = stored else {
             let session = Self::begin(opening, now);
-            let given = session.given(opening.key, keyring);
+            let given = session.given(opening.key, keyring, now);
             return (Some(session), Some(given));
         };
         let given = stored.key.and_then(|_| stored.given_again(opening, keyring, now));
@@ -247,7 +255,7 @@ impl Session {
         let key = opening.proof.as_ref().map(|proof| proof.key);
         let is_new = self.generation == 0 && now < self.began_at + GRACE;
         let is_same = is_new && self.key == key && self.is_live(now);
-        is_same.then(|| self.given(opening.key, keyring))
+        is_same.then(|| self.given(opening.key, keyring, now))
     }
 
     /// Decides a refresh. Whatever is wrong with the proof costs the session nothing, so that whoever has
@@ -258,49 +266,76 @@ impl Session {
         refresh: &Refresh,
         now: Timestamp,
     ) -> (Self, Result<Refreshed, RefreshRefusal>) {
-        let Refresh { token, proof, step_up } = refresh;
-        if !self.is_live(now) || !token.is_genuine(keyring, &self.app, &self.nonce) {
-            return (self, Err(RefreshRefusal::NotFound));
-        }
-        if let Err(refusal) = self.check_key(proof.as_ref()) {
-            return (self, Err(refusal));
-        }
-        let is_repeat = token.generation != self.generation;
-        if is_repeat && !self.is_in_grace(token, now) {
-            self.ended_at = Some(now);
-            return (self, Err(RefreshRefusal::Reused));
-        }
-        if let Some(proof) = proof.as_ref().filter(|_| !is_repeat)
-            && self.is_replayed(proof)
-        {
-            return (self, Err(RefreshRefusal::ReplayedProof));
-        }
-        let is_new = |step_up: &&StepUpGrant| !self.step_ups.has(&step_up.jti);
-        let is_given = |step_up: &StepUpGrant| self.all_scopes().contains(&step_up.scope);
-        let granted = step_up.as_ref().filter(is_new);
-        if step_up
-            .as_ref()
-            .is_some_and(|step_up| granted.is_none() && !(is_repeat && is_given(step_up)))
-        {
-            return (self, Err(RefreshRefusal::StepUpReused));
-        }
-        if !is_repeat {
-            self.rotate(proof.as_ref(), now);
-        }
-        if let Some(step_up) = granted {
-            self.grant(step_up, now);
-        }
-        let given = self.given(token.key, keyring);
-        (self, Ok(given))
-    }
-
-    /// Ends the session for whoever holds its refresh token, the present one or the one before it.
-    #[must_use]
-    pub fn revoke(mut self, keyring: &Keyring, token: &RefreshToken, now: Timestamp) -> Self {
-        if token.is_genuine(keyring, &self.app, &self.nonce) {
+        let checked = self.check(keyring, refresh, now);
+        if checked == Err(RefreshRefusal::Reused) {
             self.end(now);
         }
-        self
+        let given = checked.map(|()| {
+            if refresh.token.generation == self.generation {
+                self.rotate(now);
+            }
+            if let Some(proof) = &refresh.proof {
+                self.remember(proof, refresh.token.generation, now);
+            }
+            if let Some(step_up) = &refresh.step_up {
+                self.grant(step_up, now);
+            }
+            self.given(refresh.token.key, keyring, now)
+        });
+        (self, given)
+    }
+
+    /// Whether a refresh may be made, and why not.
+    fn check(
+        &self,
+        keyring: &Keyring,
+        refresh: &Refresh,
+        now: Timestamp,
+    ) -> Result<(), RefreshRefusal> {
+        let Refresh { token, proof, step_up } = refresh;
+        if !self.is_live(now) || !token.is_genuine(keyring, &self.app, &self.nonce) {
+            return Err(RefreshRefusal::NotFound);
+        }
+        self.check_key(proof.as_ref())?;
+        if proof.as_ref().is_some_and(|proof| self.is_replayed(proof, token.generation)) {
+            return Err(RefreshRefusal::ReplayedProof);
+        }
+        if token.generation != self.generation && !self.is_in_grace(token, now) {
+            // Another tab of the same client may have been overtaken twice.
+            let is_late = self.key.is_some() && now < self.refreshed_at + GRACE;
+            return Err(if is_late { RefreshRefusal::NotFound } else { RefreshRefusal::Reused });
+        }
+        step_up.as_ref().map_or(Ok(()), |step_up| self.check_step_up(step_up, token, now))
+    }
+
+    /// Whether a step-up may be granted: once, and with the answer that may have been lost.
+    fn check_step_up(
+        &self,
+        step_up: &StepUpGrant,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<(), RefreshRefusal> {
+        let granted_for = self.step_ups.used_for(&step_up.jti);
+        if step_up.user != self.user {
+            Err(RefreshRefusal::StepUpOfOther)
+        } else if granted_for.is_some_and(|refresh| refresh != token.generation) {
+            Err(RefreshRefusal::StepUpReused)
+        } else if granted_for.is_none() && self.step_ups.are_full(now) {
+            Err(RefreshRefusal::TooManyStepUps)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Ends the session for whoever holds its refresh token, the present one or the one before it. Whether it
+    /// was one of them.
+    pub fn revoke(&mut self, keyring: &Keyring, token: &RefreshToken, now: Timestamp) -> bool {
+        let is_recent = token.generation.saturating_add(1) >= self.generation;
+        let is_own = is_recent && token.is_genuine(keyring, &self.app, &self.nonce);
+        if is_own {
+            self.end(now);
+        }
+        is_own
     }
 
     /// Ends the session.
@@ -344,29 +379,40 @@ impl Session {
         is_last && (self.key.is_some() || now < self.refreshed_at + GRACE)
     }
 
-    fn is_replayed(&self, proof: &DpopProof) -> bool {
+    /// Whether a proof was used before. With the token that it came with it may come again: a browser sends the
+    /// same bytes once more on a connection that has dropped.
+    fn is_replayed(&self, proof: &DpopProof, refresh: u32) -> bool {
         let is_forgotten = self.forgotten_until.is_some_and(|until| proof_ends_at(proof) <= until);
-        is_forgotten || self.proofs.has(&proof.claims.jti)
+        match self.proofs.used_for(&proof.claims.jti) {
+            Some(used_for) => used_for != refresh,
+            None => self.key.is_some() && is_forgotten,
+        }
     }
 
-    fn remember(&mut self, proof: &DpopProof, now: Timestamp) {
-        let forgotten = self.proofs.add(&proof.claims.jti, proof_ends_at(proof), now);
+    /// Remembers the proof of a refresh, in a session that is bound to a key.
+    fn remember(&mut self, proof: &DpopProof, refresh: u32, now: Timestamp) {
+        if self.key.is_none() || self.proofs.used_for(&proof.claims.jti).is_some() {
+            return;
+        }
+        let forgotten = self.proofs.add(&proof.claims.jti, refresh, proof_ends_at(proof), now);
         self.forgotten_until = self.forgotten_until.filter(|until| *until > now).max(forgotten);
     }
 
     /// Spends the refresh token.
-    fn rotate(&mut self, proof: Option<&DpopProof>, now: Timestamp) {
+    fn rotate(&mut self, now: Timestamp) {
         self.generation += 1;
         self.refreshed_at = now;
         self.once.clear();
-        if let Some(proof) = proof.filter(|_| self.key.is_some()) {
-            self.remember(proof, now);
-        }
     }
 
     fn grant(&mut self, step_up: &StepUpGrant, now: Timestamp) {
-        // A proof is shorter-lived than this, and is refused for its age after that.
-        self.step_ups.add(&step_up.jti, now + PROOF_LIFE * 2, now);
+        if self.step_ups.used_for(&step_up.jti).is_some() {
+            return;
+        }
+        // What was granted with the token before is granted once more with it.
+        let refresh = self.generation.saturating_sub(1);
+        self.step_ups.add(&step_up.jti, refresh, now + PROOF_LIFE, now);
+        self.refreshed_at = now;
         let scopes = match step_up.mode {
             GrantMode::SingleUse => &mut self.once,
             // What is good for the user's profile is asked for in each session: that others may have
@@ -378,15 +424,16 @@ impl Session {
         scopes.insert(step_up.scope.clone());
     }
 
-    fn all_scopes(&self) -> BTreeSet<String> {
-        self.scopes.union(&self.once).cloned().collect()
-    }
-
-    fn given(&self, key: SessionKey, keyring: &Keyring) -> Refreshed {
+    fn given(&self, key: SessionKey, keyring: &Keyring, now: Timestamp) -> Refreshed {
+        let access = self.policy.access();
+        // A scope that is granted once is over with the access token that it was granted with.
+        let is_granted = !self.once.is_empty() && now < self.refreshed_at + access;
+        let once = self.once.iter().filter(|_| is_granted);
         Refreshed {
             token: RefreshToken::new(keyring, &self.app, key, &self.nonce, self.generation),
             token_expires_at: self.ends_at(),
-            scopes: self.all_scopes(),
+            access_expires_at: if is_granted { self.refreshed_at } else { now } + access,
+            scopes: self.scopes.iter().chain(once).cloned().collect(),
         }
     }
 }

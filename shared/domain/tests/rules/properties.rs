@@ -216,7 +216,10 @@ impl Run {
                 seen.revealed += 1;
                 self.failures.push(now);
             }
-            Outcome::Expired | Outcome::Exhausted | Outcome::AlreadyUsed | Outcome::NotFound => {
+            Outcome::AlreadyUsed => {
+                prop_assert!(!was_counted || !is_last, "the right code once more costs nothing");
+            }
+            Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
                 prop_assert!(!was_counted, "a refusal changes nothing");
             }
         }
