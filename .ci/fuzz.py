@@ -47,6 +47,12 @@ REFUSED = [
     (r"prelude-session-otp-create|otpCreate", r'"code":"(invalid|expired)_challenge_token"'),
     (r"prelude-session-otp-(retry|check)", r'"code":"invalid_verification_token"'),
     (r"prelude-session-otp-check", r'"code":"((invalid|expired)_challenge_token|token_mismatch|bad_check_code)"'),
+    # Proofs that no key has signed, and secrets of nothing.
+    (r"prelude-(login|session)-", r'"code":"(invalid|missing)_dpop_proof"'),
+    (r"prelude-(login-finalize|session-refresh)", r'"code":"(invalid|expired)_challenge_token"'),
+    (r"prelude-login-finalize", r"`code_verifier` is (missing|not that of)"),
+    # A session that is to be named, and is not.
+    (r"prelude-session-revoke-me", r"`session_id` is no session id"),
     # Templates that the app has not; numbers and addresses that there are not.
     (r"prelude-session-otp-create|otpCreate", r"`login_config_id` is not known|`identifier\.value`: not a valid"),
     # A wrong secret, and a PIN that is easily guessed.
@@ -193,6 +199,38 @@ def with_prelude_code(case, number):
         case.body["code"] = code
 
 
+def proof(person):
+    """The proof that somebody has an address."""
+    headers = {VERIFICATION_TOKEN: call("/v1/session/otp", somebody(person), {}).headers[VERIFICATION_TOKEN]}
+    return call("/v1/session/otp/check", {"code": code_of(person)}, headers).json()["challenge_token"]
+
+
+def signed_in():
+    """A session without a key."""
+    return call("/v1/session/login/finalize", {"challenge_token": proof(next(PEOPLE))}, {})
+
+
+def without_key(case):
+    case.headers.pop("DPoP", None)
+
+
+def with_proof(case, number):
+    without_key(case)
+    leave_out(case, "code_verifier")
+    case.body["challenge_token"] = proof(next(PEOPLE))
+
+
+def of_session(case, number):
+    without_key(case)
+    case.headers["X-Refresh-Token"] = signed_in().headers["X-Refresh-Token"]
+    if isinstance(case.body, dict):
+        leave_out(case, "step_up_token")
+
+
+def of_signed_in(case, number):
+    case.headers["Authorization"] = f"Bearer {signed_in().json()['access_token']}"
+
+
 def with_scope(case, number):
     case.body["scope"] = "transfer" if number % 2 else "email:change"
 
@@ -258,6 +296,11 @@ KNOWN = {
     "prelude-session-otp-create": of_somebody_or_a_step,
     "prelude-session-otp-retry": with_verification_token,
     "prelude-session-otp-check": with_prelude_code,
+    "prelude-login-finalize": with_proof,
+    "prelude-session-refresh": of_session,
+    "prelude-session-revoke": of_session,
+    "prelude-session-revoke-me": of_signed_in,
+    "prelude-session-list": of_signed_in,
     "prelude-stepup-request": with_scope,
     "otpCreate": of_somebody_or_a_step,
     "pace-user-otp-create": with_secret_of_ada,

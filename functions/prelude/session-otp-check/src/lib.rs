@@ -10,7 +10,7 @@ use passcode_domain::{
     Address, App, ChallengeId, Keyring, PresentedCode, SigningKeys, Timestamp, World,
     action::{
         session as sessions,
-        verify::{self, Outcome, VerifyTarget},
+        verify::{self, Outcome, Verification, VerifyTarget},
     },
     ports::{
         Clock as _, CountVerified, LoadApps, LoadKeyring, LoadLedgers, LoadSessions,
@@ -141,42 +141,40 @@ where
     let target = VerifyTarget::Owned(token.id, &app.id);
     let verification = verify::verify(world, target, &code).await?;
     record.verification(&verification);
+    let is_repeat = is_repeat(&verification)?;
     let proven = Proven { request, app, keyring: &keyring, keys: &keys, token };
-    let answer = match (&verification.outcome, next) {
-        (Outcome::Verified(_), Next::Token(step)) => proven.prove(
-            verification.address.as_ref(),
-            step.map(|step| *step),
-            world.clock().now(),
-        )?,
-        // The client may have lost the answer.
-        (Outcome::AlreadyUsed, Next::Token(step)) if verification.is_repeat => proven.prove(
-            verification.address.as_ref(),
-            step.map(|step| *step),
-            world.clock().now(),
-        )?,
-        (Outcome::Verified(_), Next::Session(proof)) => {
-            let opening = proven.opening(world, verification.address, *proof)?;
-            let begun = sessions::begin(world, &keyring, &opening).await?;
+    // A challenge that was given up has proven no address.
+    let address = verification.address.ok_or(Error::TokenReused)?;
+    let answer = match next {
+        Next::Token(step) => proven.prove(&address, step.map(|step| *step), world.clock().now())?,
+        Next::Session(proof) => {
+            let opening = proven.opening(world, address, *proof)?;
+            let begun = if is_repeat {
+                sessions::begin_again(world, &keyring, &opening).await?
+            } else {
+                sessions::begin(world, &keyring, &opening).await?
+            };
             proven.respond(&opening, begun, world.clock().now())?
         }
-        (Outcome::AlreadyUsed, Next::Session(proof)) if verification.is_repeat => {
-            let opening = proven.opening(world, verification.address, *proof)?;
-            let begun = sessions::begin_again(world, &keyring, &opening).await?;
-            proven.respond(&opening, begun, world.clock().now())?
-        }
-        (Outcome::AlreadyUsed, Next::Token(_) | Next::Session(_)) => {
-            return Err(Error::TokenReused);
-        }
-        // The published clients start again on this, and on nothing else. That others have
-        // locked the subject is not the caller's to know.
-        (Outcome::Exhausted, _) if verification.is_spent => return Err(Error::RateLimited(None)),
-        (
-            Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound,
-            Next::Token(_) | Next::Session(_),
-        ) => return Err(Error::BadCheckCode),
     };
     let now = world.clock().now();
     Ok(prelude::remember(answer, app, &keyring, *token.id.subject(), now))
+}
+
+/// Whether a right code has come once more, since the client has lost the answer; an error for any other code
+/// than a right one.
+fn is_repeat(verification: &Verification) -> Result<bool, Error> {
+    match verification.outcome {
+        Outcome::Verified(_) => Ok(false),
+        Outcome::AlreadyUsed if verification.is_repeat => Ok(true),
+        Outcome::AlreadyUsed => Err(Error::TokenReused),
+        // The published clients start again on this, and on nothing else. That others have
+        // locked the subject is not the caller's to know.
+        Outcome::Exhausted if verification.is_spent => Err(Error::RateLimited(None)),
+        Outcome::Incorrect | Outcome::Expired | Outcome::Exhausted | Outcome::NotFound => {
+            Err(Error::BadCheckCode)
+        }
+    }
 }
 
 /// What a right code leads to.
@@ -227,11 +225,11 @@ impl Proven<'_> {
     /// The answer with the proof: the step-up's, or that of an address.
     fn prove(
         &self,
-        address: Option<&Address>,
+        address: &Address,
         step: Option<ChallengeToken>,
         now: Timestamp,
     ) -> Result<Answer, Error> {
-        let user = self.user(address.ok_or(Error::TokenReused)?);
+        let user = self.user(address);
         let of_login = || {
             let id = self.token.id.print(self.keyring);
             ChallengeToken::of_login(&self.app.id, user.as_str(), id, now)
@@ -246,11 +244,9 @@ impl Proven<'_> {
     fn opening<W: World>(
         &self,
         world: &W,
-        address: Option<Address>,
+        address: Address,
         proof: Option<DpopProof>,
     ) -> Result<Opening, Error> {
-        // A challenge that was given up has proven none.
-        let address = address.ok_or(Error::TokenReused)?;
         let user = self.user(&address).as_str().parse().map_err(Error::unsigned)?;
         let of = (self.app, self.keyring, self.token.id);
         Ok(session::opening(world, self.request, of, (user, address, proof)))

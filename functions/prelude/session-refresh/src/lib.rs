@@ -18,7 +18,10 @@ use prelude_contract::{
     with_browser_routes,
 };
 use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::{
+    OpenApi, ToSchema,
+    openapi::{RefOr, Required},
+};
 
 /// The function, and its package.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
@@ -47,7 +50,7 @@ pub struct RefreshRequest {
         ("X-Refresh-Token" = Option<String>, Header, description = "The refresh token; the cookie's where absent",
             pattern = "^[A-Z2-7]{83}[AQ]$"),
     ),
-    request_body(content = Option<RefreshRequest>, content_type = "application/json"),
+    request_body = RefreshRequest,
     responses(
         (status = 200, description = "The session", body = SessionResponse),
         (status = 400, description = "`bad_request`, `invalid_dpop_proof`, `missing_dpop_proof`, `dpop_key_mismatch`, `expired_challenge_token`, `invalid_challenge_token`, `step_not_completed` or `token_mismatch`", body = ErrorBody),
@@ -166,5 +169,10 @@ struct Api;
 /// The endpoint's part of the OpenAPI document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    session::with_session_response(with_browser_routes(Api::openapi(), None), PATH)
+    let mut api = Api::openapi();
+    let post = api.paths.paths.get_mut(PATH).and_then(|item| item.post.as_mut());
+    if let Some(RefOr::T(body)) = post.and_then(|post| post.request_body.as_mut()) {
+        body.required = Some(Required::False);
+    }
+    session::with_session_response(with_browser_routes(api, None), PATH)
 }
