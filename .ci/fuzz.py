@@ -48,7 +48,7 @@ REFUSED = [
     (r"prelude-session-otp-(retry|check)", r'"code":"invalid_verification_token"'),
     (r"prelude-session-otp-check", r'"code":"((invalid|expired)_challenge_token|token_mismatch|bad_check_code)"'),
     # Proofs that no key has signed, and secrets of nothing.
-    (r"prelude-(login|session)-", r'"code":"(invalid|missing)_dpop_proof"'),
+    (r"prelude-(login|session|stepup)-", r'"code":"(invalid|missing)_dpop_proof"'),
     (r"prelude-(login-finalize|session-refresh)", r'"code":"(invalid|expired)_challenge_token"'),
     (r"prelude-login-finalize", r"`code_verifier` is (missing|not that of)"),
     # A session that is to be named, and is not.
@@ -228,10 +228,12 @@ def of_session(case, number):
 
 
 def of_signed_in(case, number):
+    without_key(case)
     case.headers["Authorization"] = f"Bearer {signed_in().json()['access_token']}"
 
 
 def with_scope(case, number):
+    without_key(case)
     case.body["scope"] = "transfer" if number % 2 else "email:change"
 
 

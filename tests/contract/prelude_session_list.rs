@@ -3,11 +3,16 @@
 use crate::{
     prelude::{error, minds_origins, needs_an_app},
     prelude_sessions::{
-        SignedIn, call_list, claims, finalizing, given, proof_of_phone, refresh, sign_in,
+        SignedIn, call_list, call_revoke, claims, finalizing, given, proof_of_phone, proven,
+        refresh, seconds, sign_in, url,
     },
+    prelude_stepup_request,
 };
 use passcode_testkit::{FakeKeyring, TestWorld};
-use passcode_tests::event::{Event, Reply};
+use passcode_tests::{
+    dpop::ClientKey,
+    event::{Event, Reply},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -101,4 +106,42 @@ fn a_user_sees_the_sessions_that_live_the_last_used_first() {
     world.clock.advance(Duration::from_hours(24 * 14));
     let late = sign_in(&world, None);
     assert_eq!(list(&world, &late, &json!({})).json["total"], 1, "the others are over");
+}
+
+#[test]
+fn a_proof_beside_an_access_token_is_of_the_sessions_key() {
+    let world = TestWorld::default();
+    let (key, other) = (ClientKey::default(), ClientKey::default());
+    let signed_in = sign_in(&world, Some(&key));
+    let bearer = format!("Bearer {}", signed_in.access);
+    let call = |what: &str, event: &Event| match what {
+        "list" => call_list(&world, event),
+        "revoke" => call_revoke(&world, event),
+        _ => prelude_stepup_request::call(&world, event),
+    };
+    for what in ["list", "step up", "revoke"] {
+        let event = || {
+            let event = match what {
+                "list" => recorded(),
+                "revoke" => Event::recorded("prelude-session-revoke", "user"),
+                _ => prelude_stepup_request::recorded(),
+            };
+            event.header("authorization", bearer.as_str())
+        };
+        let forged = call(what, &event().header("dpop", "a.b.c"));
+        assert_eq!(error(&forged), (400, "invalid_dpop_proof"));
+        let foreign = call(what, &proven(&world, event(), &other));
+        assert_eq!(error(&foreign), (400, "dpop_key_mismatch"));
+        // RFC 9449 §4.2: a proof may name the access token beside it.
+        let named = |hash: String| {
+            let (url, method) =
+                (url(&event()), event().0["requestContext"]["http"]["method"].clone());
+            let claims = json!({ "jti": hash, "htm": method, "htu": url, "iat": seconds(&world), "ath": hash });
+            call(what, &event().header("dpop", key.sign(&claims).as_str()))
+        };
+        let other_token = named(passcode_jwt::access_token_hash("another"));
+        assert_eq!(error(&other_token), (400, "invalid_dpop_proof"));
+        let own = named(passcode_jwt::access_token_hash(&signed_in.access));
+        assert!((200..300).contains(&own.status), "{own:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use crate::Error;
 use lambda_http::http::HeaderName;
 use passcode_domain::{
-    Timestamp,
+    Session, Timestamp,
     secret::{
         dpop::{DpopProof, ProvenRequest},
         proof::ChallengeToken,
@@ -31,6 +31,15 @@ pub fn proof(request: &Request, now: Timestamp) -> Result<Option<DpopProof>, Err
     };
     proof.validate(&proven, now).map_err(|error| invalid(&error.to_string()))?;
     Ok(Some(proof))
+}
+
+/// Whether the proof beside an access token is of the key of its session. A client that brings none has shown the
+/// access token, and one whose session has no key may bring any.
+pub fn check_bearer(request: &Request, session: &Session, now: Timestamp) -> Result<(), Error> {
+    match (proof(request, now)?, session.key) {
+        (Some(proof), Some(key)) if proof.key != key => Err(Error::DpopKeyMismatch),
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// Whether a request brings the proof that its challenge token asks for: signed with the key of the session,

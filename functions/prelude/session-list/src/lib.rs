@@ -7,11 +7,11 @@ use lambda_http::{RequestExt as _, http::StatusCode};
 use passcode_domain::{
     App, Session, SessionKey, World,
     action::session as sessions,
-    ports::{ListSessions, LoadApps, LoadKeyring, LoadSigningKeys},
+    ports::{Clock as _, ListSessions, LoadApps, LoadKeyring, LoadSigningKeys},
 };
 use passcode_http::{Answer, Record, Request};
 use prelude_contract::{
-    self as prelude, Error, ErrorBody,
+    self as prelude, Error, ErrorBody, dpop,
     session::{self, print_time},
     with_browser_routes,
 };
@@ -76,13 +76,14 @@ pub struct ListedSession {
     tag = "Prelude",
     summary = "List a user's sessions",
     params(
+        ("DPoP" = Option<String>, Header, description = "A proof (RFC 9449) of the session's key. One that is there must be valid"),
         ("limit" = Option<usize>, Query, description = "The length of the page, 10 where absent", minimum = 1, maximum = 100),
         ("offset" = Option<usize>, Query, description = "How many come before it, none where absent", minimum = 0),
     ),
     security(("bearer" = [])),
     responses(
         (status = 200, description = "A page of them", body = ListResponse),
-        (status = 400, description = "`invalid_pagination_limit` or `invalid_pagination_offset`", body = ErrorBody),
+        (status = 400, description = "`invalid_pagination_limit`, `invalid_pagination_offset`, `invalid_dpop_proof` or `dpop_key_mismatch`", body = ErrorBody),
         (status = 401, description = "`unauthorized`", body = ErrorBody),
         (status = 403, description = "`origin_not_allowed`", body = ErrorBody),
         (status = 500, description = "`internal`: try again", body = ErrorBody),
@@ -119,9 +120,8 @@ where
     let keyring = world.keyring().keyring().await?;
     let own = session::session_of(&bearer, app, &keyring).ok_or(Error::Unauthorized)?;
     let all = sessions::list(world, own.user).await?;
-    if !all.iter().any(|(key, _)| *key == own) {
-        return Err(Error::Unauthorized);
-    }
+    let this = all.iter().find(|(key, _)| *key == own).map(|(_, session)| session);
+    dpop::check_bearer(request, this.ok_or(Error::Unauthorized)?, world.clock().now())?;
     let total = all.len();
     let sessions = all.into_iter().skip(offset).take(limit).map(listed).collect();
     record.outcome = "listed";

@@ -88,13 +88,14 @@ where
     tag = "Prelude",
     summary = "End sessions of a user",
     params(
+        ("DPoP" = Option<String>, Header, description = "A proof (RFC 9449) of the session's key. One that is there must be valid"),
         ("target" = String, Query, description = "Which sessions end: `all`, `others`, `mine`, or one `session`", pattern = "^(all|others|mine|session)$"),
         ("session_id" = Option<String>, Query, description = "Which one, with the target `session`", pattern = "^ses_[A-Z2-7]{25}[AEIMQUY4]$"),
     ),
     security(("bearer" = [])),
     responses(
         (status = 204, description = "They are over"),
-        (status = 400, description = "`bad_request`", body = ErrorBody),
+        (status = 400, description = "`bad_request`, `invalid_dpop_proof` or `dpop_key_mismatch`", body = ErrorBody),
         (status = 401, description = "`unauthorized`", body = ErrorBody),
         (status = 403, description = "`origin_not_allowed`", body = ErrorBody),
         (status = 404, description = "`not_found`: the user has no such session", body = ErrorBody),
@@ -136,25 +137,23 @@ where
     let target = query.first("target").unwrap_or_default();
     let id: Option<SessionId> = query.first("session_id").and_then(|id| id.parse().ok());
     match (target, id) {
-        ("mine", _) => return Ok(vec![own]),
-        ("all" | "others", _) | ("session", Some(_)) => {}
+        ("mine" | "all" | "others", _) | ("session", Some(_)) => {}
         ("session", None) => {
             return Err(Error::BadRequest("`session_id` is no session id".into()));
         }
         _ => return Err(Error::BadRequest("`target` must be all, others, mine or session".into())),
     }
-    let all = sessions::list(world, own.user).await?.into_iter().map(|(key, _)| key);
-    let all: Vec<SessionKey> = all.collect();
+    let all = sessions::list(world, own.user).await?;
     // A session that was ended ends no others, though its last access token lasts a little longer.
-    if !all.contains(&own) {
-        return Err(Error::Unauthorized);
-    }
+    let this = all.iter().find(|(key, _)| *key == own).map(|(_, session)| session);
+    dpop::check_bearer(request, this.ok_or(Error::Unauthorized)?, world.clock().now())?;
     let is_chosen = |key: &SessionKey| match target {
+        "mine" => *key == own,
         "others" => *key != own,
         "session" => Some(key.session) == id,
         _ => true,
     };
-    let chosen: Vec<SessionKey> = all.into_iter().filter(is_chosen).collect();
+    let chosen: Vec<SessionKey> = all.into_iter().map(|(key, _)| key).filter(is_chosen).collect();
     if target == "session" && chosen.is_empty() { Err(Error::NotFound) } else { Ok(chosen) }
 }
 

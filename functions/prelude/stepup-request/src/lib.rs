@@ -22,7 +22,7 @@ use passcode_domain::{
     },
 };
 use passcode_http::{Answer, Begun, Media, Record, Request, body, tenant, with_idempotency};
-use prelude_contract::{self as prelude, Error, ErrorBody, session, with_browser_routes};
+use prelude_contract::{self as prelude, Error, ErrorBody, dpop, session, with_browser_routes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{
@@ -105,11 +105,14 @@ pub enum Status {
     operation_id = "prelude-stepup-request",
     tag = "Prelude",
     summary = "Ask for a scope",
+    params(
+        ("DPoP" = Option<String>, Header, description = "A proof (RFC 9449) of the key of the session. One that is there must be valid"),
+    ),
     request_body = StepUpRequest,
     security(("bearer" = [])),
     responses(
         (status = 200, description = "What comes of it", body = StepUpResponse),
-        (status = 400, description = "`bad_request`, `invalid_metadata` or `not_configured`", body = ErrorBody),
+        (status = 400, description = "`bad_request`, `invalid_metadata`, `not_configured`, `invalid_dpop_proof` or `dpop_key_mismatch`", body = ErrorBody),
         (status = 401, description = "`unauthorized`", body = ErrorBody),
         (status = 403, description = "`scope_not_allowed`, `auth_blocked` or `origin_not_allowed`", body = ErrorBody),
         (status = 500, description = "`internal`: nothing was decided; try again", body = ErrorBody),
@@ -263,6 +266,7 @@ where
     };
     let key = session::session_of(&bearer, app, keyring).ok_or(Error::Unauthorized)?;
     let session = sessions::find(world, &app.id, key).await?.ok_or(Error::Unauthorized)?;
+    dpop::check_bearer(request, &session, world.clock().now())?;
     Ok(Asking::SignedIn(bearer, Box::new(session)))
 }
 
