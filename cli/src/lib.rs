@@ -2,6 +2,7 @@
 
 pub mod apps;
 mod ask;
+pub mod challenges;
 pub mod guard;
 pub mod keys;
 mod lines;
@@ -11,4 +12,5 @@ pub mod output;
 pub mod place;
 pub mod sessions;
 pub mod template;
+mod time;
 pub mod users;

@@ -1,7 +1,7 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{apps, guard, keys, local, openapi, sessions, users};
+use passcode::{apps, challenges, guard, keys, local, openapi, sessions, users};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
@@ -14,8 +14,8 @@ struct Cli {
 
 const HELP: &str = "\
 Start with `passcode local`. It prints the URLs of the stack and examples.
-`app`, `user`, `session`, `keys` and `guard` act on that stack, or with
---stack on a deployed one.";
+`app`, `user`, `challenge`, `session`, `keys` and `guard` act on that
+stack, or with --stack on a deployed one.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -25,6 +25,8 @@ enum Command {
     App(apps::Arguments),
     /// Create, show, import and delete users; set their PINs and passwords.
     User(users::Arguments),
+    /// Show how a challenge stands, for whoever helps its user.
+    Challenge(challenges::Arguments),
     /// List and end the sessions of a user.
     Session(sessions::Arguments),
     /// Simulate what the guard of an app refuses of a log of messages.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Local(options) => local::run(&options).map(|()| ExitCode::SUCCESS),
         Command::App(arguments) => apps::run(&arguments),
         Command::User(arguments) => users::run(&arguments),
+        Command::Challenge(arguments) => challenges::run(&arguments),
         Command::Session(arguments) => sessions::run(&arguments),
         Command::Guard(arguments) => guard::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),

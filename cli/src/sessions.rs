@@ -4,12 +4,11 @@ use crate::{
     apps, keys,
     output::{self, Output, count},
     place::Place,
+    time::print_time,
 };
 use clap::Subcommand;
-use jiff::Timestamp as Time;
 use passcode_domain::{
-    Address, AppId, EmailAddress, PhoneNumber, Session, SessionId, SessionKey, Timestamp, UserId,
-    UserKey,
+    Address, AppId, EmailAddress, PhoneNumber, Session, SessionId, SessionKey, UserId, UserKey,
     action::{Failure, session},
     ports::StoreError,
     value::id::CredentialId,
@@ -129,7 +128,7 @@ fn listed(user: &UserId, sessions: &[(SessionKey, Session)]) -> Output {
     let rows: Vec<Value> = sessions.iter().map(row).collect();
     let lines = sessions.iter().map(|(key, session)| {
         let device = format!("{} {}", session.device.kind.as_str(), session.device.system);
-        let (began, last) = (time(session.began_at), time(session.refreshed_at));
+        let (began, last) = (print_time(session.began_at), print_time(session.refreshed_at));
         format!("{}  {device:<18} {began}  {last}", key.session)
     });
     let head = format!("{:<30}  {:<18} {:<20}  {}", "session", "device", "began", "last refreshed");
@@ -147,14 +146,8 @@ fn row((key, session): &(SessionKey, Session)) -> Value {
         "device": session.device.kind.as_str(),
         "system": session.device.system,
         "country": session.device.country,
-        "began_at": time(session.began_at),
-        "refreshed_at": time(session.refreshed_at),
-        "ends_at": time(session.ends_at()),
+        "began_at": print_time(session.began_at),
+        "refreshed_at": print_time(session.refreshed_at),
+        "ends_at": print_time(session.ends_at()),
     })
-}
-
-/// A moment in RFC 3339, in whole seconds.
-fn time(at: Timestamp) -> String {
-    let seconds = i64::try_from(at.as_millis() / 1000).unwrap_or(i64::MAX);
-    Time::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
 }

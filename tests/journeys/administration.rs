@@ -1,7 +1,7 @@
 //! What an administrator does: apps, users and keys, by the commands' own words, on a running stack.
 
 use clap::Parser;
-use passcode::{apps, guard, keys, output::Output, place::Place, sessions, users};
+use passcode::{apps, challenges, guard, keys, output::Output, place::Place, sessions, users};
 use passcode_domain::{
     User, app::SecretHash, ports::LoadUsers as _, secret::password::HashedSecret,
 };
@@ -18,6 +18,7 @@ const PHONE: &str = "+14155550100";
 enum Line {
     App(apps::Arguments),
     User(users::Arguments),
+    Challenge(challenges::Arguments),
     Session(sessions::Arguments),
     Guard(guard::Arguments),
     Keys(keys::Arguments),
@@ -32,6 +33,7 @@ async fn run(client: &Client, line: &str, secret: &str) -> Result<Output, String
     let output = match &line {
         Line::App(arguments) => apps::act(arguments, &place).await,
         Line::User(arguments) => users::act(arguments, &place, &ask).await,
+        Line::Challenge(arguments) => challenges::act(arguments, &place).await,
         Line::Session(arguments) => sessions::act(arguments, &place).await,
         Line::Guard(arguments) => guard::act(arguments, &place).await,
         Line::Keys(arguments) => keys::act(arguments, &place).await,
@@ -525,6 +527,36 @@ async fn an_administrator_sees_and_ends_a_users_sessions() {
     assert_eq!(refresh(&first).await, 401);
     for odd in ["session list nobody +14155550100", "session list demo +1", "session list demo a@"]
     {
+        assert!(run(&client, odd, "").await.is_err(), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_sees_how_a_challenge_stands_and_no_code() {
+    let client = Client::start().await;
+    let id = client.create(json!({ "phoneNumber": "4155550100", "countryCode": "1" })).await;
+    let show = async |id: &str| passcode(&client, &format!("challenge show demo {id}")).await;
+    assert_eq!(show(&id).await.json, json!({ "state": "not sent" }));
+    client.initiate(&id, "SMS").await;
+    let code = client.last_code(PHONE).await;
+    client.verify(&id, &TestWorld::wrong(&code)).await;
+    let pending = show(&id).await;
+    assert_eq!(pending.json["state"], "pending");
+    assert_eq!(pending.json["attempts"], json!({ "wrong": 1, "max": 5 }));
+    assert_eq!(pending.json["sends"][0]["channel"], "sms");
+    assert_eq!(pending.text.lines().count(), 6, "{}", pending.text);
+    client.verify(&id, &code).await;
+    let verified = show(id.trim_start_matches("ARID_")).await;
+    assert_eq!(verified.json["state"], "verified");
+    for output in [&pending, &verified] {
+        for secret in [code.as_str(), "4155550100"] {
+            assert!(!output.text.contains(secret), "{}", output.text);
+            assert!(!output.json.to_string().contains(secret), "{}", output.json);
+        }
+    }
+    let unknown = "ARID_ORTTY3PENRMEHZ4GFK6T3UGGSMKXBJT6KTWNE2MLMFWNVBRMI7UA";
+    assert_eq!(show(unknown).await.json, json!({ "state": "not found" }));
+    for odd in ["challenge show demo x", "challenge show nobody ARID_A"] {
         assert!(run(&client, odd, "").await.is_err(), "{odd}");
     }
 }

@@ -48,13 +48,15 @@ pub fn decide(ledger: Option<&Ledger>, app: &AppId, id: ChallengeId, now: Timest
     let own = ledger.filter(|ledger| ledger.app == *app);
     match own.and_then(|ledger| Some((ledger, ledger.find(id)?))) {
         Some((ledger, challenge)) if challenge.lookup != Lookup::Identity => {
-            of(ledger, challenge, now)
+            of_challenge(ledger, challenge, now)
         }
         Some(_) | None => Status::NotFound,
     }
 }
 
-fn of(ledger: &Ledger, challenge: &Challenge, now: Timestamp) -> Status {
+/// How a challenge stands that is in a ledger, whoever asks.
+#[must_use]
+pub fn of_challenge(ledger: &Ledger, challenge: &Challenge, now: Timestamp) -> Status {
     let details = |channel| Details { addresses: challenge.addresses.clone(), channel };
     if let State::Verified(at, channel) = challenge.state {
         return Status::Verified(details(channel), at);
