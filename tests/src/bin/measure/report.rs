@@ -14,12 +14,17 @@ pub(crate) fn found(what: &str, found: f64, unit: &str) {
     println!("  {what:<52} {found:>9.2} {unit}");
 }
 
+/// A figure that should be at most so much.
+pub(crate) fn goal(what: &str, found: f64, unit: &str, goal: f64) {
+    let verdict = if found <= goal { "ok" } else { "MISSED" };
+    println!("  {what:<52} {found:>9.2} {unit:<4} of {goal:>7.2}  {verdict}");
+}
+
 impl Report {
     /// A figure that shall be at most its budget.
     pub(crate) fn budgeted(&mut self, what: &str, found: f64, unit: &str, budget: f64) {
-        let verdict = if found <= budget { "ok" } else { "MISSED" };
         self.missed += u32::from(found > budget && unit == "MB");
-        println!("  {what:<52} {found:>9.2} {unit:<4} of {budget:>7.2}  {verdict}");
+        goal(what, found, unit, budget);
     }
 
     /// Ends the run with an error where a size was over its budget.
