@@ -11,6 +11,7 @@ use clap::Subcommand;
 use passcode_domain::{
     Address, AppId, Challenge, ChallengeId, Ledger, Timestamp,
     action::status::{self, Status},
+    ledger::receipt::DeliveryState,
     ports::{Clock as _, LoadLedgers as _},
 };
 use passcode_dynamodb::{AppTable, ChallengeTable};
@@ -93,6 +94,18 @@ fn state(status: &Status) -> (&'static str, &'static str) {
     }
 }
 
+/// What became of a message.
+const fn became(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Delayed => "it is still on its way",
+        DeliveryState::Undelivered => "it has probably not arrived",
+        DeliveryState::Delivered => "it has arrived",
+        DeliveryState::Failed => "it has not arrived",
+        DeliveryState::Bounced => "there is no such address; nothing goes there for a day",
+        DeliveryState::Complained => "its receiver calls it spam; nothing goes there for a day",
+    }
+}
+
 fn shown(status: &Status, challenge: Option<&Challenge>, now: Timestamp) -> Output {
     let (name, meaning) = state(status);
     let mut lines = vec![format!("{:<10} {name}: {meaning}", "state")];
@@ -104,9 +117,14 @@ fn shown(status: &Status, challenge: Option<&Challenge>, now: Timestamp) -> Outp
     lines.push(format!("{:<10} {}", "address", masked(challenge.addresses.primary())));
     lines.push(format!("{:<10} {}", ends, print_time(challenge.expires_at)));
     lines.push(format!("{:<10} {wrong} of {most}", "wrong"));
-    let sends = challenge.sends.iter().map(|send| {
+    let sends = challenge.sends.iter().flat_map(|send| {
         let (at, until) = (print_time(send.at), print_time(send.expires_at));
-        format!("{:<10} {at}, its code until {until}", send.channel.as_str())
+        let first = format!("{:<10} {at}, its code until {until}", send.channel.as_str());
+        let receipt = send.receipt.map(|receipt| {
+            let (state, at) = (receipt.state, print_time(receipt.at));
+            format!("{:<10} {}: {} ({at})", "", state.as_str(), became(state))
+        });
+        std::iter::once(first).chain(receipt)
     });
     let first = format!("{:<10} {}", "sent", count(challenge.sends.len(), "message"));
     lines.extend(std::iter::once(first).chain(sends));
@@ -115,7 +133,11 @@ fn shown(status: &Status, challenge: Option<&Challenge>, now: Timestamp) -> Outp
         .iter()
         .map(|send| {
             let (at, until) = (print_time(send.at), print_time(send.expires_at));
-            json!({ "channel": send.channel.as_str(), "at": at, "code_until": until })
+            let receipt = send.receipt.map(
+                |receipt| json!({ "state": receipt.state.as_str(), "at": print_time(receipt.at) }),
+            );
+            let channel = send.channel.as_str();
+            json!({ "channel": channel, "at": at, "code_until": until, "receipt": receipt })
         })
         .collect();
     let json = json!({

@@ -8,15 +8,19 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use passcode_domain::{
     Address, Addresses, App, ChallengeId, Channel, SessionId, SessionKey, UserKey,
     action::{
-        open,
+        open, receipt,
         send::{SendOptions, Sent},
         session,
         verify::Outcome,
     },
     app::guard::Guard,
     guard::Origin,
-    ports::{Clock as _, Entropy as _},
-    secret::dpop::{DpopClaims, DpopProof, Thumbprint},
+    ledger::receipt::{DeliveryState, Receipt},
+    ports::{Clock as _, Entropy as _, ProviderMessageId},
+    secret::{
+        dpop::{DpopClaims, DpopProof, Thumbprint},
+        receipt::ReceiptTag,
+    },
     session::{Opening, Refresh},
 };
 use passcode_dynamodb::{ChallengeTable, CounterTable, SessionTable};
@@ -68,6 +72,23 @@ impl Metered {
     }
 }
 
+/// Receipts.
+impl Metered {
+    async fn receive(&self, tag: ReceiptTag, state: DeliveryState) {
+        let (world, receipt) = (&self.world, Receipt { state, at: self.world.clock.now() });
+        let received = receipt::receive(world, world.keys(), &tag, receipt).await;
+        assert!(received.expect("the store answers").expect("it is known").is_new);
+    }
+
+    /// Of the message that was sent last.
+    async fn receive_text(&self) {
+        let last = ProviderMessageId(format!("message-{}", self.world.couriers.sms.taken().len()));
+        let tracked = receipt::tracked(&self.world, self.world.keys(), &last).await;
+        let (tag, ..) = tracked.expect("the store answers").expect("it is tracked");
+        self.receive(tag, DeliveryState::Delivered).await;
+    }
+}
+
 fn dollars(units: Units) -> f64 {
     units.read * PRICES.0 + units.write * PRICES.1
 }
@@ -116,12 +137,24 @@ async fn refresh(dynamodb: &str) -> Units {
     std::mem::take(&mut *units.lock().expect("no panic while it is held"))
 }
 
+/// A send of a text message whose receipts are asked for, and such a receipt.
+async fn with_receipts(dynamodb: &str) -> (Units, Units) {
+    let metered = Metered::on(dynamodb).await;
+    metered.world.couriers.sms.give_ids();
+    let id = metered.create(Address::Phone(TestWorld::phone())).await;
+    metered.take();
+    metered.send(id, Channel::Sms).await;
+    let send = metered.take();
+    metered.receive_text().await;
+    (send, metered.take())
+}
+
 /// Every action once, by text message and by e-mail.
 pub(crate) async fn check(dynamodb: &str) {
     let metered = Metered::on(dynamodb).await;
     println!("billed by DynamoDB, and dollars for a million:");
     let phone = Address::Phone(TestWorld::phone());
-    let id = metered.create(phone.clone()).await;
+    let id = metered.create(phone).await;
     let create = metered.take();
     metered.send(id, Channel::Sms).await;
     let text = metered.take();
@@ -140,6 +173,9 @@ pub(crate) async fn check(dynamodb: &str) {
     let right = metered.world.verify(id, &code).await.expect("an outcome");
     assert!(matches!(right, Outcome::Verified(_)));
     let verify_email = metered.take();
+    metered.receive(ReceiptTag::of(metered.world.keys(), id, 1), DeliveryState::Delivered).await;
+    let email_receipt = metered.take();
+    let (tracked, text_receipt) = with_receipts(dynamodb).await;
     for (what, units, read, write) in [
         ("create", create, 0.0, 1.0),
         ("send of a text message", text, 4.0, 5.0),
@@ -148,6 +184,9 @@ pub(crate) async fn check(dynamodb: &str) {
         ("verify, the first of a day", verify, 1.0, 4.0),
         ("send of an e-mail", email, 3.0, 3.0),
         ("verify of it, the first of a day", verify_email, 1.0, 2.0),
+        ("send of a text with receipts", tracked, 4.0, 6.0),
+        ("receipt of a text message", text_receipt, 2.0, 1.0),
+        ("receipt of an e-mail", email_receipt, 1.0, 1.0),
         ("refresh of a session", refresh(dynamodb).await, 1.0, 1.0),
     ] {
         print(what, units);
@@ -169,8 +208,10 @@ async fn every_action_is_billed_what_its_budget_allows() {
 async fn a_ledger_with_one_open_sent_challenge_is_stored_in_a_kilobyte() {
     let stack = embedded().await;
     let metered = Metered::on(&stack.dynamodb).await;
+    metered.world.couriers.sms.give_ids();
     let id = metered.create(Address::Phone(TestWorld::phone())).await;
     metered.send(id, Channel::Sms).await;
+    metered.receive_text().await;
     let client = aws_sdk_dynamodb::Client::new(&aws_at(&stack.dynamodb));
     let items = client.scan().table_name("ChallengeTable").send().await.expect("scans").items;
     let size = |value: &AttributeValue| match value {

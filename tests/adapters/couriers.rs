@@ -5,7 +5,7 @@ use passcode_domain::{
     App, ChallengeId, Code, SubjectKey,
     app::{EmailSender, SmsSender},
     message::{self, Text},
-    ports::{CourierError, EmailCourier as _, SmsCourier as _},
+    ports::{CourierError, EmailCourier as _, ProviderMessageId, SmsCourier as _},
 };
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
@@ -46,6 +46,7 @@ pub(crate) fn a_text(use_it: impl FnOnce(&Text<'_>)) {
         locale: None,
         code: &code,
         life,
+        receipt_tag: "TAG",
     });
 }
 
@@ -61,15 +62,16 @@ pub(crate) fn an_email() -> message::Email {
     made.expect("made")
 }
 
-async fn send_both(url: &str) -> [Result<(), CourierError>; 2] {
+/// What both couriers answer: the id of the text message, if SNS gave one, and nothing.
+async fn send_both(url: &str) -> [Result<Option<ProviderMessageId>, CourierError>; 2] {
     let aws = aws_at(url);
-    let sms = SnsCourier::new(&aws);
-    let email = SesCourier::new(&aws, "no-reply@example.com".into());
+    let sms = SnsCourier::new(&aws, true);
+    let email = SesCourier::new(&aws, "no-reply@example.com".into(), None);
     let (phone, address) = (TestWorld::phone(), TestWorld::email());
     let (sms_message, email_message) = (an_sms(), an_email());
     let (sms, email) =
         tokio::join!(sms.send(&phone, &sms_message), email.send(&address, &email_message));
-    [sms, email]
+    [sms, email.map(|()| None)]
 }
 
 #[tokio::test]
@@ -90,8 +92,9 @@ async fn sns_and_ses_keep_the_promises() {
     let (refusing, _) = answering(400, "").await;
     let (losing, _) = answering(500, "").await;
     let places = [client.stack.sink.as_str(), &refusing, &losing];
-    let sms = places.map(|url| SnsCourier::new(&aws_at(url)));
-    let email = places.map(|url| SesCourier::new(&aws_at(url), "no-reply@example.com".into()));
+    let sms = places.map(|url| SnsCourier::new(&aws_at(url), true));
+    let email =
+        places.map(|url| SesCourier::new(&aws_at(url), "no-reply@example.com".into(), None));
     conformance::sms_courier(sms.each_ref(), &an_sms()).await;
     conformance::email_courier(email.each_ref(), &an_email()).await;
 }
@@ -147,7 +150,7 @@ async fn a_cause_repeats_neither_code_nor_address() {
                 Err(CourierError::Refused(cause) | CourierError::Unknown(cause)) => {
                     record.error(&*cause);
                 }
-                Ok(()) => panic!("{status} was taken for a success"),
+                Ok(_) => panic!("{status} was taken for a success"),
             }
             let error = record.error.expect("an error");
             for secret in [code.as_str(), "+14155550100", "ada@example.com", &sms.text, &email.text]

@@ -45,8 +45,8 @@ async fn what_is_sent_is_what_moto_records() {
 
     let aws = aws_at(&url);
     let (sms, email) = (an_sms(), an_email());
-    SnsCourier::new(&aws).send(&TestWorld::phone(), &sms).await.expect("SNS takes it");
-    let courier = SesCourier::new(&aws, "no-reply@example.com".into());
+    SnsCourier::new(&aws, true).send(&TestWorld::phone(), &sms).await.expect("SNS takes it");
+    let courier = SesCourier::new(&aws, "no-reply@example.com".into(), None);
     courier.send(&TestWorld::email(), &email).await.expect("SES takes it");
 
     let data: Value =

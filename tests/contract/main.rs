@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod coverage;
+mod delivery_receipts;
 mod enumeration;
 mod idempotency;
 mod otpless_auth_create;

@@ -3,7 +3,11 @@
 use crate::shared::request_id;
 use crate::shared::{check_shape, refuses_bodies, refuses_strangers, row};
 use otpless_auth_status::handle;
-use passcode_domain::{App, ChallengeId, Channel, action::open, ports::StoreApps as _};
+use passcode_domain::{
+    App, ChallengeId, Channel,
+    action::open,
+    ports::{Clock as _, StoreApps as _},
+};
 
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
 use passcode_tests::event::{Event, Reply, reply};
@@ -87,6 +91,9 @@ fn a_sent_code_is_pending() {
     let auth = json!({
         "identityType": "MOBILE", "identityValue": "14155550100", "channel": "OTP",
         "methods": ["SMS"], "status": "PENDING", "type": "PRIMARY",
+        "deliveries": [{
+            "method": "SMS", "status": "SENT", "timestamp": world.clock.now().as_millis(),
+        }],
     });
     assert_eq!((current.status, &current.json), (200, &json!({ "auths": [auth] })));
     assert_eq!((older.status, &older.json["status"]), (200, &json!("PENDING")));
@@ -123,6 +130,9 @@ fn the_right_code_is_a_success_until_the_end() {
         "identityType": "EMAIL", "identityValue": "ada@example.com", "channel": "OTP",
         "methods": ["EMAIL"], "status": "SUCCESS", "type": "PRIMARY",
         "verifiedTimestamp": 1_800_000_000_000u64,
+        "deliveries": [{
+            "method": "EMAIL", "status": "SENT", "timestamp": 1_800_000_000_000u64,
+        }],
     });
     assert_eq!((current.status, current.json), (200, json!({ "auths": [auth] })));
     assert_eq!(

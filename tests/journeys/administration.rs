@@ -545,6 +545,12 @@ async fn an_administrator_sees_how_a_challenge_stands_and_no_code() {
     assert_eq!(pending.json["attempts"], json!({ "wrong": 1, "max": 5 }));
     assert_eq!(pending.json["sends"][0]["channel"], "sms");
     assert_eq!(pending.text.lines().count(), 6, "{}", pending.text);
+    let message = client.messages(PHONE).await[0].id.clone();
+    let report = json!({ "id": message, "event": "text-delivered" });
+    assert_eq!(client.post("/_local/receipts", report).await.0, 200);
+    let delivered = show(&id).await;
+    assert_eq!(delivered.json["sends"][0]["receipt"]["state"], "delivered");
+    assert!(delivered.text.contains("delivered: it has arrived"), "{}", delivered.text);
     client.verify(&id, &code).await;
     let verified = show(id.trim_start_matches("ARID_")).await;
     assert_eq!(verified.json["state"], "verified");

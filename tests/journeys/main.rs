@@ -9,6 +9,7 @@ mod local_stack;
 mod pace;
 mod pairs;
 mod prelude;
+mod receipts;
 mod refusals;
 mod sessions;
 mod zap;

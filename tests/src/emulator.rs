@@ -192,8 +192,15 @@ impl Emulated {
     }
 }
 
-/// A reply of payload format 2.0, as API Gateway answers with it.
+/// A reply of payload format 2.0, as API Gateway answers with it. A function that consumes events replies
+/// with nothing where it has.
 fn answer(reply: &Value) -> Answer {
+    if reply.is_null() {
+        return Answer::empty(StatusCode::OK);
+    }
+    if reply.get("errorType").is_some() {
+        return Answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     let status = reply["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     let mut headers = HeaderMap::new();

@@ -8,7 +8,7 @@ use super::{
     inbox::{self, Inbox},
     issuer,
     listen::names_this_machine,
-    sign_in,
+    receipts, sign_in,
 };
 use crate::template::Route;
 use axum::{
@@ -51,7 +51,7 @@ pub(super) fn routes(
 ) -> Result<Router, Box<dyn Error>> {
     let mut router = Router::new();
     let mut greedy = Vec::new();
-    for function in &stack.template.functions {
+    for function in stack.template.functions.iter().filter(|function| !function.routes.is_empty()) {
         let serve = Arc::new(Serve {
             function: function.name.clone(),
             handler: serve_by(stack, &function.name)?,
@@ -66,6 +66,7 @@ pub(super) fn routes(
         }
     }
     let greedy = Arc::new(greedy);
+    let consume = serve_by(stack, delivery_receipts::NAME)?;
     let unrouted = move |peer, method, uri: Uri, headers, body| async move {
         match greedy.iter().find(|greedy| greedy.takes(&method, uri.path())) {
             Some(greedy) => greedy.request(peer, method, uri, headers, body).await,
@@ -75,7 +76,8 @@ pub(super) fn routes(
     let (clock, address) = (stack.clock.clone(), stack.address);
     let router = router
         .route("/_local/clock", post(move |body| async move { advance(&clock, &body) }))
-        .merge(inbox::routes(inbox))
+        .merge(inbox::routes(inbox.clone()))
+        .merge(receipts::routes(inbox, stack.clock.clone(), consume))
         .merge(issuer::routes(&stack.api, stack.clock.clone()))
         .merge(docs::routes())
         .merge(sign_in::routes())

@@ -1,8 +1,9 @@
 //! Every function with its own adapters. Only the clock is that of the local stack.
 
 use super::{LocalClock, Stack};
+use axum::http::StatusCode;
 use passcode_http::{Answer, Record};
-use passcode_runtime::{BadSetting, Function, Settings};
+use passcode_runtime::{BadSetting, Consumer, Function, Settings};
 use serde_json::Value;
 use std::{future::Future, pin::Pin, sync::Arc};
 use utoipa::openapi::OpenApi;
@@ -33,7 +34,7 @@ macro_rules! deployables {
     };
 }
 
-/// Every function, in the order of the document.
+/// Every function that answers requests, in the order of the document. The one besides them is `delivery-receipts`.
 pub const FUNCTIONS: [Deployable; 25] = deployables![
     otpless_auth_create,
     otpless_auth_status,
@@ -64,11 +65,32 @@ pub const FUNCTIONS: [Deployable; 25] = deployables![
 
 /// The handler of a function of the template.
 pub(super) fn in_process(stack: &Stack, name: &str) -> Result<Handler, String> {
+    let settings = stack.settings(name);
+    let refused = |error| format!("template.yaml: {name}: {error}");
+    if name == delivery_receipts::NAME {
+        let booted = delivery_receipts::boot(&settings, stack.clock.clone());
+        return booted.map(receipts).map_err(refused);
+    }
     let function = FUNCTIONS.iter().find(|function| function.name == name);
     let function = function.ok_or_else(|| format!("template.yaml: no crate is named {name}"))?;
-    (function.boot)(&stack.settings(name), stack.clock.clone())
-        .map(handler)
-        .map_err(|error| format!("template.yaml: {name}: {error}"))
+    (function.boot)(&settings, stack.clock.clone()).map(handler).map_err(refused)
+}
+
+/// The handler of the function that consumes receipts: it answers as a request would be whether it has.
+fn receipts(consumer: Consumer) -> Handler {
+    let consumer = Arc::new(consumer);
+    Arc::new(move |event| {
+        let consumer = consumer.clone();
+        Box::pin(async move {
+            let (records, result) = consumer.consume(&event).await;
+            let status = match result {
+                Ok(()) => StatusCode::OK,
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            let record = records.into_iter().next().unwrap_or_default();
+            Ok((Answer::empty(status), record))
+        })
+    })
 }
 
 fn handler(function: Function) -> Handler {

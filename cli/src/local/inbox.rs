@@ -43,6 +43,9 @@ pub struct Message {
     pub html: String,
     /// When it was sent, by the clock of the stack (RFC 3339).
     pub at: String,
+    /// What receipts of it name it by, if it is an e-mail.
+    #[serde(skip)]
+    pub receipt_tag: String,
 }
 
 /// The messages, newest last.
@@ -73,6 +76,12 @@ impl Inbox {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = |message: &&Message| to.is_none_or(|to| message.to == to);
         messages.iter().rev().filter(wanted).cloned().collect()
+    }
+
+    /// The message with an id.
+    pub(super) fn find(&self, id: &str) -> Option<Message> {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.iter().find(|message| message.id == id).cloned()
     }
 
     /// One event now, and one for every change. At each, the page loads the messages.

@@ -12,6 +12,7 @@ mod functions;
 mod inbox;
 mod issuer;
 mod listen;
+mod receipts;
 mod secret;
 mod sign_in;
 mod sink;
@@ -20,6 +21,7 @@ mod tables;
 pub use clock::LocalClock;
 pub use functions::{Deployable, FUNCTIONS, Handler};
 pub use inbox::Message;
+pub use receipts::{receipt_of_email, receipt_of_text};
 
 use crate::template::{self, Template};
 use inbox::Inbox;
@@ -188,6 +190,10 @@ impl Stack {
         let mut variables = own.map(|own| own.environment.clone()).unwrap_or_default();
         if let Some(app) = variables.get_mut("DEFAULT_APP") {
             CLIENT_ID.clone_into(app);
+        }
+        // There is a receipt of any message in the inbox: see `receipts`.
+        if let Some(receipts) = variables.get_mut("SMS_RECEIPTS") {
+            "local".clone_into(receipts);
         }
         let aws = [
             ("AWS_REGION", "eu-west-1"),

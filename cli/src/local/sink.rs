@@ -17,6 +17,7 @@ use axum::{
 use data_encoding::HEXLOWER;
 use passcode_domain::ports::Entropy as _;
 use passcode_runtime::SystemEntropy;
+use passcode_ses::RECEIPT_TAG;
 use serde_json::{Value, json};
 use std::{collections::HashMap, net::IpAddr};
 
@@ -107,6 +108,7 @@ impl Sink {
             subject: text("/Content/Simple/Subject/Data"),
             text: text("/Content/Simple/Body/Text/Data"),
             html: text("/Content/Simple/Body/Html/Data"),
+            receipt_tag: receipt_tag(&request),
             ..Message::default()
         });
         Json(json!({ "MessageId": id })).into_response()
@@ -138,6 +140,13 @@ impl Sink {
             Err(error) => secrets_error("InvalidRequestException", &error.to_string()),
         }
     }
+}
+
+/// What receipts of an e-mail will name it by.
+fn receipt_tag(request: &Value) -> String {
+    let tags = request["EmailTags"].as_array().into_iter().flatten();
+    let tag = tags.into_iter().find(|tag| tag["Name"] == RECEIPT_TAG);
+    tag.and_then(|tag| tag["Value"].as_str()).unwrap_or_default().to_owned()
 }
 
 /// An error of Secrets Manager.

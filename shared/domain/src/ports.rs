@@ -361,19 +361,28 @@ pub enum CourierError {
     Unknown(#[source] Cause),
 }
 
+/// The id that a provider has given to a message, where its reports name the message by nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderMessageId(pub String);
+
 /// Sends text messages (`sns:Publish`).
 pub trait SmsCourier: Sync {
-    /// Hands one message over, at most once: never retried once it may have gone out.
+    /// Hands one message over, at most once: never retried once it may have gone out. The id is that of a message
+    /// whose receipts are waited for.
     fn send(
         &self,
         to: &PhoneNumber,
         message: &Sms,
-    ) -> impl Future<Output = Result<(), CourierError>> + Send;
+    ) -> impl Future<Output = Result<Option<ProviderMessageId>, CourierError>> + Send;
 }
 
 /// A function that sends no text messages.
 impl SmsCourier for () {
-    async fn send(&self, _: &PhoneNumber, _: &Sms) -> Result<(), CourierError> {
+    async fn send(
+        &self,
+        _: &PhoneNumber,
+        _: &Sms,
+    ) -> Result<Option<ProviderMessageId>, CourierError> {
         Err(CourierError::Refused("no text messages are sent here".into()))
     }
 }
@@ -390,13 +399,14 @@ pub trait EmailCourier: Sync {
 
 /// Hands over the messages of every channel that it knows.
 pub trait Courier: Sync {
-    /// Writes a message for a channel and hands it to the courier of that channel, at most once.
+    /// Writes a message for a channel and hands it to the courier of that channel, at most once. The id is that
+    /// of a message whose receipts name it by nothing else.
     fn send(
         &self,
         channel: Channel,
         to: &Address,
         text: &Text<'_>,
-    ) -> impl Future<Output = Result<(), CourierError>> + Send;
+    ) -> impl Future<Output = Result<Option<ProviderMessageId>, CourierError>> + Send;
 }
 
 /// A courier for each channel; `()` for a channel that the function does not send on.
@@ -421,11 +431,11 @@ impl<S: SmsCourier, M: EmailCourier> Courier for Couriers<S, M> {
         channel: Channel,
         to: &Address,
         text: &Text<'_>,
-    ) -> Result<(), CourierError> {
+    ) -> Result<Option<ProviderMessageId>, CourierError> {
         match (channel, to) {
             (Channel::Sms, Address::Phone(to)) => self.sms.send(to, &message::sms(text)).await,
             (Channel::Email, Address::Email(to)) => {
-                self.email.send(to, &message::email(text)).await
+                self.email.send(to, &message::email(text)).await.map(|()| None)
             }
             (Channel::Sms | Channel::Email | Channel::Caller, _) => {
                 Err(CourierError::Refused("no courier reaches this address".into()))

@@ -5,14 +5,15 @@ use crate::{AppTable, ChallengeTable, CounterTable, SessionTable, UserChanges, U
 use aws_types::SdkConfig;
 use passcode_domain::{
     Ledger, Session, SessionId, SessionKey, SubjectKey, UserKey,
-    guard::VerifyCount,
+    guard::{Counter, Reservation, VerifyCount},
     ledger::Item,
     ports::{
-        Adapter, CountVerified, ListSessions, LoadLedgers, LoadSessions, Loaded, StoreError,
-        StoreSessions,
+        Adapter, CountVerified, ListSessions, LoadCounters, LoadLedgers, LoadSessions, Loaded,
+        ReserveCounters, ReserveError, StoreError, StoreSessions,
     },
-    value::id::ItemKey,
+    value::id::{CounterKey, ItemKey},
 };
+use std::collections::BTreeMap;
 
 impl Adapter for AppTable {
     fn ports() -> Vec<&'static str> {
@@ -207,5 +208,48 @@ impl CountVerified for VerifiedCounters {
 impl Adapter for VerifiedCounters {
     fn ports() -> Vec<&'static str> {
         vec!["CountVerified"]
+    }
+}
+
+/// The table of counters, for a function that sends and counts what has bounced.
+#[derive(Clone, Debug)]
+pub struct ReceiptCounters(CounterTable);
+
+impl ReceiptCounters {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, table: String) -> Self {
+        Self(CounterTable::new(aws, table))
+    }
+}
+
+impl LoadCounters for ReceiptCounters {
+    async fn load_counters(
+        &self,
+        keys: &[CounterKey],
+    ) -> Result<BTreeMap<CounterKey, Counter>, StoreError> {
+        self.0.load_counters(keys).await
+    }
+}
+
+impl ReserveCounters for ReceiptCounters {
+    async fn reserve(&self, reservation: &Reservation) -> Result<(), ReserveError> {
+        self.0.reserve(reservation).await
+    }
+
+    async fn give_back(&self, reservation: &Reservation) -> Result<(), StoreError> {
+        self.0.give_back(reservation).await
+    }
+}
+
+impl CountVerified for ReceiptCounters {
+    async fn count_verified(&self, count: &VerifyCount) -> Result<(), StoreError> {
+        self.0.count_verified(count).await
+    }
+}
+
+impl Adapter for ReceiptCounters {
+    fn ports() -> Vec<&'static str> {
+        vec!["LoadCounters", "ReserveCounters", "CountVerified"]
     }
 }

@@ -10,7 +10,9 @@ mod ledgers;
 mod sessions;
 mod users;
 
-pub use adapter::{LedgerReader, SessionList, SessionReader, UserSessions, VerifiedCounters};
+pub use adapter::{
+    LedgerReader, ReceiptCounters, SessionList, SessionReader, UserSessions, VerifiedCounters,
+};
 pub use apps::AppTable;
 pub use changes::UserChanges;
 pub use counters::CounterTable;

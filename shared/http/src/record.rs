@@ -9,6 +9,7 @@ use passcode_domain::{
     },
     app::{guard::Rule, policy::FailedVerifies},
     guard::{Finding, GuardRefusal},
+    value::country::Country,
 };
 use std::{error::Error, fmt::Write as _};
 
@@ -23,6 +24,10 @@ pub struct Record {
     pub challenge: Option<String>,
     /// On which channel.
     pub channel: Option<Channel>,
+    /// Where a text message went.
+    pub country: Option<Country>,
+    /// What a provider has said of a message beyond that, in words of a fixed list.
+    pub reason: Option<&'static str>,
     /// The rule of the guard that has refused it.
     pub rule: Option<Rule>,
     /// Rules that would have refused it, if they were enforced.
@@ -65,7 +70,7 @@ impl Record {
         }
         self.findings(&delivery.findings);
         self.lacks_client_ip = delivery.lacks_origin;
-        if let Some(cause) = &delivery.unreleased {
+        for cause in [&delivery.unreleased, &delivery.untracked].into_iter().flatten() {
             self.error(cause.as_ref());
         }
         match &delivery.sent {

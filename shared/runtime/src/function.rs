@@ -3,9 +3,10 @@
 use crate::SystemEntropy;
 use passcode_domain::{
     Timestamp, World,
-    ports::{Adapter, Clock},
+    ports::{Adapter, Cause, Clock},
 };
 use passcode_http::{Answer, ContractError, Record, Request, rendered};
+use serde_json::Value;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// The adapters of a function, one for each port of [`World`]. A port that the function does not have is
@@ -104,6 +105,55 @@ where
     }
 }
 
+/// A world whose ports are all adapters, so that it can be asked which ports it has.
+pub trait Adapted: World + Send + Sized + 'static {
+    /// The ports: the `Sid`s of the statements of a function's policy.
+    fn ports() -> Vec<&'static str>;
+
+    /// Opens the connections that every request needs. A failure is not final.
+    fn warm_up(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl<W> Adapted for W
+where
+    W: World<
+            Apps: Adapter,
+            Users: Adapter,
+            Ledgers: Adapter,
+            Sessions: Adapter,
+            Counters: Adapter,
+            Tokens: Adapter,
+            Keyring: Adapter,
+            SigningKeys: Adapter,
+            Couriers: Adapter,
+        > + Send
+        + 'static,
+{
+    fn ports() -> Vec<&'static str> {
+        let ports = [
+            W::Apps::ports(),
+            W::Users::ports(),
+            W::Ledgers::ports(),
+            W::Sessions::ports(),
+            W::Counters::ports(),
+            W::Tokens::ports(),
+            W::Keyring::ports(),
+            W::SigningKeys::ports(),
+            W::Couriers::ports(),
+        ];
+        ports.concat()
+    }
+
+    async fn warm_up(&self) {
+        let ((), (), (), ()) = tokio::join!(
+            self.ledgers().warm_up(),
+            self.sessions().warm_up(),
+            self.keyring().warm_up(),
+            self.signing_keys().warm_up()
+        );
+    }
+}
+
 /// A request that is being handled. It is on the heap: an action is some kilobytes of state, and the
 /// runtime moves it around.
 pub type Handling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -122,36 +172,14 @@ impl Function {
     /// A function that serves requests with a handler, in a world that all of them share.
     pub fn new<W, H, E>(name: &'static str, world: W, handle: H) -> Self
     where
-        W: World<
-                Apps: Adapter,
-                Users: Adapter,
-                Ledgers: Adapter,
-                Sessions: Adapter,
-                Counters: Adapter,
-                Tokens: Adapter,
-                Keyring: Adapter,
-                SigningKeys: Adapter,
-                Couriers: Adapter,
-            > + Send
-            + 'static,
+        W: Adapted,
         H: for<'a> Fn(&'a W, &'a Request, &'a mut Record) -> Handling<'a, Result<Answer, E>>
             + Send
             + Sync
             + 'static,
         E: ContractError + 'static,
     {
-        let ports = [
-            W::Apps::ports(),
-            W::Users::ports(),
-            W::Ledgers::ports(),
-            W::Sessions::ports(),
-            W::Counters::ports(),
-            W::Tokens::ports(),
-            W::Keyring::ports(),
-            W::SigningKeys::ports(),
-            W::Couriers::ports(),
-        ];
-        Self { name, ports: ports.concat(), served: Arc::new(Served { world, handle }) }
+        Self { name, ports: W::ports(), served: Arc::new(Served { world, handle }) }
     }
 
     /// Answers a request. The record is what the log says of it.
@@ -196,7 +224,7 @@ struct Served<W, H> {
 
 impl<W, H, E> Serve for Served<W, H>
 where
-    W: World<Ledgers: Adapter, Sessions: Adapter, Keyring: Adapter, SigningKeys: Adapter> + Send,
+    W: Adapted,
     H: for<'a> Fn(&'a W, &'a Request, &'a mut Record) -> Handling<'a, Result<Answer, E>>
         + Send
         + Sync,
@@ -210,15 +238,94 @@ where
     }
 
     fn warm_up(&self) -> Handling<'_, ()> {
-        let world = &self.world;
-        Box::pin(async {
-            let ((), (), (), ()) = tokio::join!(
-                world.ledgers().warm_up(),
-                world.sessions().warm_up(),
-                world.keyring().warm_up(),
-                world.signing_keys().warm_up()
-            );
-        })
+        Box::pin(self.world.warm_up())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock().now()
+    }
+}
+
+/// A function that consumes events which no caller waits for, with its adapters.
+#[derive(Clone)]
+pub struct Consumer {
+    /// Its name: that of its package.
+    pub name: &'static str,
+    /// The ports that it has: the `Sid`s of the statements of its policy.
+    pub ports: Vec<&'static str>,
+    consumed: Arc<dyn Consume>,
+}
+
+impl Consumer {
+    /// A function that consumes events with a handler, in a world that all of them share. The handler adds a
+    /// record for each thing that the event tells.
+    pub fn new<W, H>(name: &'static str, world: W, handle: H) -> Self
+    where
+        W: Adapted,
+        H: for<'a> Fn(&'a W, &'a Value, &'a mut Vec<Record>) -> Handling<'a, Result<(), Cause>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self { name, ports: W::ports(), consumed: Arc::new(Served { world, handle }) }
+    }
+
+    /// Consumes an event, and says what the log says of it. An event that is an error has to come again.
+    pub async fn consume(&self, event: &Value) -> (Vec<Record>, Result<(), Cause>) {
+        let mut records = Vec::new();
+        let result = self.consumed.consume(event, &mut records).await;
+        (records, result)
+    }
+
+    /// Opens the connections that every event needs. A failure is not final.
+    pub async fn warm_up(&self) {
+        self.consumed.warm_up().await;
+    }
+
+    /// What time it is for the function.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.consumed.now()
+    }
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer")
+            .field("name", &self.name)
+            .field("ports", &self.ports)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [`Consumer`] does, whatever its world.
+trait Consume: Send + Sync {
+    fn consume<'a>(
+        &'a self,
+        event: &'a Value,
+        records: &'a mut Vec<Record>,
+    ) -> Handling<'a, Result<(), Cause>>;
+    fn warm_up(&self) -> Handling<'_, ()>;
+    fn now(&self) -> Timestamp;
+}
+
+impl<W, H> Consume for Served<W, H>
+where
+    W: Adapted,
+    H: for<'a> Fn(&'a W, &'a Value, &'a mut Vec<Record>) -> Handling<'a, Result<(), Cause>>
+        + Send
+        + Sync,
+{
+    fn consume<'a>(
+        &'a self,
+        event: &'a Value,
+        records: &'a mut Vec<Record>,
+    ) -> Handling<'a, Result<(), Cause>> {
+        (self.handle)(&self.world, event, records)
+    }
+
+    fn warm_up(&self) -> Handling<'_, ()> {
+        Box::pin(self.world.warm_up())
     }
 
     fn now(&self) -> Timestamp {

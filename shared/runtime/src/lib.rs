@@ -12,10 +12,10 @@ mod settings;
 mod system;
 
 pub use apps::CachedApps;
-pub use function::{Adapters, Function, Handling};
+pub use function::{Adapted, Adapters, Consumer, Function, Handling};
 pub use issuer::HttpsIssuers;
 pub use keyring::{CALL_TIMEOUT, SecretKeyring, SecretSigningKeys, StoredKeys};
 pub use lambda_http::Error;
-pub use serve::{Observed, observe, run};
+pub use serve::{Consumed, Observed, consume, observe, run, run_consumer};
 pub use settings::{BadSetting, Settings};
 pub use system::{SystemClock, SystemEntropy};

@@ -1,6 +1,7 @@
 //! The request log: one JSON line a request, which is also its metrics, in `CloudWatch`'s embedded
-//! metric format. Metrics count challenges, by app and channel and all together; what the guard
-//! refuses they count by app and rule. A rule in shadow has a line of its own for each request that
+//! metric format. Metrics count challenges, and what became of their messages, by app and channel and all
+//! together; what the guard refuses they count by app and rule, and what carriers report of text messages also by
+//! country. A rule in shadow has a line of its own for each request that
 //! it would have refused, and so has a wrong code, for the alarm.
 
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
@@ -16,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const NAMESPACE: &str = "Passcode";
 
 /// The outcomes that are counted, with their metrics.
-pub const METRICS: [(&str, &str); 9] = [
+pub const METRICS: [(&str, &str); 14] = [
     ("sent", "Sent"),
     ("verified", "Verified"),
     ("incorrect", "Incorrect"),
@@ -26,6 +27,11 @@ pub const METRICS: [(&str, &str); 9] = [
     ("blocked", "Blocked"),
     ("concealed", "Concealed"),
     ("refused", "Refused"),
+    ("delivered", "Delivered"),
+    ("undelivered", "Undelivered"),
+    ("failed", "Undelivered"),
+    ("bounced", "Bounced"),
+    ("complained", "Complained"),
 ];
 
 /// The metric of rules in shadow.
@@ -52,8 +58,8 @@ pub struct Line<'a> {
     pub function: &'a str,
     /// The id of the invocation.
     pub request_id: &'a str,
-    /// The HTTP status of the answer.
-    pub status: u16,
+    /// The HTTP status of the answer; none of what is no request.
+    pub status: Option<u16>,
     /// When the request came.
     pub at: Timestamp,
     /// How long it took.
@@ -71,10 +77,18 @@ impl Entry for Line<'_> {
         writer.value("requestId", self.request_id);
         writer.value("function", self.function);
         writer.value("outcome", record.outcome);
-        writer.value("status", &NoMetric::from(u64::from(self.status)));
+        if let Some(status) = self.status {
+            writer.value("status", &NoMetric::from(u64::from(status)));
+        }
         writer.value("durationMicros", &NoMetric::from(micros));
         writer.value("app", record.app.as_ref().map_or("none", |app| app.as_str()));
         writer.value("channel", record.channel.map_or("none", |channel| channel.as_str()));
+        if let Some(country) = &record.country {
+            writer.value("country", country.as_str());
+        }
+        if let Some(reason) = record.reason {
+            writer.value("reason", reason);
+        }
         if let Some(rule) = record.rule {
             writer.value("rule", rule.as_str());
         }
@@ -107,7 +121,9 @@ impl Line<'_> {
             None => ["app", "channel"],
         };
         // All apps together as well: whoever guesses at many subjects of many apps is seen there.
-        let mut printed = print(self, &[&own, &[]]);
+        let mut dimensions: Vec<&[&str]> = vec![&own, &[]];
+        dimensions.extend(self.record.country.map(|_| &["country"][..]));
+        let mut printed = print(self, &dimensions);
         for rule in &self.record.shadow {
             printed.extend(print(&Shadow { line: self, rule: *rule }, &[&["app", "rule"]]));
         }
@@ -244,7 +260,7 @@ mod tests {
         let line = Line {
             function: "rollout-otp-verify",
             request_id: "r-1",
-            status: 200,
+            status: Some(200),
             at: Timestamp::from_millis(1_800_000_000_000),
             took: Duration::from_micros(1500),
             record,
@@ -326,6 +342,15 @@ mod tests {
         assert_eq!(verified[1]["FailedVerifies"], -0.001, "a twentieth of a wrong one");
         let expired = Record { failed_verifies, ..of("expired") };
         assert_eq!(lines(&expired).len(), 1, "what is not looked at tells nothing");
+    }
+
+    #[test]
+    fn what_carriers_report_is_counted_by_country_as_well() {
+        let country = Some("DE".parse().unwrap());
+        let printed = line(&Record { country, channel: Some(Channel::Sms), ..of("failed") });
+        let metrics = &printed["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metrics["Dimensions"], json!([["app", "channel"], [], ["country"]]));
+        assert_eq!((&printed["country"], &printed["Undelivered"]), (&json!("DE"), &json!(1)));
     }
 
     #[test]

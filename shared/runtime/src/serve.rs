@@ -1,11 +1,11 @@
 //! The loop of a function: take an event, hand it to the handler, print its line, answer.
 
-use crate::{BadSetting, Function, Settings, SystemClock, log::Line};
+use crate::{BadSetting, Consumer, Function, Settings, SystemClock, log::Line};
 use lambda_http::{
     Body, Error, LambdaEvent, aws_lambda_events::apigw::ApiGatewayV2httpResponse,
     http::header::SET_COOKIE, lambda_runtime, service_fn,
 };
-use passcode_domain::Timestamp;
+use passcode_domain::{Timestamp, ports::Cause};
 use passcode_http::{Answer, Record, event};
 use serde_json::Value;
 use std::{future::Future, io::Write as _, time::Instant};
@@ -33,7 +33,7 @@ pub async fn observe(
     let line = Line {
         function,
         request_id,
-        status: answer.status.as_u16(),
+        status: Some(answer.status.as_u16()),
         at,
         took: began.elapsed(),
         record: &record,
@@ -50,6 +50,46 @@ pub fn run(boot: fn(&Settings, SystemClock) -> Result<Function, BadSetting>) -> 
         function.warm_up().await;
         serve(&function).await
     })
+}
+
+/// The same of a function that consumes events. An event that it could not consume is an error, so that Lambda
+/// hands it over again.
+pub fn run_consumer(
+    boot: fn(&Settings, SystemClock) -> Result<Consumer, BadSetting>,
+) -> Result<(), Error> {
+    let consumer = &boot(&Settings::from_env(), SystemClock)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        consumer.warm_up().await;
+        let service = service_fn(move |event: LambdaEvent<Value>| async move {
+            let consumed = consume(consumer, &event.context.request_id, &event.payload).await;
+            let _ = std::io::stdout().lock().write_all(&consumed.lines);
+            consumed.result.map_err(Error::from)
+        });
+        lambda_runtime::run(service).await
+    })
+}
+
+/// What came of an event.
+#[derive(Debug)]
+pub struct Consumed {
+    /// What the lines say.
+    pub records: Vec<Record>,
+    /// One line for each, with its line break.
+    pub lines: Vec<u8>,
+    /// Why the event has to come again, where it has to.
+    pub result: Result<(), Cause>,
+}
+
+/// Lets a function consume an event.
+pub async fn consume(consumer: &Consumer, request_id: &str, event: &Value) -> Consumed {
+    let (began, at) = (Instant::now(), consumer.now());
+    let (records, result) = consumer.consume(event).await;
+    let function = consumer.name;
+    let line = |record| {
+        Line { function, request_id, status: None, at, took: began.elapsed(), record }.print()
+    };
+    Consumed { lines: records.iter().flat_map(line).collect(), records, result }
 }
 
 async fn serve(function: &Function) -> Result<(), Error> {

@@ -13,22 +13,31 @@ use passcode_domain::{
     ports::{Adapter, CourierError, EmailCourier},
 };
 
+/// The tag that leads from SES's events back to a message.
+pub const RECEIPT_TAG: &str = "receipt";
+
 /// The e-mail courier.
 #[derive(Clone, Debug)]
 pub struct SesCourier {
     client: Client,
     default_from: String,
+    default_configuration_set: Option<String>,
 }
 
 impl SesCourier {
-    /// A courier without retries: a second try could be a second message. `default_from` is the sender of apps that name none.
+    /// A courier without retries: a second try could be a second message. `default_from` is the sender of apps that
+    /// name none, and so is the configuration set, which lets SES report what became of a message.
     #[must_use]
-    pub fn new(aws: &SdkConfig, default_from: String) -> Self {
+    pub fn new(
+        aws: &SdkConfig,
+        default_from: String,
+        default_configuration_set: Option<String>,
+    ) -> Self {
         let config = config::Builder::from(aws)
             .retry_config(send_once())
             .timeout_config(send_timeouts())
             .build();
-        Self { client: Client::from_conf(config), default_from }
+        Self { client: Client::from_conf(config), default_from, default_configuration_set }
     }
 }
 
@@ -41,7 +50,10 @@ impl Adapter for SesCourier {
 impl EmailCourier for SesCourier {
     async fn send(&self, to: &EmailAddress, message: &Email) -> Result<(), CourierError> {
         let refused = |error: BuildError| CourierError::Refused(error.into());
-        let tag = MessageTag::builder().name("app").value(tag_value(&message.app));
+        let tag = |name, value| MessageTag::builder().name(name).value(value).build();
+        let app = tag("app", tag_value(&message.app)).map_err(refused)?;
+        let receipt = tag(RECEIPT_TAG, message.receipt_tag.clone()).map_err(refused)?;
+        let own = message.sender.configuration_set.as_ref();
         let from = message.sender.from.as_deref().unwrap_or(&self.default_from);
         let request = self
             .client
@@ -49,8 +61,9 @@ impl EmailCourier for SesCourier {
             .from_email_address(from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())
             .content(content(message).map_err(refused)?)
-            .set_configuration_set_name(message.sender.configuration_set.clone())
-            .email_tags(tag.build().map_err(refused)?);
+            .set_configuration_set_name(own.or(self.default_configuration_set.as_ref()).cloned())
+            .email_tags(app)
+            .email_tags(receipt);
         request.send().await.map(drop).map_err(|error| CallFailed::of(&error).into())
     }
 }

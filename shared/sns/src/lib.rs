@@ -6,24 +6,26 @@ use passcode_aws::{CallFailed, send_once, send_timeouts};
 use passcode_domain::{
     PhoneNumber,
     message::Sms,
-    ports::{Adapter, CourierError, SmsCourier},
+    ports::{Adapter, CourierError, ProviderMessageId, SmsCourier},
 };
 
 /// The SMS courier.
 #[derive(Clone, Debug)]
 pub struct SnsCourier {
     client: Client,
+    has_receipts: bool,
 }
 
 impl SnsCourier {
-    /// A courier without retries: a second try could be a second message.
+    /// A courier without retries: a second try could be a second message. With receipts, SNS logs what became of
+    /// each message, by the id that it gives to it.
     #[must_use]
-    pub fn new(aws: &SdkConfig) -> Self {
+    pub fn new(aws: &SdkConfig, has_receipts: bool) -> Self {
         let config = config::Builder::from(aws)
             .retry_config(send_once())
             .timeout_config(send_timeouts())
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), has_receipts }
     }
 }
 
@@ -34,7 +36,11 @@ impl Adapter for SnsCourier {
 }
 
 impl SmsCourier for SnsCourier {
-    async fn send(&self, to: &PhoneNumber, message: &Sms) -> Result<(), CourierError> {
+    async fn send(
+        &self,
+        to: &PhoneNumber,
+        message: &Sms,
+    ) -> Result<Option<ProviderMessageId>, CourierError> {
         let request = self.client.publish().phone_number(to.as_str()).message(&message.text);
         let request =
             attributes(message).into_iter().fold(request, |request, (name, kind, text)| {
@@ -46,7 +52,8 @@ impl SmsCourier for SnsCourier {
                     Err(_) => request,
                 }
             });
-        request.send().await.map(drop).map_err(|error| CallFailed::of(&error).into())
+        let published = request.send().await.map_err(|error| CallFailed::of(&error))?;
+        Ok(published.message_id.filter(|_| self.has_receipts).map(ProviderMessageId))
     }
 }
 

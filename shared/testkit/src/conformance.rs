@@ -24,7 +24,7 @@ use passcode_domain::{
     session::{Device, DeviceKind, Opening},
     value::id::{CounterKey, ItemKey},
 };
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 /// A key nobody else uses, whatever the store already holds.
 fn unused(entropy: &impl Entropy) -> ItemKey {
@@ -410,10 +410,10 @@ pub async fn signing_keys<K: LoadSigningKeys>(keys: &K) {
 }
 
 /// What a courier may answer, whatever it sends.
-fn check_verdicts(
-    accepting: &Result<(), CourierError>,
-    refusing: &Result<(), CourierError>,
-    losing: &Result<(), CourierError>,
+fn check_verdicts<T: Debug>(
+    accepting: &Result<T, CourierError>,
+    refusing: &Result<T, CourierError>,
+    losing: &Result<T, CourierError>,
 ) {
     assert!(accepting.is_ok(), "a message that was taken is a success: {accepting:?}");
     let is_refused = matches!(refusing, Err(CourierError::Refused(_)));

@@ -5,11 +5,14 @@ use crate::schedule::give_way;
 use passcode_domain::{
     EmailAddress, PhoneNumber,
     message::{Email, Sms},
-    ports::{CourierError, EmailCourier, SmsCourier},
+    ports::{CourierError, EmailCourier, ProviderMessageId, SmsCourier},
 };
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// What a courier answers.
@@ -56,9 +59,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A text message courier.
 #[derive(Clone, Debug, Default)]
-pub struct FakeSms(Post<Sms>);
+pub struct FakeSms(Post<Sms>, Arc<AtomicBool>);
 
 impl FakeSms {
+    /// Gives ids to the messages that it takes from now on: `message-1` to the first of all that it took.
+    pub fn give_ids(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+
     /// Decides the next answers.
     pub fn answer(&self, verdicts: impl IntoIterator<Item = Verdict>) {
         lock(&self.0.verdicts).extend(verdicts);
@@ -76,8 +84,14 @@ impl FakeSms {
 }
 
 impl SmsCourier for FakeSms {
-    async fn send(&self, to: &PhoneNumber, message: &Sms) -> Result<(), CourierError> {
-        self.0.take(to.as_str(), message).await
+    async fn send(
+        &self,
+        to: &PhoneNumber,
+        message: &Sms,
+    ) -> Result<Option<ProviderMessageId>, CourierError> {
+        self.0.take(to.as_str(), message).await?;
+        let id = || ProviderMessageId(format!("message-{}", lock(&self.0.taken).len()));
+        Ok(self.1.load(Ordering::Relaxed).then(id))
     }
 }
 

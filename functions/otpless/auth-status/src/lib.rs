@@ -8,7 +8,8 @@ use lambda_http::http::{Method, StatusCode};
 use otpless_contract::{Error, ErrorBody, authenticate, parse_request_id};
 use passcode_domain::{
     Address, Channel, Timestamp, World,
-    action::status::{self, Details, Status},
+    action::status::{self, Details, Message, Status},
+    ledger::receipt::DeliveryState,
     ports::{LoadApps, LoadKeyring, LoadLedgers},
 };
 use passcode_http::{Answer, Media, Record, Request, RequestExt as _, body};
@@ -70,6 +71,39 @@ pub struct Auth {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<AuthError>,
+    /// What is known of each message, oldest first. Passcode adds it to the contract.
+    deliveries: Vec<Delivery>,
+}
+
+/// What is known of one message.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Delivery {
+    /// `SMS` or `EMAIL`.
+    #[schema(example = "SMS")]
+    method: &'static str,
+    /// `SENT` until the provider reports more: `DELAYED`, `DELIVERED`, `UNDELIVERED` (probably), `FAILED`
+    /// (certainly), `BOUNCED` (there is no such address) or `COMPLAINED`.
+    #[schema(example = "DELIVERED")]
+    status: &'static str,
+    /// When it came to this, in milliseconds since the Unix epoch.
+    #[schema(example = 1_781_091_069_000u64)]
+    timestamp: u64,
+}
+
+impl From<&Message> for Delivery {
+    fn from(message: &Message) -> Self {
+        let status = match message.receipt.map(|receipt| receipt.state) {
+            None => "SENT",
+            Some(DeliveryState::Delayed) => "DELAYED",
+            Some(DeliveryState::Undelivered) => "UNDELIVERED",
+            Some(DeliveryState::Delivered) => "DELIVERED",
+            Some(DeliveryState::Failed) => "FAILED",
+            Some(DeliveryState::Bounced) => "BOUNCED",
+            Some(DeliveryState::Complained) => "COMPLAINED",
+        };
+        let at = message.receipt.map_or(message.at, |receipt| receipt.at);
+        Self { method: method(message.channel), status, timestamp: at.as_millis() }
+    }
 }
 
 /// Why a factor failed.
@@ -232,6 +266,7 @@ fn auth(details: &Details, status: &'static str) -> Auth {
         kind: "PRIMARY",
         verified_timestamp: None,
         error: None,
+        deliveries: details.messages.iter().map(Delivery::from).collect(),
     }
 }
 

@@ -25,7 +25,14 @@ where
         tokens: IssuerTokens::new(HttpsIssuers::default()),
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
-        couriers: Couriers::new((), SesCourier::new(&aws, settings.require("EMAIL_FROM")?)),
+        couriers: Couriers::new(
+            (),
+            SesCourier::new(
+                &aws,
+                settings.require("EMAIL_FROM")?,
+                settings.get("CONFIGURATION_SET"),
+            ),
+        ),
         clock,
     };
     Ok(Function::new(NAME, world, |world, request, record| {

@@ -27,8 +27,12 @@ where
         keyring: SecretKeyring::new(&aws, settings.require("KEYRING_SECRET")?),
         signing_keys: (),
         couriers: Couriers::new(
-            SnsCourier::new(&aws),
-            SesCourier::new(&aws, settings.require("EMAIL_FROM")?),
+            SnsCourier::new(&aws, settings.get("SMS_RECEIPTS").is_some()),
+            SesCourier::new(
+                &aws,
+                settings.require("EMAIL_FROM")?,
+                settings.get("CONFIGURATION_SET"),
+            ),
         ),
         clock,
     };

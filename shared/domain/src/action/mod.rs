@@ -5,6 +5,7 @@ pub mod idempotency;
 pub mod issue;
 pub mod open;
 pub mod order;
+pub mod receipt;
 pub mod send;
 pub mod session;
 pub mod status;

@@ -2,7 +2,11 @@
 
 use super::open::unsent_key;
 use crate::{
-    ledger::{Challenge, Ledger, Lookup, UnsentChallenge, challenge::State},
+    ledger::{
+        Challenge, Ledger, Lookup, UnsentChallenge,
+        challenge::{SendRecord, State},
+        receipt::Receipt,
+    },
     ports::{Clock as _, LoadLedgers, StoreError, World},
     secret::keyring::Keyring,
     value::{
@@ -38,6 +42,25 @@ pub struct Details {
     pub addresses: Addresses,
     /// The channel of the message that counts.
     pub channel: Channel,
+    /// Every message that went out, or may have, oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// What is known of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How it travelled.
+    pub channel: Channel,
+    /// When it was handed over.
+    pub at: Timestamp,
+    /// What its provider has reported of it, if anything.
+    pub receipt: Option<Receipt>,
+}
+
+impl From<&SendRecord> for Message {
+    fn from(send: &SendRecord) -> Self {
+        Self { channel: send.channel, at: send.at, receipt: send.receipt }
+    }
 }
 
 /// Reads a challenge's status from its ledger, for one app. Only the holders of an id that leads to
@@ -57,7 +80,11 @@ pub fn decide(ledger: Option<&Ledger>, app: &AppId, id: ChallengeId, now: Timest
 /// How a challenge stands that is in a ledger, whoever asks.
 #[must_use]
 pub fn of_challenge(ledger: &Ledger, challenge: &Challenge, now: Timestamp) -> Status {
-    let details = |channel| Details { addresses: challenge.addresses.clone(), channel };
+    let details = |channel| Details {
+        addresses: challenge.addresses.clone(),
+        channel,
+        messages: challenge.sends.iter().map(Message::from).collect(),
+    };
     if let State::Verified(at, channel) = challenge.state {
         return Status::Verified(details(channel), at);
     }

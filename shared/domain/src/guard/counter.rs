@@ -75,6 +75,8 @@ pub enum Field {
     Exempt(Slot),
     /// Messages of a half hour whose challenges were verified.
     Verified(Slot),
+    /// Those whose addresses bounced, or whose receivers have complained.
+    Bounced(Slot),
     /// Wrong codes of a half hour, each by what it gains, in thousandths of a per cent of what the app allows in
     /// an hour.
     Failed(Slot),
@@ -97,6 +99,7 @@ impl fmt::Display for Field {
             Self::Sent(slot) => write!(f, "s{}", Base36(slot.0)),
             Self::Exempt(slot) => write!(f, "e{}", Base36(slot.0)),
             Self::Verified(slot) => write!(f, "v{}", Base36(slot.0)),
+            Self::Bounced(slot) => write!(f, "b{}", Base36(slot.0)),
             Self::Failed(slot) => write!(f, "w{}", Base36(slot.0)),
             Self::Spent(slot) => write!(f, "c{}", Base36(slot.0)),
             Self::SentTo(country) => write!(f, "t{country}"),
@@ -128,6 +131,7 @@ impl FromStr for Field {
             "s" => slot().map(Self::Sent),
             "e" => slot().map(Self::Exempt),
             "v" => slot().map(Self::Verified),
+            "b" => slot().map(Self::Bounced),
             "w" => slot().map(Self::Failed),
             "c" => slot().map(Self::Spent),
             "t" => country().map(Self::SentTo),
@@ -242,6 +246,7 @@ impl Counter {
             Field::Sent(slot)
             | Field::Exempt(slot)
             | Field::Verified(slot)
+            | Field::Bounced(slot)
             | Field::Spent(slot) => *slot < oldest,
             Field::Failed(slot) => *slot < oldest_of_hour,
             Field::SentTo(_) | Field::VerifiedIn(_) | Field::WithoutOrigin => *value < oldest.0,
@@ -254,6 +259,10 @@ impl Counter {
 /// How long after the end of a half hour the codes of its messages can still be typed.
 const CODE_LIFE: Duration = Duration::from_secs(crate::app::policy::MAX_CODE_SECONDS as u64);
 
+/// A message whose address has bounced counts as so many that were not verified: few people mistype their
+/// addresses again and again, and a share of bounces of 5 % puts an SES account under review.
+const BOUNCE_WEIGHT: u64 = 5;
+
 /// What a counter says of messages whose codes did not come back.
 pub(super) struct Unverified<'a> {
     pub(super) counter: &'a Counter,
@@ -265,7 +274,8 @@ impl Unverified<'_> {
     fn at(&self, slot: Slot) -> u64 {
         let counter = self.counter;
         let others = counter.get(Field::Exempt(slot)) + counter.get(Field::Verified(slot));
-        counter.get(Field::Sent(slot)).saturating_sub(others)
+        let bounced = counter.get(Field::Bounced(slot)).saturating_mul(BOUNCE_WEIGHT - 1);
+        counter.get(Field::Sent(slot)).saturating_sub(others).saturating_add(bounced)
     }
 
     /// Messages of a window whose challenges were verified.
@@ -310,7 +320,14 @@ mod tests {
     #[test]
     fn fields_survive_their_texts_and_are_short() {
         let greece: Country = "GR".parse().unwrap();
-        let of_slot = [Field::Sent, Field::Exempt, Field::Verified, Field::Failed, Field::Spent];
+        let of_slot = [
+            Field::Sent,
+            Field::Exempt,
+            Field::Verified,
+            Field::Bounced,
+            Field::Failed,
+            Field::Spent,
+        ];
         let slots = [0, 35, 36, 999_999, 1_000_000].map(Slot);
         let all = of_slot.iter().flat_map(|of| slots.map(of));
         for field in all.chain([

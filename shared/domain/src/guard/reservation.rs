@@ -23,7 +23,8 @@ pub struct Reservation {
     pub stale: Vec<Field>,
 }
 
-/// What a verify adds to one counter: messages of a challenge that was verified, or wrong codes.
+/// What a verify adds to one counter: messages of a challenge that was verified, or wrong codes; or what a receipt
+/// adds: a message that has bounced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyCount {
     /// Which counter.
@@ -102,5 +103,13 @@ impl CountedIn {
             key.map(|key| VerifyCount { key, slot, add, set })
         };
         counters.into_iter().filter_map(count).collect()
+    }
+
+    /// What a message of then is counted as whose address has bounced, where the IP address is known.
+    #[must_use]
+    pub fn bounced(&self, at: Timestamp) -> Option<VerifyCount> {
+        let slot = Slot::of(at);
+        let count = |key| VerifyCount { key, slot, add: (Field::Bounced(slot), 1), set: None };
+        self.ip.map(count)
     }
 }

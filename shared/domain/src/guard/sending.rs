@@ -26,11 +26,14 @@ const MIN_PREFIX: usize = 5;
 pub struct Origin {
     /// The IP address of the browser or the phone; never that of a server. `None` where it is not known.
     pub ip: Option<IpAddr>,
+    /// The counter of the IP address, where only that is known: of a message that takes the place of one that
+    /// did not arrive.
+    pub counter: Option<CounterKey>,
 }
 
 impl From<Option<IpAddr>> for Origin {
     fn from(ip: Option<IpAddr>) -> Self {
-        Self { ip }
+        Self { ip, counter: None }
     }
 }
 
@@ -154,8 +157,11 @@ impl Sending {
             CallerClass::Authenticated | CallerClass::User => true,
             CallerClass::Device | CallerClass::Anonymous => false,
         };
-        let lacks_origin = origin.ip.is_none() && is_of_server;
-        Self { by, text, lacks_origin, counters: named.into_iter().map(key).collect() }
+        let lacks_origin = origin.ip.is_none() && origin.counter.is_none() && is_of_server;
+        let known = origin.counter.filter(|_| guard.counts(Dimension::Ip));
+        let known = known.map(|key| (Dimension::Ip, key));
+        let counters = known.into_iter().chain(named.into_iter().map(key)).collect();
+        Self { by, text, lacks_origin, counters }
     }
 
     /// The counter of an app, for a class of callers.

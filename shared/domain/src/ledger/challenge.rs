@@ -1,6 +1,10 @@
 //! One challenge: what was asked, what was sent, how it stands.
 
-use super::{Item, ledger::ENDED_RETENTION};
+use super::{
+    Item,
+    ledger::ENDED_RETENTION,
+    receipt::{Fallback, Receipt},
+};
 use crate::{
     app::policy::{FailedVerifies, Policy},
     guard::CountedIn,
@@ -138,6 +142,20 @@ pub struct SendRecord {
     /// The counters that a success is counted in. A text message has them, if it was counted at all.
     #[serde(default, skip_serializing_if = "is_default")]
     pub counted_in: CountedIn,
+    /// What its provider has reported of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub receipt: Option<Receipt>,
+    /// What is to be tried where it certainly does not arrive.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fallback: Option<Fallback>,
+}
+
+impl SendRecord {
+    /// Whether it has certainly reached nobody.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.receipt.is_some_and(|receipt| receipt.state.is_failure())
+    }
 }
 
 impl Challenge {

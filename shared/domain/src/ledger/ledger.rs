@@ -4,6 +4,7 @@ use super::{
     Item,
     challenge::{Challenge, Lookup, Trace},
     failures::{FailureClass, Failures, NO_EXPIRY, SecretFailures, SecretKind},
+    receipt::Undeliverable,
     room::Evicted,
 };
 use crate::{
@@ -55,6 +56,9 @@ pub struct Ledger {
     /// nothing else of the subject. Of each UTC day, the first success is counted in counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success: Option<Timestamp>,
+    /// Its addresses that get nothing more for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) undeliverable: Vec<Undeliverable>,
 }
 
 impl Item for Ledger {
@@ -67,7 +71,8 @@ impl Item for Ledger {
         let secrets = self.has_secret_failures().then_some(NO_EXPIRY);
         let success = self.last_success.map(|at| at + SUCCESS_RETENTION);
         let all = challenges.chain(evicted).chain(failures).chain(secrets).chain(messages);
-        let all = all.chain(success);
+        let undeliverable = self.undeliverable.iter().map(|address| address.until);
+        let all = all.chain(success).chain(undeliverable);
         all.max().unwrap_or(Timestamp::from_millis(0))
     }
 }
@@ -85,6 +90,7 @@ impl Ledger {
             messages: BTreeMap::new(),
             concealed_messages: BTreeMap::new(),
             last_success: None,
+            undeliverable: Vec::new(),
         }
     }
 
@@ -161,7 +167,7 @@ impl Ledger {
     }
 
     /// Those of them that hold the next one back by its cool-down: of the last hour, and since the class
-    /// last succeeded.
+    /// last succeeded. One that has certainly reached nobody holds nothing back.
     pub(crate) fn unanswered(
         &self,
         by: CallerClass,
@@ -169,10 +175,13 @@ impl Ledger {
         now: Timestamp,
     ) -> Vec<Timestamp> {
         let own = self.challenges.iter().filter(|c| CallerClass::from(c.lookup) == by);
-        let succeeded = own.filter_map(Challenge::verified_at).max();
+        let succeeded = own.clone().filter_map(Challenge::verified_at).max();
+        let failed = own.flat_map(|challenge| &challenge.sends).filter(|send| send.has_failed());
+        let failed: Vec<Timestamp> = failed.map(|send| send.at).collect();
         let mut times = self.messages_before(by, is_concealed);
         times.retain(|at| {
-            *at + Window::Hour.span() > now && succeeded.is_none_or(|succeeded| *at > succeeded)
+            let is_recent = *at + Window::Hour.span() > now;
+            is_recent && succeeded.is_none_or(|succeeded| *at > succeeded) && !failed.contains(at)
         });
         times
     }
@@ -203,6 +212,7 @@ impl Ledger {
         self.evicted.retain(|evicted| now < evicted.until);
         self.failures.retain(|_, failures| !failures.prune(now).is_empty());
         self.last_success = self.last_success.filter(|at| *at + SUCCESS_RETENTION > now);
+        self.undeliverable.retain(|address| address.until > now);
         for all in [&mut self.messages, &mut self.concealed_messages] {
             all.retain(|_, times| {
                 times.retain(|at| *at + Window::Day.span() > now);

@@ -6,6 +6,7 @@ pub mod failures;
 #[expect(clippy::module_inception, reason = "the ledger itself, beside what it consists of")]
 pub mod ledger;
 pub mod order;
+pub mod receipt;
 pub mod request;
 mod room;
 

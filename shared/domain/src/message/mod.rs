@@ -68,6 +68,8 @@ pub struct Email {
     pub sender: EmailSender,
     /// The app's id, for the provider's tags.
     pub app: String,
+    /// What the provider's reports of the message name it by, in a tag of its own.
+    pub receipt_tag: String,
 }
 
 /// What a message is made from.
@@ -86,6 +88,8 @@ pub struct Text<'a> {
     pub code: &'a Code,
     /// How long the code lives.
     pub life: Duration,
+    /// What the provider's reports of the message name it by.
+    pub receipt_tag: &'a str,
 }
 
 /// Why a template is refused.
@@ -192,6 +196,7 @@ pub fn email(text: &Text<'_>) -> Email {
         subject: html.subject,
         sender: text.app.email.clone(),
         app: text.app.id.as_str().to_owned(),
+        receipt_tag: text.receipt_tag.to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod password;
 pub mod pin;
 pub mod pkce;
 pub mod proof;
+pub mod receipt;
 pub mod refresh;
 pub mod signing;
 pub mod token;

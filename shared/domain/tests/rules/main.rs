@@ -8,6 +8,7 @@ mod identity;
 mod interleavings;
 mod messages;
 mod properties;
+mod receipts;
 mod refusals;
 mod reservations;
 mod suppression;

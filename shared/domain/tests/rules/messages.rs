@@ -24,6 +24,7 @@ fn text<'a>(app: &'a App, code: &'a Code, locale: Option<&'a str>) -> Text<'a> {
         locale,
         code,
         life: Duration::from_mins(10),
+        receipt_tag: "TAG",
     }
 }
 

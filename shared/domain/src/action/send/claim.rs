@@ -6,6 +6,7 @@ use crate::{
     ledger::{
         Challenge, Ledger,
         challenge::{SendRecord, State},
+        receipt::Fallback,
     },
     secret::keyring::Keyring,
     value::{
@@ -104,7 +105,8 @@ fn check_pace(challenge: &Challenge, before: &[Timestamp], now: Timestamp) -> Re
     if has_had_all || challenge.generation >= u32::from(policy.max_sends) * MAX_TRIES_PER_SEND {
         return Err(Refusal::SendsExhausted);
     }
-    let own = challenge.last_send().map(|send| send.at + policy.cool_down(challenge.sends.len()));
+    let out: Vec<_> = challenge.sends.iter().filter(|send| !send.has_failed()).collect();
+    let own = out.last().map(|send| send.at + policy.cool_down(out.len()));
     let of_class = before.last().map(|at| *at + policy.cool_down(before.len()));
     match own.max(of_class).filter(|at| *at > now) {
         Some(resend_at) => Err(Refusal::CoolingDown(resend_at)),
@@ -136,6 +138,8 @@ fn prepare(
         at: now,
         expires_at: challenge.expires_at.min(now + life),
         counted_in: CountedIn::default(),
+        receipt: None,
+        fallback: fallback(options),
     };
     // The current key is always in its own keyring.
     let code = challenge.code(keyring, id.subject, &record).ok_or(Refusal::Expired)?;
@@ -152,6 +156,17 @@ fn prepare(
         suppression: challenge.suppression.clone(),
     };
     Ok((record, claim))
+}
+
+/// What is left to be tried where the message certainly does not arrive.
+fn fallback(options: &SendOptions) -> Option<Fallback> {
+    let channels = options.channels.get(1..).filter(|left| !left.is_empty())?.to_vec();
+    Some(Fallback {
+        channels,
+        locale: options.locale.clone(),
+        code_seconds: options.code_seconds,
+        app_hash: options.app_hash.clone(),
+    })
 }
 
 /// The ledger without a claim. Releasing it twice is releasing it once.

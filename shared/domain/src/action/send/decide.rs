@@ -25,6 +25,8 @@ pub(super) enum NotClaimed {
     AppBlocked,
     /// The challenge has appeared since the counters were loaded.
     Outdated,
+    /// An earlier message to the address has come back.
+    Undeliverable,
 }
 
 impl From<Refusal> for NotClaimed {
@@ -113,6 +115,16 @@ impl Known {
                 let id = ledger.named(now).map(|challenge| challenge.id(subject));
                 known(ledger, id.ok_or(Refusal::NotFound)?)
             }
+            SendTarget::Fallback(id, generation) => {
+                let ledger = ledger.ok_or(Refusal::NotFound)?;
+                let challenge = ledger.find(id).ok_or(Refusal::NotFound)?;
+                match challenge.last_send() {
+                    Some(last) if last.generation == generation && last.has_failed() => {
+                        known(ledger, id)
+                    }
+                    _ => Err(Refusal::AlreadySent),
+                }
+            }
             SendTarget::Identity(open, app) => {
                 let ledger = ledger.unwrap_or_else(|| Ledger::new(app.id.clone()));
                 match waiting(&ledger, open, is_concealed, now) {
@@ -183,6 +195,10 @@ impl Known {
         findings.extend(&verdict.findings);
         if let Some(refusal) = verdict.refusal() {
             return Err(NotClaimed::Refused(refusal.into()));
+        }
+        let is_delivered = !conceal && claim.suppression.is_none();
+        if is_delivered && ledger.is_undeliverable(keyring, &claim.to, now) {
+            return Err(NotClaimed::Undeliverable);
         }
         if conceal {
             claim.suppression = Some(Suppression::Concealed);

@@ -116,9 +116,10 @@ where
             let unsent = if is_there { None } else { load_unsent(world, keyring, id).await? };
             (loaded, unsent)
         }
-        SendTarget::Identity(..) | SendTarget::Ordered(..) | SendTarget::Named(..) => {
-            (loading_ledger.await?, None)
-        }
+        SendTarget::Identity(..)
+        | SendTarget::Ordered(..)
+        | SendTarget::Named(..)
+        | SendTarget::Fallback(..) => (loading_ledger.await?, None),
     };
     let now = world.clock().now();
     let found = find(target, loaded.item.as_ref(), unsent.as_ref(), now);
@@ -144,7 +145,9 @@ fn find<'l>(
 ) -> Option<(&'l AppId, &'l Challenge)> {
     let sent = ledger.and_then(|ledger| {
         let challenge = match target {
-            SendTarget::Existing(id, _) | SendTarget::Again(id, _) => ledger.find(id),
+            SendTarget::Existing(id, _)
+            | SendTarget::Again(id, _)
+            | SendTarget::Fallback(id, _) => ledger.find(id),
             SendTarget::Identity(open, _) | SendTarget::Ordered(open, _) => ledger.find(open.id),
             SendTarget::Named(..) => ledger.named(now),
         };

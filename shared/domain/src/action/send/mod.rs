@@ -20,6 +20,7 @@ pub(crate) use claim::{ClaimTerms, claim};
 use crate::{
     action::{
         open::Open,
+        receipt,
         transact::{Failure, transact},
     },
     app::{App, guard::Rule},
@@ -30,7 +31,7 @@ use crate::{
         Cause, Courier, CourierError, LoadApps, LoadCounters, LoadLedgers, Loaded, ReserveCounters,
         StoreLedgers, World,
     },
-    secret::{code::Code, keyring::Keyring},
+    secret::{code::Code, keyring::Keyring, receipt::ReceiptTag},
     value::{
         address::{Address, Channel},
         id::{AppId, ChallengeId, SubjectKey},
@@ -153,13 +154,15 @@ pub enum SendTarget<'a> {
     Again(ChallengeId, &'a Arc<App>),
     /// The one that naming this subject leads to, of this app, and was sent before.
     Named(SubjectKey, &'a Arc<App>),
+    /// One whose last message, of this generation, has certainly not arrived: the next channel's turn.
+    Fallback(ChallengeId, u32),
 }
 
 impl<'a> SendTarget<'a> {
     /// The subject whose ledger holds the challenge.
     const fn subject(&self) -> SubjectKey {
         match self {
-            Self::Existing(id, _) | Self::Again(id, _) => id.subject,
+            Self::Existing(id, _) | Self::Again(id, _) | Self::Fallback(id, _) => id.subject,
             Self::Identity(open, _) | Self::Ordered(open, _) => open.id.subject,
             Self::Named(subject, _) => *subject,
         }
@@ -169,6 +172,7 @@ impl<'a> SendTarget<'a> {
     const fn app(&self) -> Option<&'a Arc<App>> {
         match self {
             Self::Existing(_, app) => *app,
+            Self::Fallback(..) => None,
             Self::Identity(_, app)
             | Self::Ordered(_, app)
             | Self::Again(_, app)
@@ -241,6 +245,8 @@ pub struct Delivery {
     pub lacks_origin: bool,
     /// Why a claim could not be released, where one could not. A cool-down holds the next message back.
     pub unreleased: Option<Cause>,
+    /// Why the message's receipts will not be found, where they will not.
+    pub untracked: Option<Cause>,
 }
 
 /// The ports that a send needs.
@@ -280,7 +286,8 @@ where
     W: SendWorld,
 {
     let (mut known, loaded) = load::load(world, keyring, target, options).await?;
-    let mut attempt = Attempt { options: options.clone(), is_fallback: false, is_concealed: false };
+    let is_fallback = matches!(target, SendTarget::Fallback(..));
+    let mut attempt = Attempt { options: options.clone(), is_fallback, is_concealed: false };
     let mut loaded = Some(loaded);
     let mut delivery = Delivery::new(known.app_id.clone());
     for _ in 0..MAX_ATTEMPTS {
@@ -296,6 +303,13 @@ where
                 continue;
             }
             Err(NotClaimed::AppBlocked) => return Ok(delivery),
+            Err(NotClaimed::Undeliverable) => {
+                delivery.sent = Sent::Undeliverable(UNDELIVERABLE.into());
+                if attempt.fall_back() {
+                    continue;
+                }
+                return Ok(delivery);
+            }
             Err(NotClaimed::Refused(refusal)) => {
                 return Ok(Delivery { sent: Sent::Refused(refusal), ..delivery });
             }
@@ -317,7 +331,9 @@ where
                 return Ok(delivery);
             }
         };
-        delivery.sent = make(world, &known, &claim, options).await;
+        let made = make(world, &known, keyring, &claim, options).await;
+        delivery.sent = made.sent;
+        delivery.untracked = made.untracked;
         if let Sent::Undeliverable(_) = delivery.sent {
             delivery.unreleased = withdraw(world, &claim, &reservations).await;
             if attempt.fall_back() {
@@ -328,6 +344,10 @@ where
     }
     Err(Failure::Contended)
 }
+
+/// The cause where nothing is handed over, because a message of a short while ago has come back.
+const UNDELIVERABLE: &str =
+    "an earlier message to the address has bounced, or was complained about";
 
 /// How often a send is claimed anew: for each channel, for a caller who is to be concealed, and where
 /// what was loaded is out of date.
@@ -341,6 +361,7 @@ impl Delivery {
             findings: Vec::new(),
             lacks_origin: false,
             unreleased: None,
+            untracked: None,
         }
     }
 }
@@ -383,18 +404,37 @@ where
     Ok(transact(world, subject.into(), loaded, decide).await?.outcome)
 }
 
+/// What came of handing a message over.
+struct Made {
+    sent: Sent,
+    untracked: Option<Cause>,
+}
+
+impl From<Sent> for Made {
+    fn from(sent: Sent) -> Self {
+        Self { sent, untracked: None }
+    }
+}
+
 /// Hands the message to the courier of its channel.
-async fn make<W>(world: &W, known: &Known, claim: &ClaimedSend, options: &SendOptions) -> Sent
+async fn make<W>(
+    world: &W,
+    known: &Known,
+    keyring: &Keyring,
+    claim: &ClaimedSend,
+    options: &SendOptions,
+) -> Made
 where
-    W: World<Couriers: Courier>,
+    W: World<Ledgers: StoreLedgers, Couriers: Courier>,
 {
     let channel = claim.to.channel();
     match claim.suppression {
-        Some(Suppression::TestAddress(_)) => return Sent::ToTestAddress(claim.id, channel),
-        Some(Suppression::Concealed) => return Sent::Concealed(claim.id, channel),
+        Some(Suppression::TestAddress(_)) => return Sent::ToTestAddress(claim.id, channel).into(),
+        Some(Suppression::Concealed) => return Sent::Concealed(claim.id, channel).into(),
         None => {}
     }
-    let Some(app) = &known.app else { return Sent::AppBlocked };
+    let Some(app) = &known.app else { return Sent::AppBlocked.into() };
+    let tag = ReceiptTag::of(keyring, claim.id, claim.generation);
     let text = Text {
         app,
         template: claim.template.as_deref(),
@@ -403,12 +443,20 @@ where
         locale: options.locale.as_deref(),
         code: &claim.code,
         life: claim.life,
+        receipt_tag: &tag.print(keyring),
     };
-    match world.couriers().send(channel, &claim.to, &text).await {
-        Ok(()) => Sent::Sent(claim.id, channel),
+    let sent = match world.couriers().send(channel, &claim.to, &text).await {
+        Ok(message) => {
+            let untracked = match message {
+                Some(message) => receipt::track(world, keyring, &message, tag, claim, app).await,
+                None => None,
+            };
+            return Made { sent: Sent::Sent(claim.id, channel), untracked };
+        }
         Err(CourierError::Refused(cause)) => Sent::Undeliverable(cause),
         Err(CourierError::Unknown(cause)) => Sent::Unknown(channel, claim.cool_down, cause),
-    }
+    };
+    sent.into()
 }
 
 /// Takes back everything of a message that its courier has certainly refused.
