@@ -5,7 +5,10 @@ use delivery_receipts::handle;
 use passcode::local::{receipt_of_email, receipt_of_text};
 use passcode_domain::{
     Address, Addresses, ChallengeId, Channel, Ledger, Timestamp,
-    action::{open, send::SendOptions},
+    action::{
+        open,
+        send::{SendOptions, Sent},
+    },
     ledger::receipt::{DeliveryState, Receipt},
     ports::{Cause, Clock as _, LoadLedgers as _},
     secret::receipt::ReceiptTag,
@@ -50,11 +53,14 @@ const TEXTS: [(&str, Expected); 7] = [
 fn sent(channels: &[Channel]) -> (TestWorld, ChallengeId) {
     let world = TestWorld::default();
     world.couriers.sms.give_ids();
-    let [email, phone] = [Address::Email(TestWorld::email()), Address::Phone(TestWorld::phone())];
-    let opening = world.opening(Addresses::new(email, Some(phone)), Duration::from_mins(15));
+    let mut both = [Address::Email(TestWorld::email()), Address::Phone(TestWorld::phone())];
+    both.sort_by_key(|address| address.channel() != channels[0]);
+    let [about, other] = both;
+    let opening = world.opening(Addresses::new(about, Some(other)), Duration::from_mins(15));
     block_on(open::open(&world, world.keys(), &opening)).unwrap();
     let options = SendOptions { channels: channels.to_vec(), ..SendOptions::default() };
-    block_on(world.send(opening.id, &options)).unwrap();
+    let sent = block_on(world.send(opening.id, &options)).unwrap().sent;
+    assert!(matches!(sent, Sent::Sent(..)), "{sent:?}");
     (world, opening.id)
 }
 
