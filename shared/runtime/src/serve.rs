@@ -62,9 +62,10 @@ pub fn run_consumer(
     runtime.block_on(async {
         consumer.warm_up().await;
         let service = service_fn(move |event: LambdaEvent<Value>| async move {
-            let consumed = consume(consumer, &event.context.request_id, &event.payload).await;
-            let _ = std::io::stdout().lock().write_all(&consumed.lines);
-            consumed.result.map_err(Error::from)
+            let Consumed { lines, result, .. } =
+                consume(consumer, &event.context.request_id, &event.payload).await;
+            let _ = std::io::stdout().lock().write_all(&lines);
+            result
         });
         lambda_runtime::run(service).await
     })
