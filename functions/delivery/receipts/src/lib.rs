@@ -1,4 +1,4 @@
-//! What became of messages, as SES and SNS report it: events of SES through EventBridge, and the delivery status
+//! What became of messages, as SES and SNS report it: events of SES through `EventBridge`, and the delivery status
 //! logs of SNS through a subscription of their log groups. A report is noted in the ledger of its message, however
 //! often and in whichever order reports come. Where a message has certainly not arrived and its request named
 //! further channels, the next one is sent.

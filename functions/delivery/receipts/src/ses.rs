@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
-    event_type: String,
+    #[serde(rename = "eventType")]
+    kind: String,
     mail: Mail,
     #[serde(default)]
     bounce: Bounce,
@@ -37,18 +38,22 @@ struct Mail {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 struct Bounce {
-    bounce_type: String,
-    bounce_sub_type: String,
+    #[serde(rename = "bounceType")]
+    kind: String,
+    #[serde(rename = "bounceSubType")]
+    sub_kind: String,
     timestamp: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 struct Complaint {
-    complaint_sub_type: Option<String>,
-    complaint_feedback_type: Option<String>,
+    #[serde(rename = "complaintSubType")]
+    sub_kind: Option<String>,
+    #[serde(rename = "complaintFeedbackType")]
+    feedback: Option<String>,
     timestamp: Option<String>,
 }
 
@@ -80,7 +85,7 @@ type Meaning<'a> = (DeliveryState, Option<&'static str>, Option<&'a str>);
 
 fn meaning(event: &Event) -> Option<Meaning<'_>> {
     let Event { bounce, complaint, delivery, delivery_delay, .. } = event;
-    let (state, reason, at) = match event.event_type.as_str() {
+    let (state, reason, at) = match event.kind.as_str() {
         "Delivery" => (DeliveryState::Delivered, None, &delivery.timestamp),
         "DeliveryDelay" => (DeliveryState::Delayed, None, &delivery_delay.timestamp),
         "Bounce" => {
@@ -100,7 +105,7 @@ fn meaning(event: &Event) -> Option<Meaning<'_>> {
 
 /// A bounce that is not permanent can be an automatic answer: then the message has arrived.
 fn bounced(bounce: &Bounce) -> (DeliveryState, Option<&'static str>) {
-    let reason = match bounce.bounce_sub_type.as_str() {
+    let reason = match bounce.sub_kind.as_str() {
         "NoEmail" => Some("no such mailbox"),
         "Suppressed" | "OnAccountSuppressionList" => Some("suppressed"),
         "MailboxFull" => Some("mailbox full"),
@@ -108,7 +113,7 @@ fn bounced(bounce: &Bounce) -> (DeliveryState, Option<&'static str>) {
         "ContentRejected" => Some("content refused"),
         _ => None,
     };
-    let state = match (bounce.bounce_type.as_str(), reason) {
+    let state = match (bounce.kind.as_str(), reason) {
         ("Permanent", _) => DeliveryState::Bounced,
         (_, Some(_)) => DeliveryState::Failed,
         (_, None) => DeliveryState::Undelivered,
@@ -117,7 +122,7 @@ fn bounced(bounce: &Bounce) -> (DeliveryState, Option<&'static str>) {
 }
 
 fn complained(complaint: &Complaint) -> Option<(DeliveryState, Option<&'static str>)> {
-    match (complaint.complaint_sub_type.as_deref(), complaint.complaint_feedback_type.as_deref()) {
+    match (complaint.sub_kind.as_deref(), complaint.feedback.as_deref()) {
         // SES has not sent it, because the address is on the account's list.
         (Some("OnAccountSuppressionList"), _) => Some((DeliveryState::Bounced, Some("suppressed"))),
         // Somebody has said that it was none.

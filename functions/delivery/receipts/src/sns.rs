@@ -1,4 +1,4 @@
-//! The delivery status logs of SNS (SNS developer guide, "Viewing CloudWatch metrics and logs for SMS deliveries").
+//! The delivery status logs of SNS (SNS developer guide, "Viewing `CloudWatch` metrics and logs for SMS deliveries").
 //! They name the number in clear, which is not read.
 
 use crate::{MessageName, Report};
