@@ -116,8 +116,8 @@ pub fn receipt_of_text(mut event: Value, id: &str, now: u64) -> Option<Value> {
             line["message"] = entry.to_string().into();
         }
     }
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(data.to_string().as_bytes()).ok()?;
-    event["awslogs"]["data"] = BASE64.encode(&packer.finish().ok()?).into();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data.to_string().as_bytes()).ok()?;
+    event["awslogs"]["data"] = BASE64.encode(&encoder.finish().ok()?).into();
     Some(event)
 }
