@@ -50,7 +50,7 @@ pub struct Policy {
 /// of many subjects stays under every limit of a subject's; this rule refuses nobody, it raises an
 /// alarm. It follows what guesses gain: each further digit takes ten times as many to find a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct FailedVerifies {
     /// Whether the alarm is raised, only recorded, or not looked at.
     pub mode: Mode,

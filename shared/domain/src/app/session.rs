@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The lives of an app's sessions, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct SessionPolicy {
     /// The life of an access token, from 30 to 3,600. A session that is ended is over when its last access
     /// token is.

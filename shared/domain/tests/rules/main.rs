@@ -11,4 +11,5 @@ mod properties;
 mod receipts;
 mod refusals;
 mod reservations;
+mod stored;
 mod suppression;
