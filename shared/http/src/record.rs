@@ -24,10 +24,12 @@ pub struct Record {
     pub challenge: Option<String>,
     /// On which channel.
     pub channel: Option<Channel>,
-    /// Where a text message went.
+    /// The country that its text message goes to, or went to.
     pub country: Option<Country>,
     /// What a provider has said of a message beyond that, in words of a fixed list.
     pub reason: Option<&'static str>,
+    /// The channels whose couriers have refused its message, also where another one took it.
+    pub refused: Vec<Channel>,
     /// The rule of the guard that has refused it.
     pub rule: Option<Rule>,
     /// Rules that would have refused it, if they were enforced.
@@ -59,6 +61,7 @@ impl Record {
         if let Some(trace) = &verification.trace {
             self.app = Some(trace.app.clone());
             self.channel = trace.channel;
+            self.country = trace.country;
             self.failed_verifies = trace.failed_verifies;
         }
     }
@@ -68,6 +71,8 @@ impl Record {
         if let Some(app) = &delivery.app {
             self.app(app);
         }
+        self.country = delivery.country;
+        self.refused.clone_from(&delivery.refused);
         self.findings(&delivery.findings);
         self.lacks_client_ip = delivery.lacks_origin;
         for cause in [&delivery.unreleased, &delivery.untracked].into_iter().flatten() {

@@ -1,13 +1,13 @@
 //! The request log: one JSON line a request, which is also its metrics, in `CloudWatch`'s embedded
 //! metric format. Metrics count challenges, and what became of their messages, by app and channel and all
 //! together; what the guard refuses they count by app and rule, and what carriers report of text messages also by
-//! country. A rule in shadow has a line of its own for each request that
-//! it would have refused, and so has a wrong code, for the alarm.
+//! country. A rule in shadow has a line of its own for each request that it would have refused, and so has a wrong
+//! code, for the alarm, and a message that a courier refused.
 
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
 use metrique_writer_format_emf::{Emf, NoMetric};
 use passcode_domain::{
-    App, Timestamp,
+    App, Channel, Timestamp,
     app::guard::{Mode, Rule},
 };
 use passcode_http::Record;
@@ -34,6 +34,10 @@ pub const METRICS: [(&str, &str); 14] = [
     ("complained", "Complained"),
 ];
 
+/// The outcomes that are counted by country as well: what carriers report. Each metric of each country costs, and
+/// the log has the country of every message.
+const BY_COUNTRY: [&str; 3] = ["delivered", "undelivered", "failed"];
+
 /// The metric of rules in shadow.
 pub const SHADOW_METRIC: &str = "ShadowBlocked";
 
@@ -43,6 +47,9 @@ pub const ALARM_METRIC: &str = "FailedVerifies";
 
 /// The same of apps whose alarm is in shadow.
 pub const SHADOW_ALARM_METRIC: &str = "ShadowFailedVerifies";
+
+/// The metric of messages that a courier has refused when they were handed over.
+pub const REFUSED_METRIC: &str = "CourierRefused";
 
 /// What the first such request of a day is logged with.
 const WITHOUT_CLIENT_IP: &str =
@@ -122,10 +129,16 @@ impl Line<'_> {
         };
         // All apps together as well: whoever guesses at many subjects of many apps is seen there.
         let mut dimensions: Vec<&[&str]> = vec![&own, &[]];
-        dimensions.extend(self.record.country.map(|_| &["country"][..]));
+        if self.record.country.is_some() && BY_COUNTRY.contains(&self.record.outcome) {
+            dimensions.push(&["country"]);
+        }
         let mut printed = print(self, &dimensions);
         for rule in &self.record.shadow {
             printed.extend(print(&Shadow { line: self, rule: *rule }, &[&["app", "rule"]]));
+        }
+        for channel in &self.record.refused {
+            let refused = CourierRefused { line: self, channel: *channel };
+            printed.extend(print(&refused, &[&["app", "channel"], &[]]));
         }
         if let Some(failed) = Failed::of(self) {
             printed.extend(print(&failed, &[&["app"]]));
@@ -171,6 +184,20 @@ impl Entry for Failed<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
         self.line.begin(writer);
         writer.value(self.metric, &self.percent);
+    }
+}
+
+/// A message that a courier has refused.
+struct CourierRefused<'a> {
+    line: &'a Line<'a>,
+    channel: Channel,
+}
+
+impl Entry for CourierRefused<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        self.line.begin(writer);
+        writer.value("channel", self.channel.as_str());
+        writer.value(REFUSED_METRIC, &1u64);
     }
 }
 
@@ -243,7 +270,7 @@ fn at(moment: Timestamp) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passcode_domain::{Channel, app::policy::FailedVerifies};
+    use passcode_domain::app::policy::FailedVerifies;
     use serde_json::{Value, json};
 
     fn line(record: &Record) -> Value {
@@ -275,6 +302,7 @@ mod tests {
             app: Some("demo".parse().unwrap()),
             challenge: Some("a name".to_owned()),
             channel: Some(Channel::Sms),
+            country: Some("US".parse().unwrap()),
             ..of("verified")
         };
         assert_eq!(
@@ -296,6 +324,7 @@ mod tests {
                 "durationMicros": 1500,
                 "app": "demo",
                 "channel": "sms",
+                "country": "US",
                 "challenge": "a name",
                 "Verified": 1,
             })
@@ -321,6 +350,18 @@ mod tests {
             let metrics = &line["_aws"]["CloudWatchMetrics"][0];
             assert_eq!(metrics["Dimensions"], json!([["app", "rule"]]));
         }
+    }
+
+    #[test]
+    fn a_refusal_of_a_courier_is_counted_though_another_took_the_message() {
+        let record =
+            Record { channel: Some(Channel::Email), refused: vec![Channel::Sms], ..of("sent") };
+        let printed = lines(&record);
+        assert_eq!((&printed[0]["channel"], &printed[0]["Sent"]), (&json!("email"), &json!(1)));
+        let refused = &printed[1];
+        assert_eq!((&refused["channel"], &refused["CourierRefused"]), (&json!("sms"), &json!(1)));
+        let metrics = &refused["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metrics["Dimensions"], json!([["app", "channel"], []]));
     }
 
     #[test]

@@ -176,6 +176,12 @@ impl Sending {
         self.counters.iter().map(|(_, key)| *key).collect()
     }
 
+    /// The country that it goes to, as a text message.
+    #[must_use]
+    pub fn country(&self) -> Option<Country> {
+        self.text.as_ref().map(|text| text.to)
+    }
+
     /// Whether the codes of its app are being guessed at, by what the app's counter says.
     #[must_use]
     pub fn is_guessed_at(&self, policy: &Policy, counters: &Counters, now: Timestamp) -> bool {
@@ -193,7 +199,7 @@ impl Sending {
             ip: self.counter(Dimension::Ip),
             country: self.counter(Dimension::Country),
             prefix: self.counter(Dimension::Prefix),
-            to: self.text.as_ref().map(|text| text.to),
+            to: self.country(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         address::{Address, Addresses, Channel},
         bytes,
         caller::CallerClass,
+        country::Country,
         id::{AppId, ChallengeId, SubjectKey},
         time::Timestamp,
     },
@@ -269,6 +270,8 @@ pub struct Trace {
     pub app: AppId,
     /// The channel of its last message, if there was one.
     pub channel: Option<Channel>,
+    /// The country that its last message went to, as a text message.
+    pub country: Option<Country>,
     /// What tries count against, by the policy of the challenge, and the digits of the code.
     pub failed_verifies: Option<(FailedVerifies, u8)>,
 }

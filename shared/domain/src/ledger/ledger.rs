@@ -123,6 +123,7 @@ impl Ledger {
         Trace {
             app: self.app.clone(),
             channel: last.map(|send| send.channel),
+            country: last.and_then(|send| send.counted_in.to),
             failed_verifies: challenge
                 .zip(last)
                 .map(|(challenge, send)| (challenge.policy.failed_verifies, send.length)),

@@ -11,6 +11,7 @@ use crate::{
     value::{
         address::{Address, Addresses, Channel},
         caller::CallerClass,
+        country::Country,
         id::{AppId, ChallengeId, CounterKey},
         time::Timestamp,
     },
@@ -67,6 +68,12 @@ impl Known {
     /// How the guard sees a message on a channel.
     pub(super) fn sending(&self, channel: Channel) -> Option<&Sending> {
         self.sendings.iter().find(|(known, _)| *known == channel).map(|(_, sending)| sending)
+    }
+
+    /// The country that a text message on a channel, or on the first one, goes to.
+    pub(super) fn country(&self, channel: Option<Channel>) -> Option<Country> {
+        let is_asked = |known: &Channel| channel.is_none_or(|asked| asked == *known);
+        self.sendings.iter().find(|(known, _)| is_asked(known))?.1.country()
     }
 
     /// Whether the codes of the app are being guessed at.

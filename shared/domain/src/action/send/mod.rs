@@ -34,6 +34,7 @@ use crate::{
     secret::{code::Code, keyring::Keyring, receipt::ReceiptTag},
     value::{
         address::{Address, Channel},
+        country::Country,
         id::{AppId, ChallengeId, SubjectKey},
         time::Timestamp,
     },
@@ -239,6 +240,10 @@ pub struct Delivery {
     pub sent: Sent,
     /// The app of the challenge, where the challenge was found.
     pub app: Option<AppId>,
+    /// The country that a text message was for.
+    pub country: Option<Country>,
+    /// The channels whose couriers have refused the message, also where another one took it.
+    pub refused: Vec<Channel>,
     /// What the rules of the guard have decided against it, enforced or not.
     pub findings: Vec<Finding>,
     /// Whether it is the first of a day that a server has asked for without saying for whom.
@@ -289,7 +294,7 @@ where
     let is_fallback = matches!(target, SendTarget::Fallback(..));
     let mut attempt = Attempt { options: options.clone(), is_fallback, is_concealed: false };
     let mut loaded = Some(loaded);
-    let mut delivery = Delivery::new(known.app_id.clone());
+    let mut delivery = Delivery::new(&known);
     for _ in 0..MAX_ATTEMPTS {
         let decided = claim_once(world, keyring, target, &known, &attempt, loaded.take()).await?;
         delivery.findings.extend(decided.findings);
@@ -300,6 +305,7 @@ where
                     .await
                     .map(|(known, fresh)| (known, Some(fresh)))?;
                 delivery.app.clone_from(&known.app_id);
+                delivery.country = known.country(None);
                 continue;
             }
             Err(NotClaimed::AppBlocked) => return Ok(delivery),
@@ -315,6 +321,7 @@ where
             }
         };
         delivery.lacks_origin |= verdict.lacks_origin;
+        delivery.country = known.country(Some(claim.to.channel()));
         let reserved = reserve::reserve(world, &known, &claim, verdict).await;
         let reservations = match reserved {
             Ok(reservations) => reservations,
@@ -335,6 +342,7 @@ where
         delivery.sent = made.sent;
         delivery.untracked = made.untracked;
         if let Sent::Undeliverable(_) = delivery.sent {
+            delivery.refused.push(claim.to.channel());
             delivery.unreleased = withdraw(world, &claim, &reservations).await;
             if attempt.fall_back() {
                 continue;
@@ -354,10 +362,12 @@ const UNDELIVERABLE: &str =
 const MAX_ATTEMPTS: usize = 8;
 
 impl Delivery {
-    const fn new(app: Option<AppId>) -> Self {
+    fn new(known: &Known) -> Self {
         Self {
             sent: Sent::AppBlocked,
-            app,
+            app: known.app_id.clone(),
+            country: known.country(None),
+            refused: Vec::new(),
             findings: Vec::new(),
             lacks_origin: false,
             unreleased: None,
