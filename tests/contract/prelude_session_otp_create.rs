@@ -8,10 +8,14 @@ use crate::{
 };
 use passcode_domain::{
     App,
-    app::Browser,
+    app::{
+        Browser,
+        guard::{Limit, Mode},
+    },
     ports::{Clock as _, StoreApps as _},
     secret::token::{Flow, VerificationToken},
 };
+use passcode_http::CdnSecret;
 use passcode_testkit::{
     FakeKeyring, Fault, TestWorld, Verdict, demo_app, schedule::block_on, without_waits,
 };
@@ -254,4 +258,28 @@ fn a_browser_learns_when_and_not_how_much() {
     assert_eq!(error(&limited), (429, "rate_limited"));
     assert!(limited.retry_after.is_some());
     assert_eq!((limited.header("ratelimit"), limited.header("ratelimit-policy")), (None, None));
+}
+
+/// Two viewers of a CDN, whose edge is one address to API Gateway, ask for a message to a number each.
+fn through_a_cdn(shown: &str) -> [Reply; 2] {
+    let mut app = demo_app();
+    app.guard.sends_per_ip = Limit { mode: Mode::Enforce, per_hour: 1, per_day: 1 };
+    let world = TestWorld::of(app);
+    [("+14155550101", "198.51.100.7:4711"), ("+14155550102", "2001:db8::7:4711")].map(
+        |(to, viewer)| {
+            let identifier = json!({ "identifier": { "type": "phone_number", "value": to } });
+            let mut event = recorded("phone")
+                .json(&identifier)
+                .header("passcode-cdn-secret", shown)
+                .header("cloudfront-viewer-address", viewer);
+            CdnSecret::new("a-secret-of-the-cdn".to_owned()).resolve_viewer(&mut event.0);
+            call_create(&world, &event)
+        },
+    )
+}
+
+#[test]
+fn behind_a_cdn_with_its_secret_viewers_are_counted_and_else_the_edge() {
+    assert_eq!(through_a_cdn("a-secret-of-the-cdn").map(|reply| reply.status), [204, 204]);
+    assert_eq!(through_a_cdn("a-secret-of-the-cdm").map(|reply| reply.status), [204, 429]);
 }

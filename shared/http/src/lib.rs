@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod cdn;
 mod choice;
 pub mod cors;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod tenant;
 
 pub use answer::{Answer, Caller, ContractError, RefusedSend, header_text, preferred, rendered};
 pub use body::{BodyError, MAX_BODY, Media, body, body_or_form, filled, object, whole};
+pub use cdn::CdnSecret;
 pub use choice::{Way, with_choice};
 pub use idempotency::{
     AGAIN, Begun, IdempotencyError, Idempotent, Pending, with_idempotency, with_idempotency_in,

@@ -6,7 +6,7 @@ use lambda_http::{
     http::header::SET_COOKIE, lambda_runtime, service_fn,
 };
 use passcode_domain::{Timestamp, ports::Cause};
-use passcode_http::{Answer, Record, event};
+use passcode_http::{Answer, CdnSecret, Record, event};
 use serde_json::Value;
 use std::{future::Future, io::Write as _, time::Instant};
 
@@ -41,14 +41,19 @@ pub async fn observe(
     Observed { line: line.print(), answer, record }
 }
 
+/// The setting that has the secret of a CDN before the API.
+const CDN_SECRET: &str = "CDN_SECRET";
+
 /// The life of a function on Lambda: boots it with the environment's settings, and serves its requests
 /// until Lambda ends it.
 pub fn run(boot: fn(&Settings, SystemClock) -> Result<Function, BadSetting>) -> Result<(), Error> {
-    let function = boot(&Settings::from_env(), SystemClock)?;
+    let settings = Settings::from_env();
+    let function = boot(&settings, SystemClock)?;
+    let cdn = settings.get(CDN_SECRET).map(CdnSecret::new);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         function.warm_up().await;
-        serve(&function).await
+        serve(&function, cdn.as_ref()).await
     })
 }
 
@@ -93,8 +98,11 @@ pub async fn consume(consumer: &Consumer, request_id: &str, event: &Value) -> Co
     Consumed { lines: records.iter().flat_map(line).collect(), records, result }
 }
 
-async fn serve(function: &Function) -> Result<(), Error> {
-    let service = service_fn(move |event: LambdaEvent<Value>| async move {
+async fn serve(function: &Function, cdn: Option<&CdnSecret>) -> Result<(), Error> {
+    let service = service_fn(move |mut event: LambdaEvent<Value>| async move {
+        if let Some(cdn) = cdn {
+            cdn.resolve_viewer(&mut event.payload);
+        }
         let request = event::request(event.payload)?;
         let id = &event.context.request_id;
         let handling = function.handle(&request);
