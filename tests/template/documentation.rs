@@ -8,7 +8,7 @@
 use passcode::template;
 use passcode_domain::{App, app::guard::Rule};
 use passcode_runtime::log::{
-    ALARM_METRIC, DROPPED_METRIC, METRICS, SHADOW_ALARM_METRIC, SHADOW_METRIC,
+    ALARM_METRIC, DROPPED_METRIC, METRICS, REFUSED_METRIC, SHADOW_ALARM_METRIC, SHADOW_METRIC,
 };
 use passcode_tests::event::root;
 use serde_json::{Map, Value};
@@ -234,7 +234,7 @@ fn the_documented_ranges_are_those_that_are_allowed() {
 }
 
 #[test]
-fn every_rule_metric_and_parameter_is_named() {
+fn every_rule_metric_alarm_and_parameter_is_named() {
     let (operator, shared) = (page("cli/README.md"), page("shared/README.md"));
     let names_in = |text: &str, name: &str| codes(text).contains(&name);
     for rule in Rule::ALL {
@@ -242,15 +242,42 @@ fn every_rule_metric_and_parameter_is_named() {
         assert!(names_in(&operator, &path), "cli/README.md lacks {path}");
     }
     let metrics = METRICS.map(|(_, metric)| metric);
-    let others = [ALARM_METRIC, SHADOW_ALARM_METRIC, SHADOW_METRIC, DROPPED_METRIC];
+    let others = [ALARM_METRIC, SHADOW_ALARM_METRIC, SHADOW_METRIC, DROPPED_METRIC, REFUSED_METRIC];
     for metric in metrics.into_iter().chain(others) {
         assert!(names_in(&shared, metric), "shared/README.md lacks the metric {metric}");
     }
     let yaml = super::yaml();
-    for parameter in yaml["Parameters"].as_mapping().expect("parameters").keys() {
-        let parameter = parameter.as_str().expect("a name");
-        assert!(names_in(&operator, parameter), "cli/README.md lacks the parameter {parameter}");
+    for alarm in super::alarms::alarms(&yaml) {
+        assert!(operator.contains(&format!("\n| `{alarm}` |")), "cli/README.md lacks {alarm}");
     }
+    let (parameters, rows) = (&yaml["Parameters"], parameter_rows(&operator));
+    let parameters = parameters.as_mapping().expect("parameters");
+    assert_eq!(rows.len(), parameters.len(), "{rows:?}");
+    for (name, parameter) in parameters {
+        let name = name.as_str().expect("a name");
+        let default = match &parameter["Default"] {
+            yaml_serde::Value::String(text) if text.is_empty() => "empty".to_owned(),
+            yaml_serde::Value::String(text) => text.clone(),
+            number => number.as_u64().expect("a number").to_string(),
+        };
+        assert_eq!(rows.get(name), Some(&default), "cli/README.md on the parameter {name}");
+        assert!(
+            parameter["Description"].as_str().is_some_and(|text| text.ends_with('.')),
+            "{name}"
+        );
+    }
+}
+
+/// The parameters in the table of parameters, with their defaults.
+fn parameter_rows(text: &str) -> BTreeMap<String, String> {
+    let mut rows = text.lines().skip_while(|line| !line.starts_with("| template parameter |"));
+    rows.next();
+    let rows = rows.map_while(cells);
+    let named = rows.flat_map(|row| {
+        let default = row[1].to_owned();
+        codes(row[0]).into_iter().map(move |name| (name.to_owned(), default.clone()))
+    });
+    named.collect()
 }
 
 #[test]

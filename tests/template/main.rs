@@ -1,6 +1,9 @@
 //! `template.yaml` as tested code: what is deployed is what the functions are, and no function may
 //! do more than its ports.
 
+mod alarms;
+mod cloudwatch;
+mod dashboard;
 mod documentation;
 
 use passcode::{
@@ -184,7 +187,13 @@ fn functions_log_to_one_group_for_a_time_that_is_set_and_are_traced_on_demand() 
     assert_eq!(reference(&yaml["Globals"]["Function"]["Tracing"]), Some("Tracing"));
     assert_eq!(yaml["Parameters"]["Tracing"]["Default"], "Disabled");
     for (name, properties) in functions() {
-        for global in ["LoggingConfig", "Tracing", "Environment"] {
+        for global in [
+            "LoggingConfig",
+            "Tracing",
+            "Environment",
+            "PermissionsBoundary",
+            "DeploymentPreference",
+        ] {
             assert!(properties[global].is_null(), "{name}: {global} is the same for all");
         }
     }
@@ -250,19 +259,6 @@ fn a_request_ends_before_its_functions_time_out() {
 }
 
 #[test]
-fn the_alarm_listens_to_the_metric_of_wrong_codes() {
-    use passcode_runtime::log::{ALARM_METRIC, NAMESPACE};
-    let yaml = yaml();
-    let alarm = &yaml["Resources"]["FailedVerifiesAlarm"]["Properties"];
-    let query = alarm["Metrics"][0]["Expression"].as_str().expect("a query");
-    assert!(
-        query.contains(&format!("SUM({ALARM_METRIC}) FROM SCHEMA({NAMESPACE}, app)")),
-        "{query}"
-    );
-    assert_eq!((&alarm["Threshold"], &alarm["Metrics"][0]["Period"]), (&100.into(), &3600.into()));
-}
-
-#[test]
 fn every_recorded_event_is_a_route_of_its_function() {
     let template = template::read(&root().join("template.yaml")).expect("template.yaml is good");
     for function in template.functions.into_iter().filter(|function| !function.routes.is_empty()) {
@@ -278,4 +274,43 @@ fn every_recorded_event_is_a_route_of_its_function() {
             assert!(keys.contains(&key), "{}: {key}", function.name);
         }
     }
+}
+
+/// The resources that hold data, with what they are kept by and what replaces them when it changes, as the
+/// template had it when a stack may first have been made from it. CloudFormation replaces a table for another
+/// `TableName`, `ImportSourceSpecification`, `KeySchema` or type of a key, a secret for another `Name`, and a
+/// log group for another `LogGroupName`; anything, for another logical id or `Type`.
+#[test]
+fn no_change_of_the_template_replaces_what_holds_data() {
+    let recorded =
+        std::fs::read_to_string(root().join("tests/template/kept.yaml")).expect("a record");
+    let recorded: Value = yaml_serde::from_str(&recorded).expect("YAML");
+    let yaml = yaml();
+    let mut found = yaml_serde::Mapping::new();
+    for (id, resource) in yaml["Resources"].as_mapping().expect("resources") {
+        let properties: &[&str] = match resource["Type"].as_str().expect("a type") {
+            "AWS::DynamoDB::Table" => {
+                &["TableName", "ImportSourceSpecification", "KeySchema", "AttributeDefinitions"]
+            }
+            "AWS::SecretsManager::Secret" => &["Name"],
+            "AWS::Logs::LogGroup" => &["LogGroupName"],
+            _ => continue,
+        };
+        let mut kept = yaml_serde::Mapping::new();
+        for attribute in ["Type", "DeletionPolicy", "UpdateReplacePolicy"] {
+            kept.insert(attribute.into(), resource[attribute].clone());
+        }
+        for property in properties {
+            let value = &resource["Properties"][*property];
+            if !value.is_null() {
+                kept.insert((*property).into(), value.clone());
+            }
+        }
+        found.insert(id.clone(), kept.into());
+    }
+    // One that is new is added to the record; none of those that are there changes or goes.
+    for (id, kept) in recorded.as_mapping().expect("resources") {
+        assert_eq!(found.remove(id).as_ref(), Some(kept), "{id:?} would be replaced or lost");
+    }
+    assert!(found.is_empty(), "tests/template/kept.yaml lacks {found:?}");
 }
