@@ -10,7 +10,7 @@ mod timeline;
 use crate::{
     apps::{self, settings::changed},
     lines::Fault,
-    output::{self, Output, count},
+    output::{self, Output, count, svg},
     place::Place,
 };
 use clap::Subcommand;
@@ -99,13 +99,6 @@ Example:
   with in week.jsonl:
   {\"at\":\"2026-11-20T09:00:00Z\",\"event\":\"send\",\"id\":\"c1\",\"to\":\"+14155550100\"}
   {\"at\":\"2026-11-20T09:00:21Z\",\"event\":\"verify\",\"id\":\"c1\"}";
-
-/// A file name with the extension `.svg`.
-fn svg(name: &str) -> Result<PathBuf, &'static str> {
-    let path = PathBuf::from(name);
-    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
-    is_svg.then_some(path).ok_or("the picture must be named .svg")
-}
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {

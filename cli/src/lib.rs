@@ -10,6 +10,7 @@ pub mod local;
 pub mod openapi;
 pub mod output;
 pub mod place;
+pub mod report;
 pub mod sessions;
 pub mod template;
 mod time;

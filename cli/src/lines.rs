@@ -1,7 +1,12 @@
 //! Files that are read line by line, and the faults of their lines.
 
 use serde_json::{Map, Value, json};
-use std::{fmt::Display, path::Path};
+use std::{
+    fmt::Display,
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
 
 /// A fault of a line. It does not repeat the value, which may be a secret or somebody's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,17 @@ impl Fault {
         let field = Some(self.field).filter(|field| !field.is_empty());
         json!({ "line": self.line, "field": field, "reason": self.reason })
     }
+}
+
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut text)
+    } else {
+        fs::File::open(path).and_then(|mut file| file.read_to_end(&mut text))
+    };
+    read.map(|_| text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The lines of a text that are not empty, with their numbers from 1.

@@ -1,7 +1,7 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{apps, challenges, guard, keys, local, openapi, sessions, users};
+use passcode::{apps, challenges, guard, keys, local, openapi, report, sessions, users};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
@@ -29,6 +29,8 @@ enum Command {
     Challenge(challenges::Arguments),
     /// List and end the sessions of a user.
     Session(sessions::Arguments),
+    /// Tell what became of messages, what was refused and what it cost, from a log of functions.
+    Report(report::Arguments),
     /// Simulate what the guard of an app refuses of a log of messages.
     Guard(guard::Arguments),
     /// Show and rotate the keys of codes and of signatures.
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::User(arguments) => users::run(&arguments),
         Command::Challenge(arguments) => challenges::run(&arguments),
         Command::Session(arguments) => sessions::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Guard(arguments) => guard::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Openapi => openapi::print().map(|()| ExitCode::SUCCESS),

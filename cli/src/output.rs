@@ -3,7 +3,7 @@
 use anstream::{eprintln, println};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
-use std::{error::Error, fmt::Display, process::ExitCode};
+use std::{error::Error, fmt::Display, path::PathBuf, process::ExitCode};
 
 /// The result of a command.
 #[derive(Debug)]
@@ -56,4 +56,33 @@ pub(crate) fn progress(length: usize) -> ProgressBar {
 pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {noun}{ending}")
+}
+
+/// A share in percent, with one decimal place.
+pub(crate) fn percent(part: usize, whole: usize) -> String {
+    let tenths = (part * 1000 + whole / 2) / whole.max(1);
+    match tenths {
+        1000 => "100%".to_owned(),
+        0 if part > 0 => "<0.1%".to_owned(),
+        _ => format!("{}.{}%", tenths / 10, tenths % 10),
+    }
+}
+
+/// A file name with the extension `.svg`.
+pub(crate) fn svg(name: &str) -> Result<PathBuf, &'static str> {
+    let path = PathBuf::from(name);
+    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+    is_svg.then_some(path).ok_or("the picture must be named .svg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_rounded_and_never_to_nothing() {
+        let shares =
+            [(0, 9), (1, 100_000), (1, 1000), (1, 3), (3, 3)].map(|(n, of)| percent(n, of));
+        assert_eq!(shares, ["0.0%", "<0.1%", "0.1%", "33.3%", "100%"]);
+    }
 }

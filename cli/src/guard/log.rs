@@ -9,15 +9,7 @@ use passcode_domain::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
-use std::{
-    collections::HashSet,
-    error::Error,
-    fmt::Display,
-    fs,
-    io::{self, Read as _},
-    net::IpAddr,
-    path::Path,
-};
+use std::{collections::HashSet, error::Error, net::IpAddr, path::Path};
 
 /// What the value of each field must be. A fault says this instead of what the parser says, because
 /// the parser repeats the value, which may be somebody's address.
@@ -144,15 +136,8 @@ type Events = Result<Vec<Event>, Vec<Fault>>;
 
 /// Reads a file, or standard input for `-`. An error concerns the file as a whole.
 pub(super) fn read(path: &Path) -> Result<Events, Box<dyn Error>> {
-    let named = |error: &dyn Display| format!("{}: {error}", path.display());
-    let mut text = Vec::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut text)
-    } else {
-        fs::File::open(path).and_then(|mut file| file.read_to_end(&mut text))
-    };
-    read.map_err(|error| named(&error))?;
-    Ok(events(&text).map_err(|error| named(&error))?)
+    let text = lines::read(path)?;
+    Ok(events(&text).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
 fn events(text: &[u8]) -> Result<Events, &'static str> {

@@ -2,9 +2,9 @@
 
 use super::{
     simulation::Simulation,
-    timeline::{Lane, Timeline, utc},
+    timeline::{Lane, Timeline},
 };
-use crate::output::count;
+use crate::{output::count, time::utc};
 use askama::Template;
 use passcode_domain::app::guard::Rule;
 use std::fmt::Write as _;

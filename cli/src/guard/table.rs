@@ -1,11 +1,10 @@
 //! What each rule refuses, as a table and as JSON.
 
-use super::{
-    replay::Tally,
-    simulation::Simulation,
-    timeline::{RFC3339, utc},
+use super::{replay::Tally, simulation::Simulation};
+use crate::{
+    output::{count, percent},
+    time::{RFC3339, utc},
 };
-use crate::output::count;
 use anstyle::Style;
 use passcode_domain::{AppId, app::guard::Rule, value::money::Amount};
 use serde_json::{Value, json};
@@ -86,16 +85,6 @@ fn summary(simulation: &Simulation) -> String {
     .join("\n")
 }
 
-/// A share in percent, with one decimal place.
-fn percent(part: usize, whole: usize) -> String {
-    let tenths = (part * 1000 + whole / 2) / whole.max(1);
-    match tenths {
-        1000 => "100%".to_owned(),
-        0 if part > 0 => "<0.1%".to_owned(),
-        _ => format!("{}.{}%", tenths / 10, tenths % 10),
-    }
-}
-
 /// An amount of millionths, rounded to hundredths.
 fn rounded(millionths: u64) -> String {
     let hundredths = (millionths + 5_000) / 10_000;
@@ -141,10 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_and_amounts_are_rounded_and_never_to_nothing() {
-        let shares =
-            [(0, 9), (1, 100_000), (1, 1000), (1, 3), (3, 3)].map(|(n, of)| percent(n, of));
-        assert_eq!(shares, ["0.0%", "<0.1%", "0.1%", "33.3%", "100%"]);
+    fn amounts_are_rounded() {
         assert_eq!([0, 4_999, 5_000, 1_234_567].map(rounded), ["0.00", "0.00", "0.01", "1.23"]);
     }
 }

@@ -2,7 +2,10 @@
 //! the picture and of the JSON output.
 
 use super::{replay::Tally, simulation::Simulation, table::ALL_RULES};
-use crate::output::count;
+use crate::{
+    output::count,
+    time::{RFC3339, utc},
+};
 use passcode_domain::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -113,15 +116,6 @@ impl Timeline {
         json!({ "from": from, "bar_seconds": self.step, "lanes": self.lanes })
     }
 }
-
-/// A time as text, in UTC.
-pub(super) fn utc(at: Timestamp, format: &str) -> String {
-    let millis = i64::try_from(at.as_millis()).unwrap_or_default();
-    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().strftime(format).to_string()
-}
-
-/// The format of RFC 3339 for [`utc`].
-pub(super) const RFC3339: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
 
 /// A time of day, or the date at midnight.
 fn label(second: u64, step: u64) -> String {
