@@ -101,10 +101,16 @@ mod tests {
 
     impl Printed {
         fn requests(self, times: u64, record: &Record) -> Self {
-            self.lines(times, "otpless-otp-initiate", 200, record)
+            self.lines(times, "otpless-otp-initiate", Some(200), record)
         }
 
-        fn lines(mut self, times: u64, function: &str, status: u16, record: &Record) -> Self {
+        fn lines(
+            mut self,
+            times: u64,
+            function: &str,
+            status: Option<u16>,
+            record: &Record,
+        ) -> Self {
             for _ in 0..times {
                 self.seconds += 1;
                 let line = Line {
@@ -263,7 +269,7 @@ mod tests {
             printed = printed.lines(
                 1,
                 "a-function-with-a-long-name-of-its-own",
-                200,
+                Some(200),
                 &of("created", Channel::Sms, None),
             );
         }
