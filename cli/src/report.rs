@@ -87,6 +87,7 @@ mod tests {
     use passcode_domain::{Channel, Timestamp, app::guard::Rule};
     use passcode_http::Record;
     use passcode_runtime::log::Line;
+    use serde_json::json;
     use std::time::Duration;
 
     /// When the logs of the tests begin: 2026-11-20T09:00:00Z.
@@ -200,6 +201,30 @@ mod tests {
         let everybody = week().told(&arguments(&[]));
         assert_eq!(everybody.json["requests"], 122);
         assert_eq!(everybody.json["messages"][1]["sent"], 47);
+    }
+
+    /// What is not heard of a channel is not shown as nothing.
+    #[test]
+    fn receipts_tell_what_was_delivered_and_what_was_lost_and_why() {
+        let us = Some("US");
+        let no_quota = Record { reason: Some("no quota left"), ..of("failed", Channel::Sms, us) };
+        let again = Record { outcome: "repeated", ..no_quota.clone() };
+        let told = week()
+            .lines(30, "delivery-receipts", None, &of("delivered", Channel::Sms, us))
+            .lines(3, "delivery-receipts", None, &no_quota)
+            .lines(9, "delivery-receipts", None, &again)
+            .lines(1, "delivery-receipts", None, &of("undelivered", Channel::Sms, us))
+            .told(&arguments(&["--app", "shop"]));
+        for line in [
+            "text messages              50       30  60.0%      4   8.0%       31  62.0%",
+            "  US                       40       30  75.0%      4  10.0%       30  75.0%",
+            "  GR                       10               -             -        1  10.0%",
+            "  lost: no quota left                        3",
+        ] {
+            assert!(told.text.contains(&format!("\n{line}\n")), "{line}: {}", told.text);
+        }
+        assert_eq!(told.json["requests"], 115, "a receipt is no request");
+        assert_eq!(told.json["messages"][2]["delivered"], json!(null));
     }
 
     #[test]

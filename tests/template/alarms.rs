@@ -190,10 +190,10 @@ const CASES: &[Case] = &[
     ("SmsSpendAlarm", true, |w| w.aws("AWS/SNS SMSMonthToDateSpentUSD", &[], 9, 10.01)),
     ("SmsSpendAlarm", false, |w| w.aws("AWS/SNS SMSMonthToDateSpentUSD", &[], 9, 10.0)),
     ("SmsSpendAlarm", false, |w| w.aws("AWS/SNS SMSMonthToDateSpentUSD", &[], 9 * DAY, 30.0)),
-    ("BounceRateAlarm", true, |w| w.aws("AWS/SES Reputation.BounceRate", &[], 9, 0.025)),
-    ("BounceRateAlarm", false, |w| w.aws("AWS/SES Reputation.BounceRate", &[], 9, 0.0249)),
-    ("ComplaintRateAlarm", true, |w| w.aws("AWS/SES Reputation.ComplaintRate", &[], 9, 0.0005)),
-    ("ComplaintRateAlarm", false, |w| w.aws("AWS/SES Reputation.ComplaintRate", &[], 9, 0.000_49)),
+    ("BounceRateAlarm", true, |w| w.aws("AWS/SES Reputation.BounceRate", &[], 9, 0.05)),
+    ("BounceRateAlarm", false, |w| w.aws("AWS/SES Reputation.BounceRate", &[], 9, 0.0499)),
+    ("ComplaintRateAlarm", true, |w| w.aws("AWS/SES Reputation.ComplaintRate", &[], 9, 0.0025)),
+    ("ComplaintRateAlarm", false, |w| w.aws("AWS/SES Reputation.ComplaintRate", &[], 9, 0.0024)),
     ("FailedVerifiesAlarm", true, |w| {
         w.requests(40, 9, &tried("incorrect", "demo", Mode::Enforce))
     }),

@@ -24,6 +24,7 @@ struct Line {
     micros: u64,
     channel: Option<String>,
     country: Option<Country>,
+    reason: Option<String>,
     rule: Option<String>,
     #[serde(default)]
     shadow: String,
@@ -108,6 +109,8 @@ pub(super) struct Tally {
     /// Lines that are none of a function.
     pub(super) skipped: usize,
     pub(super) messages: BTreeMap<Lane, Funnel>,
+    /// Why messages were lost, as far as it was reported.
+    pub(super) reasons: BTreeMap<String, usize>,
     /// Messages that a courier has refused.
     pub(super) refused_by_couriers: usize,
     /// By rule, or by the contract and the policy.
@@ -117,6 +120,9 @@ pub(super) struct Tally {
     /// What each function took for each request, in microseconds, in ascending order.
     pub(super) micros: BTreeMap<String, Vec<u64>>,
 }
+
+/// The outcomes of receipts of messages that did not arrive.
+const LOST: [&str; 3] = ["undelivered", "failed", "bounced"];
 
 /// What refuses where no rule of the guard does.
 const CONTRACT: &str = "contract or policy";
@@ -153,6 +159,9 @@ impl Tally {
         }
         self.add_message(&outcome, line.channel.as_deref(), line.country);
         self.add_refusals(&outcome, line.rule, &line.shadow);
+        if let Some(reason) = line.reason.filter(|_| LOST.contains(&&*outcome)) {
+            *self.reasons.entry(reason).or_default() += 1;
+        }
         *self.outcomes.entry((outcome, line.channel)).or_default() += 1;
     }
 
@@ -165,7 +174,7 @@ impl Tally {
         match outcome {
             "sent" => step.sent = 1,
             "delivered" => step.delivered = 1,
-            "undelivered" | "failed" | "bounced" => step.lost = 1,
+            lost if LOST.contains(&lost) => step.lost = 1,
             "verified" => step.verified = 1,
             _ => return,
         }

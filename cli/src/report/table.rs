@@ -60,6 +60,9 @@ fn funnel(tally: &Tally) -> String {
             share(verified, sent)
         ));
     }
+    for (reason, times) in &tally.reasons {
+        lines.push(format!("  lost: {reason:<26} {times:>11}"));
+    }
     if tally.refused_by_couriers > 0 {
         lines.push(format!("{} refused by couriers", count(tally.refused_by_couriers, "message")));
     }
@@ -173,6 +176,7 @@ pub(super) fn json(tally: &Tally, cost: &Cost, app: Option<&AppId>) -> Value {
         "requests": tally.requests,
         "skipped": tally.skipped,
         "messages": messages.collect::<Vec<_>>(),
+        "reasons": tally.reasons,
         "refused_by_couriers": tally.refused_by_couriers,
         "refusals": refusals.collect::<Vec<_>>(),
         "codes": CODES.into_iter().map(|(outcome, _)| (outcome.to_owned(), tally.outcome(outcome).into()))
