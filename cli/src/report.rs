@@ -12,7 +12,7 @@ use crate::{
 use cost::Price;
 use log::Tally;
 use passcode_domain::AppId;
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, fmt::Write as _, future::ready, path::PathBuf, process::ExitCode};
 
 /// The arguments of `passcode report`.
 #[derive(Debug, clap::Args)]
@@ -52,10 +52,10 @@ Example:
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    output::run(act(arguments), arguments.json)
+    output::run(ready(act(arguments)), arguments.json)
 }
 
-async fn act(arguments: &Arguments) -> Result<Output, Box<dyn Error>> {
+fn act(arguments: &Arguments) -> Result<Output, Box<dyn Error>> {
     let named = |error| format!("{}: {error}", arguments.file.display());
     let text = lines::read(&arguments.file)?;
     let tally = Tally::read(&text, arguments.app.as_ref()).map_err(named)?;
@@ -75,7 +75,7 @@ fn report(tally: &Tally, arguments: &Arguments) -> Result<Output, Box<dyn Error>
     if let Some(path) = &arguments.svg {
         let named = |error| format!("{}: {error}", path.display());
         std::fs::write(path, picture::svg(tally, arguments.app.as_ref())?).map_err(named)?;
-        text.push_str(&format!("\n\nThe picture is in {}.", path.display()));
+        let _ = write!(text, "\n\nThe picture is in {}.", path.display());
         json["svg"] = path.display().to_string().into();
     }
     Ok(Output::new(text, json))
@@ -245,13 +245,12 @@ mod tests {
     #[test]
     fn text_messages_cost_what_is_listed_or_given_and_others_are_marked() {
         let told = week().told(&arguments(&["--app", "shop"]));
-        let cost = told.json["cost"]["text messages"].as_f64().expect("dollars");
-        assert!((cost - (40.0 * 0.01 + 10.0 * 0.05)).abs() < 1e-9, "{cost}");
+        assert_eq!(told.json["cost"]["text messages"], "0.90", "40 × 0.01 + 10 × 0.05");
+        assert_eq!(told.json["cost"]["e-mails"], "0.0004", "4 × 0.0001");
         assert!(told.text.contains("10 text messages without a list price, at 0.05 each"));
         let given = arguments(&["--app", "shop", "--price", "GR=0.06", "--price", "US=0.0089"]);
         let told = week().told(&given);
-        let cost = told.json["cost"]["text messages"].as_f64().expect("dollars");
-        assert!((cost - (40.0 * 0.0089 + 10.0 * 0.06)).abs() < 1e-9, "{cost}");
+        assert_eq!(told.json["cost"]["text messages"], "0.956", "40 × 0.0089 + 10 × 0.06");
         assert_eq!(told.json["assumed_prices"], 0);
         for wrong in ["US", "us=1", "US=x", "US=-1"] {
             assert!(wrong.parse::<Price>().is_err(), "{wrong}");
@@ -262,9 +261,9 @@ mod tests {
     #[test]
     fn lines_may_have_a_time_before_them_and_other_lines_between() {
         let text = String::from_utf8(week().text).expect("text");
-        let tail: String =
-            text.lines().map(|line| format!("2026-11-20T09:00:00 {line}\nSTART\n")).collect();
-        let printed = Printed { text: tail.into(), seconds: 0 };
+        let tail: Vec<_> =
+            text.lines().map(|line| format!("2026-11-20T09:00:00 {line}\nSTART")).collect();
+        let printed = Printed { text: tail.join("\n").into(), seconds: 0 };
         let (told, plain) = (printed.told(&arguments(&[])), week().told(&arguments(&[])));
         assert_eq!(told.json["messages"], plain.json["messages"]);
         assert_eq!(told.json["skipped"], text.lines().count());
@@ -274,8 +273,7 @@ mod tests {
     fn what_tells_nothing_is_an_error() {
         let folder = std::env::temp_dir();
         let missing = Arguments { file: folder.join("passcode-no-such-log"), ..arguments(&[]) };
-        let asked = |arguments| output::run(async { act(&arguments).await }, true);
-        let error = asked(missing).expect_err("no such file").to_string();
+        let error = act(&missing).expect_err("no such file").to_string();
         assert!(error.contains("passcode-no-such-log: "), "{error}");
         let none = Tally::read(b"{}\nhello\n", None).expect("text");
         assert_eq!((none.requests, none.skipped), (0, 2));

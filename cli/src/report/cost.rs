@@ -25,49 +25,41 @@ impl FromStr for Price {
 /// List prices of text messages, in millionths of a dollar.
 const LISTED: [(&str, u64); 4] = [("US", 10_000), ("GB", 40_000), ("DE", 90_000), ("JP", 74_500)];
 
-/// In dollars.
-const EMAIL: f64 = 0.10 / 1_000.0;
-const API_REQUEST: f64 = 1.00 / 1_000_000.0;
-const LAMBDA_REQUEST: f64 = 0.20 / 1_000_000.0;
-const GIGABYTE_SECOND: f64 = 0.000_013_333_4;
-const MEMORY_GIGABYTES: f64 = 0.5;
-const LOG_GIGABYTE: f64 = 0.50;
+/// A price or a sum, in millionths of a millionth of a dollar.
+type Pico = u64;
 
-/// What an operation costs at the tables, in dollars for a million.
-const CREATE: f64 = 0.625;
-const SEND_TEXT: f64 = 3.625;
-const SEND_EMAIL: f64 = 2.25;
-const VERIFY: f64 = 0.75;
-const WRONG: f64 = 0.83;
-const RIGHT_TEXT: f64 = 2.625;
-const RIGHT_EMAIL: f64 = 1.375;
+/// A dollar for a million.
+const A_MILLION: Pico = 1_000_000;
 
-/// The cost of what a log tells, in dollars.
+const EMAIL: Pico = 100 * A_MILLION;
+const API_REQUEST: Pico = A_MILLION;
+const LAMBDA_REQUEST: Pico = A_MILLION / 5;
+/// Of a function with half a gigabyte, in tenths of thousandths: a GB-second is 0.0000133334.
+const TEN_THOUSAND_MICROSECONDS: Pico = 66_667;
+/// 0.50 a gigabyte.
+const LOG_BYTE: Pico = 500;
+
+/// What an operation costs at the tables.
+const CREATE: Pico = 625_000;
+const SEND_TEXT: Pico = 3_625_000;
+const SEND_EMAIL: Pico = 2_250_000;
+const VERIFY: Pico = 750_000;
+const WRONG: Pico = 830_000;
+const RIGHT_TEXT: Pico = 2_625_000;
+const RIGHT_EMAIL: Pico = 1_375_000;
+
+/// The cost of what a log tells.
 #[derive(Debug)]
 pub(super) struct Cost {
-    pub(super) texts: f64,
-    pub(super) emails: f64,
-    pub(super) functions: f64,
-    pub(super) logs: f64,
-    pub(super) tables: f64,
+    /// With names.
+    pub(super) parts: [(&'static str, Amount); 5],
     /// Text messages whose price is assumed.
     pub(super) assumed: usize,
 }
 
 impl Cost {
-    /// All of it, with names.
-    pub(super) fn parts(&self) -> [(&'static str, f64); 5] {
-        [
-            ("text messages", self.texts),
-            ("e-mails", self.emails),
-            ("API and functions", self.functions),
-            ("logs", self.logs),
-            ("tables", self.tables),
-        ]
-    }
-
-    pub(super) fn together(&self) -> f64 {
-        self.parts().iter().map(|(_, dollars)| dollars).sum()
+    pub(super) fn together(&self) -> Amount {
+        Amount::from_millionths(self.parts.iter().map(|(_, part)| part.as_millionths()).sum())
     }
 }
 
@@ -81,40 +73,37 @@ pub(super) fn of(tally: &Tally, given: &[Price]) -> Cost {
     let listed = LISTED.iter().filter_map(|(country, price)| Some((country.parse().ok()?, *price)));
     let given = given.iter().map(|Price(country, amount)| (*country, amount.as_millionths()));
     let prices: BTreeMap<Country, u64> = listed.chain(given).collect();
-    let (mut texts, mut emails, mut assumed) = (0.0, 0.0, 0);
+    let (mut texts, mut emails, mut assumed) = (0, 0, 0);
     for (lane, funnel) in &tally.messages {
         let price = lane.country.and_then(|country| prices.get(&country).copied());
         if lane.is_email {
             emails += number(funnel.sent) * EMAIL;
         } else {
-            let price = price.unwrap_or_else(|| {
-                assumed += funnel.sent;
-                assumed_price().as_millionths()
-            });
-            texts += number(funnel.sent) * price as f64 / 1e6;
+            assumed += if price.is_none() { funnel.sent } else { 0 };
+            let price = price.unwrap_or(assumed_price().as_millionths());
+            texts += number(funnel.sent) * price * 1_000_000;
         }
     }
     let micros: u64 = tally.micros.values().flatten().sum();
-    let seconds = micros as f64 / 1e6;
-    Cost {
-        texts,
-        emails,
-        functions: number(tally.requests) * (API_REQUEST + LAMBDA_REQUEST)
-            + seconds * MEMORY_GIGABYTES * GIGABYTE_SECOND,
-        logs: number(tally.bytes) / 1e9 * LOG_GIGABYTE,
-        tables: tally
-            .outcomes
-            .iter()
-            .map(|((outcome, channel), times)| {
-                number(*times) * at_tables(outcome, channel.as_deref()) / 1e6
-            })
-            .sum(),
-        assumed,
-    }
+    let at_tables = tally
+        .outcomes
+        .iter()
+        .map(|((outcome, channel), times)| number(*times) * at_tables(outcome, channel.as_deref()));
+    let functions = number(tally.requests) * (API_REQUEST + LAMBDA_REQUEST)
+        + micros * TEN_THOUSAND_MICROSECONDS / 10_000;
+    let parts = [
+        ("text messages", texts),
+        ("e-mails", emails),
+        ("API and functions", functions),
+        ("logs", number(tally.bytes) * LOG_BYTE),
+        ("tables", at_tables.sum()),
+    ];
+    let amount = |pico: Pico| Amount::from_millionths((pico + 500_000) / 1_000_000);
+    Cost { parts: parts.map(|(name, pico)| (name, amount(pico))), assumed }
 }
 
-/// What a request costs at the tables, in dollars for a million.
-fn at_tables(outcome: &str, channel: Option<&str>) -> f64 {
+/// What a request costs at the tables.
+fn at_tables(outcome: &str, channel: Option<&str>) -> Pico {
     let is_text = channel == Some("sms");
     match outcome {
         "created" => CREATE,
@@ -123,13 +112,13 @@ fn at_tables(outcome: &str, channel: Option<&str>) -> f64 {
         "verified" if is_text => RIGHT_TEXT,
         "verified" => RIGHT_EMAIL,
         "incorrect" => WRONG,
-        "preflight" | "keys" => 0.0,
+        "preflight" | "keys" => 0,
         _ => VERIFY,
     }
 }
 
-fn number(number: usize) -> f64 {
-    number as f64
+fn number(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -150,7 +139,7 @@ mod tests {
         ] {
             assert!(costs.contains(row), "{row}");
         }
-        for (row, dollars) in [
+        for (row, price) in [
             ("`create`", CREATE),
             ("send of a text message", SEND_TEXT),
             ("send of an e-mail", SEND_EMAIL),
@@ -161,7 +150,8 @@ mod tests {
         ] {
             let line = costs.lines().find(|line| line.starts_with(&format!("| {row} |")));
             let line = line.unwrap_or_else(|| panic!("{row}"));
-            assert!(line.ends_with(&format!("= {dollars} |")), "{line}");
+            let (_, dollars) = line.trim_end_matches(" |").rsplit_once("= ").expect("dollars");
+            assert_eq!(dollars.parse(), Ok(Amount::from_millionths(price)), "{line}");
         }
     }
 }

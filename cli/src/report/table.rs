@@ -9,7 +9,7 @@ use crate::{
     time::{RFC3339, utc},
 };
 use anstyle::Style;
-use passcode_domain::{AppId, Timestamp};
+use passcode_domain::{AppId, Timestamp, value::money::Amount};
 use serde_json::{Value, json};
 
 const BOLD: Style = Style::new().bold();
@@ -129,14 +129,20 @@ fn millis(micros: u64) -> String {
 
 fn costs(cost: &Cost) -> String {
     let mut lines = vec![format!("{BOLD}{:<32} {:>11}{BOLD:#}", "cost by list prices", "dollars")];
-    for (name, dollars) in cost.parts().into_iter().chain([("together", cost.together())]) {
-        lines.push(format!("{name:<32} {dollars:>11.4}"));
+    for (name, amount) in cost.parts.into_iter().chain([("together", cost.together())]) {
+        lines.push(format!("{name:<32} {:>11}", rounded(amount)));
     }
     if cost.assumed > 0 {
         let (texts, price) = (count(cost.assumed, "text message"), cost::assumed_price());
         lines.push(format!("{texts} without a list price, at {price} each: see --price"));
     }
     lines.join("\n")
+}
+
+/// An amount with four decimal places.
+fn rounded(amount: Amount) -> String {
+    let parts = (amount.as_millionths() + 50) / 100;
+    format!("{}.{:04}", parts / 10_000, parts % 10_000)
 }
 
 /// The same in the JSON output.
@@ -182,7 +188,7 @@ pub(super) fn json(tally: &Tally, cost: &Cost, app: Option<&AppId>) -> Value {
         "codes": CODES.into_iter().map(|(outcome, _)| (outcome.to_owned(), tally.outcome(outcome).into()))
             .collect::<serde_json::Map<_, _>>(),
         "micros": latency.collect::<Vec<_>>(),
-        "cost": cost.parts().into_iter().map(|(name, dollars)| (name.to_owned(), dollars.into()))
+        "cost": cost.parts.iter().map(|(name, amount)| ((*name).to_owned(), json!(amount)))
             .collect::<serde_json::Map<_, _>>(),
         "assumed_prices": cost.assumed,
     })
@@ -193,11 +199,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_is_a_value_that_was_measured() {
+    fn a_quantile_is_a_value_that_was_measured_and_what_is_shown_is_rounded() {
         assert_eq!([50, 95, 99].map(|q| quantile(&[7], q)), [7, 7, 7]);
         let hundred: Vec<u64> = (1..=100).collect();
         assert_eq!([50, 95, 99].map(|q| quantile(&hundred, q)), [50, 95, 99]);
         assert_eq!(quantile(&[], 50), 0);
+        let amounts = [0, 49, 50, 1_234_567].map(|m| rounded(Amount::from_millionths(m)));
+        assert_eq!(amounts, ["0.0000", "0.0000", "0.0001", "1.2346"]);
         assert_eq!([0, 99, 100, 1250].map(millis), ["0.0", "0.0", "0.1", "1.2"]);
     }
 }
