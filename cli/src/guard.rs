@@ -10,7 +10,7 @@ mod timeline;
 use crate::{
     apps::{self, settings::changed},
     lines::Fault,
-    output::{self, Output, count, svg},
+    output::{self, Output, count, svg, width},
     place::Place,
 };
 use clap::Subcommand;
@@ -156,12 +156,6 @@ fn simulate(mut app: App, events: Vec<Event>, options: &Options) -> Result<Outpu
         json["picture"] = path.display().to_string().into();
     }
     Ok(Output::new(text.join("\n\n"), json))
-}
-
-/// The number of columns of the terminal; 80 where the output is no terminal.
-fn width() -> usize {
-    let known = terminal_size::terminal_size_of(std::io::stdout());
-    known.map_or(80, |(width, _)| usize::from(width.0))
 }
 
 fn refused(file: &Path, faults: &[Fault]) -> Output {

@@ -3,6 +3,7 @@
 pub mod apps;
 mod ask;
 pub mod challenges;
+pub mod doctor;
 pub mod guard;
 pub mod keys;
 mod lines;

@@ -1,7 +1,9 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{apps, challenges, guard, keys, local, openapi, report, sessions, users};
+use passcode::{
+    apps, challenges, doctor, guard, keys, local, openapi, report, sessions, users,
+};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.
@@ -14,8 +16,8 @@ struct Cli {
 
 const HELP: &str = "\
 Start with `passcode local`. It prints the URLs of the stack and examples.
-`app`, `user`, `challenge`, `session`, `keys` and `guard` act on that
-stack, or with --stack on a deployed one.";
+`app`, `user`, `challenge`, `session`, `keys`, `guard` and `doctor` act on
+that stack, or with --stack on a deployed one.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -35,6 +37,8 @@ enum Command {
     Guard(guard::Arguments),
     /// Show and rotate the keys of codes and of signatures.
     Keys(keys::Arguments),
+    /// Look whether everything is in order that decides whether codes arrive.
+    Doctor(doctor::Arguments),
     /// Print the OpenAPI document of every endpoint.
     Openapi,
 }
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Report(arguments) => report::run(&arguments),
         Command::Guard(arguments) => guard::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Openapi => openapi::print().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -52,6 +52,12 @@ pub(crate) fn progress(length: usize) -> ProgressBar {
     }
 }
 
+/// The number of columns of the terminal; 80 where the output is no terminal.
+pub(crate) fn width() -> usize {
+    let known = terminal_size::terminal_size_of(std::io::stdout());
+    known.map_or(80, |(width, _)| usize::from(width.0))
+}
+
 /// A number and a noun in the right form: `1 message`, `2 messages`.
 pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };

@@ -23,16 +23,27 @@ pub struct Place {
     port: u16,
     #[arg(skip)]
     running: Option<Settings>,
-    /// The deployed stack's outputs, once they have been read.
+    /// The deployed stack, once it has been read.
     #[arg(skip)]
-    outputs: OnceCell<BTreeMap<String, String>>,
+    deployed: OnceCell<Deployed>,
+}
+
+/// What CloudFormation tells of a deployed stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deployed {
+    /// Its status, such as `UPDATE_COMPLETE`.
+    pub status: String,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Place {
     /// A local stack that runs in this process.
     #[must_use]
     pub fn of(stack: &Stack) -> Self {
-        Self { stack: None, port: 0, running: Some(stack.settings("")), outputs: OnceCell::new() }
+        Self { stack: None, port: 0, running: Some(stack.settings("")), deployed: OnceCell::new() }
     }
 
     /// The AWS configuration for the stack.
@@ -49,33 +60,35 @@ impl Place {
     /// output of that name, on the local stack the id itself.
     pub async fn resource(&self, aws: &SdkConfig, id: &str) -> Result<String, Box<dyn Error>> {
         let Some(stack) = &self.stack else { return Ok(id.to_owned()) };
-        let outputs = self.outputs.get_or_try_init(|| self.outputs_of(aws, stack)).await?;
-        let missing =
-            || format!("the stack `{stack}` has no output {id}; it is none of Passcode's");
-        Ok(outputs.get(id).cloned().ok_or_else(missing)?)
-    }
-
-    /// Whether this is a deployed stack without such an output.
-    pub(crate) async fn lacks_output(&self, aws: &SdkConfig, id: &str) -> bool {
-        self.stack.is_some() && self.resource(aws, id).await.is_err()
-    }
-
-    async fn outputs_of(
-        &self,
-        aws: &SdkConfig,
-        stack: &str,
-    ) -> Result<BTreeMap<String, String>, String> {
-        let answer = Client::new(aws).describe_stacks().stack_name(stack).send().await;
-        let failed = |error| {
-            let cause = CallFailed::of(&error);
+        let failed = |cause| {
             format!(
                 "CloudFormation: {cause}; is `{stack}` deployed in this region? Else {}",
                 self.hint()
             )
         };
-        let stacks = answer.map_err(failed)?.stacks.unwrap_or_default();
-        let outputs = stacks.into_iter().flat_map(|stack| stack.outputs.unwrap_or_default());
-        Ok(outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
+        let deployed = self.deployed(aws, stack).await.map_err(failed)?;
+        let missing =
+            || format!("the stack `{stack}` has no output {id}; it is none of Passcode's");
+        Ok(deployed.outputs.get(id).cloned().ok_or_else(missing)?)
+    }
+
+    /// The name of the deployed stack, if it is one.
+    pub(crate) fn stack(&self) -> Option<&str> {
+        self.stack.as_deref()
+    }
+
+    /// The deployed stack.
+    pub(crate) async fn deployed(
+        &self,
+        aws: &SdkConfig,
+        stack: &str,
+    ) -> Result<&Deployed, CallFailed> {
+        self.deployed.get_or_try_init(|| read(aws, stack)).await
+    }
+
+    /// Whether this is a deployed stack without such an output.
+    pub(crate) async fn lacks_output(&self, aws: &SdkConfig, id: &str) -> bool {
+        self.stack.is_some() && self.resource(aws, id).await.is_err()
     }
 
     /// The message for an error of the store, with its cause and what to check.
@@ -92,6 +105,24 @@ impl Place {
             None => "is `cargo local` running?",
         }
     }
+}
+
+async fn read(aws: &SdkConfig, stack: &str) -> Result<Deployed, CallFailed> {
+    let answer = Client::new(aws).describe_stacks().stack_name(stack).send().await;
+    let stacks = answer.map_err(|error| CallFailed::of(&error))?.stacks.unwrap_or_default();
+    let mut deployed = Deployed::default();
+    for stack in stacks {
+        if let Some(status) = stack.stack_status {
+            status.as_str().clone_into(&mut deployed.status);
+        }
+        let outputs = stack.outputs.unwrap_or_default().into_iter();
+        deployed.outputs.extend(outputs.filter_map(|it| Some((it.output_key?, it.output_value?))));
+        let parameters = stack.parameters.unwrap_or_default().into_iter();
+        deployed
+            .parameters
+            .extend(parameters.filter_map(|it| Some((it.parameter_key?, it.parameter_value?))));
+    }
+    Ok(deployed)
 }
 
 fn local(port: u16) -> Result<Settings, &'static str> {

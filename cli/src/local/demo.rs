@@ -10,6 +10,7 @@ use passcode_domain::{
         guard::{Guard, Mode, Rule},
     },
     ports::{Entropy as _, LoadApps as _, LoadUsers as _, StoreApps as _, StoreUsers as _},
+    value::money::Amount,
 };
 use passcode_dynamodb::{AppTable, UserTable};
 use passcode_runtime::{SystemEntropy, aws};
@@ -57,6 +58,8 @@ async fn create_app(stack: &Stack, config: &SdkConfig) -> Result<(), Box<dyn Err
 /// rarely verifies a code: detectors only record.
 fn guard(mut guard: Guard) -> Guard {
     (guard.sends_per_address.per_hour, guard.sends_per_address.per_day) = (100, 100);
+    // Nothing costs anything here. But every app should have a cap, so the demo shows one.
+    guard.spend_cap.per_day = Some(Amount::from_millionths(1_000_000_000));
     for detector in Rule::DETECTORS {
         *guard.mode_mut(detector) = Mode::Shadow;
     }

@@ -58,6 +58,22 @@ impl CallFailed {
         }
     }
 
+    /// Whether the caller lacks the permission for the call.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        let denials = ["AccessDenied", "AuthorizationError", "UnauthorizedOperation"];
+        self.code
+            .as_deref()
+            .is_some_and(|code| denials.iter().any(|denial| code.starts_with(denial)))
+    }
+
+    /// Whether what the call names does not exist.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        let missing = ["NotFound", "ResourceNotFound", "TableNotFound"];
+        self.code.as_deref().is_some_and(|code| missing.iter().any(|name| code.starts_with(name)))
+    }
+
     /// Whether the service has certainly not done what it was asked: it said so (4xx, but not that
     /// it gave up waiting), or was never asked.
     #[must_use]

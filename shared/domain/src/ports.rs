@@ -239,6 +239,13 @@ pub trait StoreApps: Sync {
     fn store_app(&self, app: &ValidApp) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Lists apps (`dynamodb:Scan`).
+pub trait ListApps: Sync {
+    /// Every app, in the order of their ids. What of an app cannot be read is dropped and listed, as
+    /// [`LoadApps::load_app`] does.
+    fn list_apps(&self) -> impl Future<Output = Result<Vec<App>, StoreError>> + Send;
+}
+
 /// Removes apps (`dynamodb:DeleteItem`).
 pub trait DeleteApps: Sync {
     /// Removes an app, if there is one.

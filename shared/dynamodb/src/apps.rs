@@ -1,12 +1,12 @@
 //! The app table: key `app`, attribute `document`.
 
-use crate::{client, failed};
+use crate::{Item, client, failed};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_types::SdkConfig;
 use passcode_domain::{
     App, AppId,
     message::ValidApp,
-    ports::{DeleteApps, LoadApps, StoreApps, StoreError},
+    ports::{DeleteApps, ListApps, LoadApps, StoreApps, StoreError},
 };
 use std::sync::Arc;
 
@@ -33,10 +33,33 @@ impl LoadApps for AppTable {
         let key = AttributeValue::S(id.as_str().to_owned());
         let answer = self.client.get_item().table_name(&self.table).key(KEY, key).send().await;
         let Some(item) = answer.map_err(|error| failed(&error))?.item else { return Ok(None) };
-        let document = item.get(DOCUMENT).and_then(|value| value.as_s().ok());
-        let document = document.map(String::as_str).unwrap_or_default();
-        Ok(Some(Arc::new(App::from_stored(id, document))))
+        Ok(Some(Arc::new(App::from_stored(id, text(&item, DOCUMENT)))))
     }
+}
+
+impl ListApps for AppTable {
+    async fn list_apps(&self) -> Result<Vec<App>, StoreError> {
+        let (mut apps, mut start) = (Vec::new(), None);
+        loop {
+            let scan = self.client.scan().table_name(&self.table).set_exclusive_start_key(start);
+            let page = scan.send().await.map_err(|error| failed(&error))?;
+            for item in page.items.unwrap_or_default() {
+                // Only ids are stored as keys.
+                let Ok(id) = text(&item, KEY).parse() else { continue };
+                apps.push(App::from_stored(&id, text(&item, DOCUMENT)));
+            }
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                break;
+            }
+        }
+        apps.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        Ok(apps)
+    }
+}
+
+fn text<'a>(item: &'a Item, attribute: &str) -> &'a str {
+    item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }
 
 impl StoreApps for AppTable {
