@@ -134,17 +134,16 @@ impl<'a> Caller<'a> {
         let client = self.aws.http_client().ok_or_else(|| unsendable("no HTTP client"))?;
         let sleep = self.aws.sleep_impl().ok_or_else(|| unsendable("no timer"))?;
         let region = self.region().to_owned();
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(10))
-            .operation_timeout(Duration::from_secs(30));
+        let retries = self.aws.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        let timeouts = self.aws.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
         Operation::builder()
             .service_name(service.host)
             .operation_name(name)
             .http_client(client)
             .sleep_impl(sleep)
             .endpoint_url(&self.endpoint(service))
-            .timeout_config(timeouts.build())
-            .standard_retry(&RetryConfig::standard())
+            .timeout_config(timeouts)
+            .standard_retry(&retries)
             .no_auth()
             .serializer(move |request: Request| signed(&request, &identity, &region, service.host))
             .deserializer(answer)

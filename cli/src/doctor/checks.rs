@@ -203,11 +203,6 @@ impl Rows<'_> {
                 format!("Could not read: needs {action}."),
                 format!("allow {action} to these credentials (cli/README.md has the policy)"),
             ),
-            Unread::Failed(action, cause) if self.facts.stack.is_none() => (
-                Level::Failure,
-                format!("Could not read ({action}): {cause}."),
-                "cargo local".into(),
-            ),
             Unread::Failed(action, cause) => (
                 Level::Warning,
                 format!("Could not read ({action}): {cause}."),
@@ -232,13 +227,13 @@ const DEPLOY: &str = "sam build && sam deploy";
 
 fn stack(facts: &Facts, rows: &mut Rows<'_>) {
     let Some(stack) = &facts.stack else {
-        if let Some(apps) = rows.read(&facts.apps) {
-            rows.otherwise_ok(format!(
+        return match &facts.apps {
+            Ok(apps) => rows.otherwise_ok(format!(
                 "The stack on this machine answers; it has {}.",
                 apps_text(apps)
-            ));
-        }
-        return;
+            )),
+            Err(_) => rows.failure("No stack on this machine answers.", "cargo local"),
+        };
     };
     let status = match &facts.deployed {
         Ok(deployed) => deployed.status.as_str(),
@@ -507,19 +502,30 @@ fn sms_logging(facts: &Facts, rows: &mut Rows<'_>) {
     };
     let text = |name: &str| set.get(name).map(String::as_str).unwrap_or_default();
     let (role, rate) = (text("DeliveryStatusIAMRole"), text("DeliveryStatusSuccessSamplingRate"));
-    let found = if role.is_empty() {
-        "SNS logs no deliveries, so nobody learns which text messages it drops."
-    } else if rate != "100" {
-        "SNS does not log every delivery of a text message, so some have no receipt."
-    } else {
-        return rows.otherwise_ok("SNS logs the delivery of every text message.");
-    };
     let own = deployed.outputs.get("SmsStatusRole");
-    let Some(role) = own.cloned().or((!role.is_empty()).then(|| role.to_owned())) else {
-        return rows.lacks("SmsStatusRole");
+    let found = match (role, rate) {
+        ("", _) => "SNS logs no deliveries, so nobody learns which text messages it drops.",
+        (_, "100") if own.is_some() => {
+            return rows
+                .otherwise_ok("The stack reads of every text message how it was delivered.");
+        }
+        (_, "100") => "SNS logs how text messages are delivered, and the stack does not read it.",
+        _ => "SNS does not log every delivery of a text message, so some have no receipt.",
     };
-    rows.warning(found, "");
-    rows.fix(Fix::DeliveryLogging(role));
+    match own {
+        Some(own) => {
+            rows.warning(found, "");
+            rows.fix(Fix::DeliveryLogging(if role.is_empty() { own } else { role }.to_owned()));
+        }
+        // The role and what reads the logs come with the parameter.
+        None => {
+            let logs = if role.is_empty() { "new" } else { "existing" };
+            rows.warning(
+                found,
+                format!("sam deploy --parameter-overrides 'SmsReceipts=\"{logs} log groups\"'"),
+            );
+        }
+    }
 }
 
 fn email_sandbox(facts: &Facts, rows: &mut Rows<'_>) {
@@ -560,16 +566,26 @@ fn email_quota(facts: &Facts, rows: &mut Rows<'_>) {
     }
 }
 
+/// The domain of the sender that the template names, which nobody can verify.
+const NOBODYS_DOMAIN: &str = "example.com";
+
 fn email_senders(facts: &Facts, rows: &mut Rows<'_>) {
     let Some(aws) = &facts.aws else { return };
     for (sender, identity) in &aws.senders {
         let Some(identity) = rows.read(identity) else { continue };
         let Some(identity) = identity else {
             let domain = sender.rsplit('@').next().unwrap_or_default();
-            rows.failure(
-                format!("{sender} is no identity of SES, so its e-mails are refused."),
-                format!("aws sesv2 create-email-identity --email-identity {domain}"),
-            );
+            if domain == NOBODYS_DOMAIN {
+                rows.warning(
+                    "No e-mail can be sent: the sender of apps that name none is the example.",
+                    "sam deploy --parameter-overrides EmailFrom=ADDRESS",
+                );
+            } else {
+                rows.failure(
+                    format!("{sender} is no identity of SES, so its e-mails are refused."),
+                    format!("aws sesv2 create-email-identity --email-identity {domain}"),
+                );
+            }
             continue;
         };
         let name = &identity.name;

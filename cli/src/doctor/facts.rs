@@ -17,7 +17,8 @@ pub enum Unread {
     Failed(&'static str, String),
     /// The stack has no such output.
     NoOutput(&'static str),
-    /// The description of the stack, where the names of its resources are, could not be read.
+    /// The description of the stack, where the names of its resources are, could not be read; or the stack on
+    /// this machine does not answer.
     NoStack,
 }
 
@@ -182,6 +183,14 @@ pub struct Identity {
     pub signs: bool,
     /// The state of its DKIM records, such as `SUCCESS`.
     pub dkim: String,
+}
+
+impl Identity {
+    /// Whether SES sends for it, and signs what it sends.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.verified && self.signs && self.dkim == "SUCCESS"
+    }
 }
 
 /// Where a configuration set sends its events.

@@ -10,11 +10,12 @@ pub mod report;
 
 use crate::{output::width, place::Place};
 use anstream::{eprintln, println};
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
 use checks::{Findings, Level};
 use passcode_domain::ports::Clock as _;
 use passcode_runtime::SystemClock;
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 /// The arguments of `passcode doctor`.
 #[derive(Debug, clap::Args)]
@@ -88,13 +89,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
                 Err(error) => eprintln!("passcode: {error}"),
             }
         }
-        println!("{}", report::text(&report.findings, stack, width().max(60)));
+        println!("{}", report::text(&report.findings, width().max(60)));
     }
     Ok(ExitCode::from(report.status()))
 }
 
 /// Runs the command on a stack.
 pub async fn act(arguments: &Arguments, place: &Place, aws: &SdkConfig) -> Report {
+    // Whoever reads a whole account is asked to come back; nobody waits for a stack on this machine.
+    let attempts = if place.stack().is_some() { 6 } else { 1 };
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(30));
+    let aws = &aws
+        .to_builder()
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+        .timeout_config(timeouts.build())
+        .build();
     let facts = read::read(aws, place, SystemClock.now()).await;
     let findings = checks::run(&facts);
     if !arguments.fix {

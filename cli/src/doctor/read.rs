@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::{keys, place::Place};
-use aws_smithy_types::{DateTime, timeout::TimeoutConfig};
+use aws_smithy_types::DateTime;
 use aws_types::SdkConfig;
 use passcode_aws::CallFailed;
 use passcode_domain::{
@@ -30,26 +30,28 @@ const KEPT: [&str; 2] = ["AppTable", "UserTable"];
 
 /// Reads everything of a stack.
 pub async fn read(aws: &SdkConfig, place: &Place, now: Timestamp) -> Facts {
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .operation_timeout(Duration::from_secs(30));
-    let aws = &aws.to_builder().timeout_config(timeouts.build()).build();
     let reader = Reader { aws, place };
     let deployed = reader.deployed().await;
     let apps = reader.apps().await;
-    Facts {
+    let mut facts = Facts {
         stack: place.stack().map(str::to_owned),
         region: aws.region().map(ToString::to_string).unwrap_or_default(),
         now,
-        keyring: reader.keyring().await,
-        time_to_live: reader.time_to_live().await,
-        aws: match place.stack() {
-            Some(stack) => Some(reader.aws(stack, deployed.as_ref().ok(), &apps).await),
-            None => None,
-        },
+        keyring: Err(Unread::NoStack),
+        time_to_live: Vec::new(),
+        aws: None,
         deployed,
         apps,
+    };
+    if let Some(stack) = place.stack() {
+        let of_aws = reader.aws(stack, facts.deployed.as_ref().ok(), &facts.apps);
+        let (keyring, time_to_live, of_aws) =
+            tokio::join!(reader.keyring(), reader.time_to_live(), of_aws);
+        (facts.keyring, facts.time_to_live, facts.aws) = (keyring, time_to_live, Some(of_aws));
+    } else if facts.apps.is_ok() {
+        (facts.keyring, facts.time_to_live) = tokio::join!(reader.keyring(), reader.time_to_live());
     }
+    facts
 }
 
 struct Reader<'a> {
@@ -140,6 +142,14 @@ impl Reader<'_> {
         Ok(TimeToLive { table, attribute: on.and_then(|found| found.attribute_name) })
     }
 
+    async fn recovery(&self) -> Vec<(&'static str, Read<Recovery>)> {
+        let mut found = Vec::new();
+        for id in KEPT {
+            found.push((id, self.recovery_of(id).await));
+        }
+        found
+    }
+
     async fn recovery_of(&self, id: &'static str) -> Read<Recovery> {
         let table = self.resource(id).await?;
         let client = aws_sdk_dynamodb::Client::new(self.aws);
@@ -159,26 +169,54 @@ impl Reader<'_> {
         apps: &Read<Vec<App>>,
     ) -> Aws {
         let apps = apps.as_deref().unwrap_or_default();
-        let mut recovery = Vec::new();
-        for id in KEPT {
-            recovery.push((id, self.recovery_of(id).await));
-        }
-        let alarms = self.alarms(stack).await;
         let output = deployed.and_then(|deployed| deployed.outputs.get("ConfigurationSet"));
         let sender = deployed.and_then(|deployed| deployed.parameters.get("EmailFrom"));
+        // SES takes one such call a second, so what is asked of it is asked one by one.
+        let email = async {
+            (
+                self.ses().await,
+                self.senders(sender, apps).await,
+                self.configuration_sets(output, apps).await,
+            )
+        };
+        let alarms = async {
+            let alarms = self.alarms(stack).await;
+            (self.topics(alarms.as_deref().unwrap_or_default()).await, alarms)
+        };
+        let (
+            (ses, senders, configuration_sets),
+            (topics, alarms),
+            recovery,
+            concurrency,
+            sms_sandbox,
+            sms_attributes,
+            spend_limit,
+            numbers,
+            sender_ids,
+        ) = tokio::join!(
+            email,
+            alarms,
+            self.recovery(),
+            self.concurrency(),
+            self.sms_sandbox(),
+            self.sms_attributes(),
+            self.spend_limit(),
+            self.numbers(),
+            self.sender_ids()
+        );
         Aws {
             recovery,
-            sms_sandbox: self.sms_sandbox().await,
-            sms_attributes: self.sms_attributes().await,
-            spend_limit: self.spend_limit().await,
-            numbers: self.numbers().await,
-            sender_ids: self.sender_ids().await,
-            ses: self.ses().await,
-            senders: self.senders(sender, apps).await,
-            configuration_sets: self.configuration_sets(output, apps).await,
-            concurrency: self.concurrency().await,
-            topics: self.topics(alarms.as_deref().unwrap_or_default()).await,
+            sms_sandbox,
+            sms_attributes,
+            spend_limit,
+            numbers,
+            sender_ids,
+            ses,
+            senders,
+            configuration_sets,
+            concurrency,
             alarms,
+            topics,
         }
     }
 
@@ -300,25 +338,31 @@ impl Reader<'_> {
         found
     }
 
-    /// The identity that speaks for a sender: its address, its domain or one above that.
+    /// The identity that speaks for a sender: its address, its domain or one above that. The first that is
+    /// sound, or else the first.
     async fn identity(&self, sender: &str) -> Read<Option<Identity>> {
         let domain = sender.rsplit('@').next().unwrap_or_default();
         let above = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]);
         let domains = [domain].into_iter().chain(above).filter(|domain| domain.contains('.'));
+        let mut first = None;
         for name in [sender].into_iter().chain(domains) {
             let request = self.sesv2().get_email_identity().email_identity(name);
             let Some(found) = existing!("ses:GetEmailIdentity", request)? else { continue };
             let dkim = found.dkim_attributes;
-            return Ok(Some(Identity {
+            let identity = Identity {
                 name: name.to_owned(),
                 verified: found.verified_for_sending_status,
                 signs: dkim.as_ref().is_some_and(|dkim| dkim.signing_enabled),
                 dkim: dkim
                     .and_then(|dkim| dkim.status)
                     .map_or_else(String::new, |status| status.as_str().to_owned()),
-            }));
+            };
+            if identity.is_sound() {
+                return Ok(Some(identity));
+            }
+            first.get_or_insert(identity);
         }
-        Ok(None)
+        Ok(first)
     }
 
     async fn configuration_sets(
@@ -360,7 +404,6 @@ impl Reader<'_> {
     }
 
     async fn alarms(&self, stack: &str) -> Read<Vec<Alarm>> {
-        // CloudFormation begins the names that it gives with the stack's.
         let input = json!({ "AlarmNamePrefix": format!("{stack}-") });
         let caller = Caller::new(self.aws);
         let found = caller.pages(CLOUDWATCH, "DescribeAlarms", input, "MetricAlarms").await;
@@ -370,7 +413,8 @@ impl Reader<'_> {
             actions: items(&found["AlarmActions"]).map(str::to_owned).collect(),
         };
         let found = found.map_err(unread("cloudwatch:DescribeAlarms"))?;
-        Ok(found.into_iter().map(alarm).collect())
+        let own = |alarm: &Alarm| is_named_by(&alarm.name, stack);
+        Ok(found.into_iter().map(alarm).filter(own).collect())
     }
 
     async fn topics(&self, alarms: &[Alarm]) -> Vec<(String, Read<u32>)> {
@@ -389,6 +433,12 @@ impl Reader<'_> {
         let confirmed = found.attributes().and_then(|all| all.get("SubscriptionsConfirmed"));
         Ok(confirmed.and_then(|count| count.parse().ok()).unwrap_or_default())
     }
+}
+
+/// Whether CloudFormation has given this name to a resource of a stack: `STACK-RESOURCE-RANDOM`.
+fn is_named_by(name: &str, stack: &str) -> bool {
+    let rest = name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|rest| rest.split('-').count() == 2)
 }
 
 fn store_failed(error: &StoreError) -> Unread {
@@ -487,6 +537,13 @@ mod tests {
         assert_eq!(with("Allow", r#"{"AWS":"123456789012"}"#, send), Grant::Withheld);
         assert_eq!(with("Allow", sns, r#""sms-voice:DescribePhoneNumbers""#), Grant::Withheld);
         assert_eq!(granted(""), Grant::NoPolicy);
+    }
+
+    #[test]
+    fn an_alarm_of_a_stack_is_no_alarm_of_a_stack_with_a_longer_name() {
+        assert!(is_named_by("otp-FailedVerifiesAlarm-1A2B3C4D", "otp"));
+        assert!(!is_named_by("otp-test-FailedVerifiesAlarm-1A2B3C4D", "otp"));
+        assert!(is_named_by("otp-test-FailedVerifiesAlarm-1A2B3C4D", "otp-test"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The findings as a table and as JSON.
 
 use super::checks::{Finding, Findings, Level};
+use crate::output::count;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
@@ -12,15 +13,18 @@ const CHECK: usize = 17;
 
 /// The table, a line of text being no wider than this where words allow it.
 #[must_use]
-pub fn text(findings: &Findings, stack: Option<&str>, width: usize) -> String {
+pub fn text(findings: &Findings, width: usize) -> String {
     let mut lines: Vec<String> = findings.rows.iter().flat_map(|row| lines(row, width)).collect();
-    let count = |level| findings.rows.iter().filter(|row| row.level == level).count();
-    let counts = [Level::Failure, Level::Warning, Level::Ok]
-        .map(|level| format!("{} {}", count(level), level.as_str()));
-    lines.extend([String::new(), counts.join(", ")]);
+    let number = |level| {
+        let rows = findings.rows.iter().filter(|row| row.level == level).count();
+        u32::try_from(rows).unwrap_or(u32::MAX)
+    };
+    let (failures, warnings) = (number(Level::Failure), number(Level::Warning));
+    let counts = [count(failures, "failure"), count(warnings, "warning")].join(", ");
+    lines.extend([String::new(), format!("{counts}, {} ok", number(Level::Ok))]);
     if !findings.unchecked.is_empty() {
-        let what = if stack.is_some() { "Not read" } else { "Not on this machine" };
-        lines.extend(wrapped(&format!("{what}: {}.", findings.unchecked.join(", ")), width));
+        let names = findings.unchecked.join(", ");
+        lines.extend(wrapped(&format!("Not looked at: {names}."), width));
     }
     lines.join("\n")
 }
@@ -87,12 +91,12 @@ mod tests {
             fix: None,
         };
         let findings = Findings { rows: vec![row], unchecked: vec!["recovery"] };
-        let text = anstream::adapter::strip_str(&text(&findings, Some("it"), 60)).to_string();
+        let text = anstream::adapter::strip_str(&text(&findings, 60)).to_string();
         assert_eq!(
             text,
             "warning  keyring          The keys of codes and signatures\n                          \
              are 400 days old.\n         passcode keys rotate --stack a-stack-with-a-long-name\n\n\
-             0 failure, 1 warning, 0 ok\nNot read: recovery."
+             0 failures, 1 warning, 0 ok\nNot looked at: recovery."
         );
     }
 }
