@@ -4,6 +4,7 @@
 
 mod capacity;
 mod couriers;
+mod doctor;
 mod guard;
 mod keyring;
 mod ledgers;

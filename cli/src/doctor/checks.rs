@@ -203,11 +203,9 @@ impl Rows<'_> {
                 format!("Could not read: needs {action}."),
                 format!("allow {action} to these credentials (cli/README.md has the policy)"),
             ),
-            Unread::Failed(action, cause) => (
-                Level::Warning,
-                format!("Could not read ({action}): {cause}."),
-                self.command("passcode doctor"),
-            ),
+            Unread::Failed(action, cause) => {
+                (Level::Warning, failed(action, cause), self.command("passcode doctor"))
+            }
             Unread::NoOutput(output) => (
                 Level::Warning,
                 format!(
@@ -221,6 +219,10 @@ impl Rows<'_> {
         }
         None
     }
+}
+
+fn failed(action: &str, cause: &str) -> String {
+    format!("Could not read ({action}): {cause}.")
 }
 
 const DEPLOY: &str = "sam build && sam deploy";
@@ -239,7 +241,7 @@ fn stack(facts: &Facts, rows: &mut Rows<'_>) {
         Ok(deployed) => deployed.status.as_str(),
         Err(Unread::Failed(action, cause)) => {
             return rows.failure(
-                format!("The stack {stack} could not be read ({action}): {cause}."),
+                failed(action, cause),
                 format!("aws cloudformation describe-stacks --stack-name {stack}"),
             );
         }

@@ -30,7 +30,13 @@ const KEPT: [&str; 2] = ["AppTable", "UserTable"];
 
 /// Reads everything of a stack.
 pub async fn read(aws: &SdkConfig, place: &Place, now: Timestamp) -> Facts {
-    let reader = Reader { aws, place };
+    let reader = Reader {
+        aws,
+        place,
+        dynamodb: aws_sdk_dynamodb::Client::new(aws),
+        sns: aws_sdk_sns::Client::new(aws),
+        ses: aws_sdk_sesv2::Client::new(aws),
+    };
     let deployed = reader.deployed().await;
     let apps = reader.apps().await;
     let mut facts = Facts {
@@ -57,6 +63,9 @@ pub async fn read(aws: &SdkConfig, place: &Place, now: Timestamp) -> Facts {
 struct Reader<'a> {
     aws: &'a SdkConfig,
     place: &'a Place,
+    dynamodb: aws_sdk_dynamodb::Client,
+    sns: aws_sdk_sns::Client,
+    ses: aws_sdk_sesv2::Client,
 }
 
 /// Why a call has no answer.
@@ -132,8 +141,7 @@ impl Reader<'_> {
 
     async fn time_to_live_of(&self, id: &'static str) -> Read<TimeToLive> {
         let table = self.resource(id).await?;
-        let client = aws_sdk_dynamodb::Client::new(self.aws);
-        let request = client.describe_time_to_live().table_name(&table);
+        let request = self.dynamodb.describe_time_to_live().table_name(&table);
         let found = answer!("dynamodb:DescribeTimeToLive", request)?.time_to_live_description;
         let on = found.filter(|found| {
             let status = found.time_to_live_status.as_ref().map(AsRef::as_ref);
@@ -152,8 +160,7 @@ impl Reader<'_> {
 
     async fn recovery_of(&self, id: &'static str) -> Read<Recovery> {
         let table = self.resource(id).await?;
-        let client = aws_sdk_dynamodb::Client::new(self.aws);
-        let request = client.describe_continuous_backups().table_name(&table);
+        let request = self.dynamodb.describe_continuous_backups().table_name(&table);
         let found = answer!("dynamodb:DescribeContinuousBackups", request)?;
         let found = found
             .continuous_backups_description
@@ -220,12 +227,8 @@ impl Reader<'_> {
         }
     }
 
-    fn sns(&self) -> aws_sdk_sns::Client {
-        aws_sdk_sns::Client::new(self.aws)
-    }
-
     async fn sms_sandbox(&self) -> Read<bool> {
-        let request = self.sns().get_sms_sandbox_account_status();
+        let request = self.sns.get_sms_sandbox_account_status();
         // SNS asks End User Messaging in the caller's name.
         let found = answer!(
             "sns:GetSMSSandboxAccountStatus and sms-voice:DescribeAccountAttributes",
@@ -235,7 +238,7 @@ impl Reader<'_> {
     }
 
     async fn sms_attributes(&self) -> Read<BTreeMap<String, String>> {
-        let request = self.sns().get_sms_attributes();
+        let request = self.sns.get_sms_attributes();
         let found = answer!("sns:GetSMSAttributes and sms-voice:DescribeSpendLimits", request)?;
         Ok(found.attributes.unwrap_or_default().into_iter().collect())
     }
@@ -303,12 +306,8 @@ impl Reader<'_> {
         }
     }
 
-    fn sesv2(&self) -> aws_sdk_sesv2::Client {
-        aws_sdk_sesv2::Client::new(self.aws)
-    }
-
     async fn ses(&self) -> Read<Ses> {
-        let found = answer!("ses:GetAccount", self.sesv2().get_account())?;
+        let found = answer!("ses:GetAccount", self.ses.get_account())?;
         let quota = found.send_quota;
         Ok(Ses {
             is_production: found.production_access_enabled,
@@ -346,7 +345,7 @@ impl Reader<'_> {
         let domains = [domain].into_iter().chain(above).filter(|domain| domain.contains('.'));
         let mut first = None;
         for name in [sender].into_iter().chain(domains) {
-            let request = self.sesv2().get_email_identity().email_identity(name);
+            let request = self.ses.get_email_identity().email_identity(name);
             let Some(found) = existing!("ses:GetEmailIdentity", request)? else { continue };
             let dkim = found.dkim_attributes;
             let identity = Identity {
@@ -380,7 +379,7 @@ impl Reader<'_> {
 
     async fn event_destinations(&self, set: &str) -> Read<Option<Vec<EventDestination>>> {
         let request =
-            self.sesv2().get_configuration_set_event_destinations().configuration_set_name(set);
+            self.ses.get_configuration_set_event_destinations().configuration_set_name(set);
         let found = existing!("ses:GetConfigurationSetEventDestinations", request)?;
         let Some(found) = found else { return Ok(None) };
         let destinations = found.event_destinations.unwrap_or_default().into_iter();
@@ -428,7 +427,7 @@ impl Reader<'_> {
     }
 
     async fn subscriptions(&self, topic: &str) -> Read<u32> {
-        let request = self.sns().get_topic_attributes().topic_arn(topic);
+        let request = self.sns.get_topic_attributes().topic_arn(topic);
         let found = answer!("sns:GetTopicAttributes", request)?;
         let confirmed = found.attributes().and_then(|all| all.get("SubscriptionsConfirmed"));
         Ok(confirmed.and_then(|count| count.parse().ok()).unwrap_or_default())
