@@ -14,9 +14,9 @@ use passcode::{
 };
 use passcode_domain::Timestamp;
 use passcode_tests::{aws::aws_at, event::root, stack::Client};
-use recorded::Recorded;
+use recorded::{Call, Recorded};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(clap::Parser)]
 struct Line {
@@ -42,11 +42,14 @@ async fn findings(recorded: Recorded) -> Findings {
     checks::run(&read::read(&aws_at(&url), &place(), NOW).await)
 }
 
-async fn fixed(recorded: Recorded, line: &str) -> (Report, Vec<recorded::Call>) {
+fn arguments(line: &str) -> Arguments {
+    Doctor::try_parse_from(line.split_whitespace()).expect("arguments").arguments
+}
+
+/// Runs the command; what it reports, and what AWS was asked.
+async fn acted(recorded: Recorded, line: &str) -> (Report, Vec<Call>) {
     let (url, calls) = recorded.serve().await;
-    let words = ["passcode"].into_iter().chain(line.split_whitespace());
-    let arguments = Doctor::try_parse_from(words).expect("arguments").arguments;
-    let report = doctor::act(&arguments, &place(), &aws_at(&url)).await;
+    let report = doctor::act(&arguments(line), &place(), &aws_at(&url)).await;
     let calls = calls.lock().expect("no panic while it is held").clone();
     (report, calls)
 }
@@ -377,4 +380,159 @@ async fn each_planted_fault_is_found_by_its_check_and_by_no_other() {
     let every: BTreeSet<_> =
         findings(Recorded::sound()).await.rows.iter().map(|row| row.check).collect();
     assert_eq!(found, every, "every check has a fault that it finds");
+}
+
+/// What AWS was asked to change.
+fn changes(calls: &[Call]) -> Vec<(&str, &Value)> {
+    let is_change = |call: &&Call| {
+        let (_, operation) = call.name.split_once(' ').expect("an operation");
+        ["Set", "Update", "Put"].iter().any(|verb| operation.starts_with(verb))
+    };
+    calls.iter().filter(is_change).map(|call| (call.name.as_str(), &call.input)).collect()
+}
+
+#[tokio::test]
+async fn what_has_one_right_answer_is_changed_and_nothing_else() {
+    let role = "arn:aws:iam::123456789012:role/passcode-SmsStatusRole-1A2B3C4D";
+    let number = "arn:aws:sms-voice:eu-west-1:123456789012:phone-number/phone-1a2b3c4d";
+    let faulty = Recorded::sound()
+        .with(&format!("{SMS_ATTRIBUTES}/1/value"), json!(""))
+        .with("/sms-voice GetResourcePolicy", Value::Null)
+        .with(
+            "/dynamodb DescribeTimeToLive passcode-SessionTable-1A2B3C4D",
+            json!({ "TimeToLiveDescription": { "TimeToLiveStatus": "DISABLED" } }),
+        )
+        .with(
+            "/dynamodb DescribeContinuousBackups passcode-UserTable-1A2B3C4D",
+            json!({ "ContinuousBackupsDescription": { "ContinuousBackupsStatus": "ENABLED" } }),
+        )
+        // What somebody has to decide.
+        .with("/ses GetAccount/SendingEnabled", json!(false))
+        .with(&format!("{SHOP}/guard/spend_cap"), json!({}));
+    let (report, calls) = acted(faulty.clone(), "doctor").await;
+    assert_eq!((report.changes.len(), changes(&calls).len(), report.status()), (0, 0, 1));
+
+    let (report, calls) = acted(faulty, "doctor --fix --monthly-spend-limit 800").await;
+    assert!(report.changes.iter().all(Result::is_ok), "{:?}", report.changes);
+    let changes = changes(&calls);
+    let names: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        [
+            "sms-voice PutResourcePolicy",
+            "sms-voice PutResourcePolicy",
+            "sns SetSMSAttributes",
+            "dynamodb UpdateTimeToLive",
+            "dynamodb UpdateContinuousBackups",
+            "sns SetSMSAttributes"
+        ]
+    );
+    let [grant, _, logging, ending, recovery, limit] = changes.as_slice() else { unreachable!() };
+    let policy = grant.1["Policy"].as_str().expect("a policy");
+    let policy: Value = serde_json::from_str(policy).expect("JSON");
+    assert_eq!(grant.1["ResourceArn"], number);
+    assert_eq!(
+        policy["Statement"][0],
+        json!({
+            "Effect": "Allow",
+            "Principal": { "Service": "sns.amazonaws.com" },
+            "Action": "sms-voice:SendTextMessage",
+            "Resource": number,
+            "Condition": { "StringEquals": { "aws:SourceAccount": "123456789012" } },
+        })
+    );
+    let attribute = |input: &Value, n: u8| {
+        let field = |name: &str| input[format!("attributes.entry.{n}.{name}")].clone();
+        (field("key"), field("value"))
+    };
+    let set = BTreeMap::from(
+        [attribute(logging.1, 1), attribute(logging.1, 2)]
+            .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), value)),
+    );
+    assert_eq!(set["DeliveryStatusIAMRole"], role);
+    assert_eq!(set["DeliveryStatusSuccessSamplingRate"], "100");
+    assert_eq!(
+        *ending.1,
+        json!({
+            "TableName": "passcode-SessionTable-1A2B3C4D",
+            "TimeToLiveSpecification": { "AttributeName": "expires_at", "Enabled": true },
+        })
+    );
+    assert_eq!(
+        *recovery.1,
+        json!({
+            "TableName": "passcode-UserTable-1A2B3C4D",
+            "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true },
+        })
+    );
+    assert_eq!(attribute(limit.1, 1), (json!("MonthlySpendLimit"), json!("800")));
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_says_what_it_needs() {
+    let off = json!({ "TimeToLiveDescription": { "TimeToLiveStatus": "DISABLED" } });
+    let refused = Recorded::sound()
+        .with("/dynamodb DescribeTimeToLive passcode-SessionTable-1A2B3C4D", off)
+        .with("/dynamodb UpdateTimeToLive", json!({ "error": "AccessDeniedException" }));
+    let (report, _) = acted(refused, "doctor --fix --monthly-spend-limit 2000").await;
+    let needs = |needle: &str| {
+        let faults = report.changes.iter().filter_map(|change| change.as_ref().err());
+        faults.filter(|fault| fault.contains(needle)).count() == 1
+    };
+    assert!(needs("needs dynamodb:UpdateTimeToLive"), "{report:?}");
+    assert!(needs("the quota allows 1000"), "{report:?}");
+    assert_eq!((report.changes.len(), report.status()), (2, 1));
+}
+
+/// The actions of a statement of the policy in cli/README.md.
+fn actions(page: &str, statement: &str) -> BTreeSet<String> {
+    let policy = page.split("```json").skip(1).filter_map(|rest| rest.split("```").next());
+    let policy = policy.map(|text| serde_json::from_str::<Value>(text).expect("JSON"));
+    let statements = policy.flat_map(|it| it["Statement"].as_array().cloned().unwrap_or_default());
+    let actions = statements
+        .filter(|it| it["Sid"] == statement)
+        .flat_map(|it| it["Action"].as_array().cloned().unwrap_or_default());
+    actions.filter_map(|it| it.as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn the_page_lists_the_permissions_that_it_uses() {
+    let page = std::fs::read_to_string(root().join("cli/README.md")).expect("a page");
+    let off = json!({ "TimeToLiveDescription": {} });
+    let faulty = Recorded::sound()
+        .with(&format!("{SMS_ATTRIBUTES}/1/value"), json!(""))
+        .with("/sms-voice GetResourcePolicy", Value::Null)
+        .with("/dynamodb DescribeTimeToLive", off)
+        .with("/dynamodb DescribeContinuousBackups", json!({}));
+    let (_, calls) = acted(faulty, "doctor --fix").await;
+    let action = |call: &Call| call.name.replace("monitoring", "cloudwatch").replace(' ', ":");
+    let made: BTreeSet<_> = calls.iter().map(action).collect();
+    // What AWS does in the caller's name.
+    let behind = |actions: &[&str]| actions.iter().map(|it| (*it).to_owned()).collect();
+    let behind_looking: BTreeSet<String> = behind(&["sms-voice:DescribeAccountAttributes"]);
+    let behind_fixing: BTreeSet<String> =
+        behind(&["iam:PassRole", "sms-voice:SetTextMessageSpendLimitOverride"]);
+    let fixing: BTreeSet<_> =
+        changes(&calls).iter().map(|(name, _)| name.replace(' ', ":")).collect();
+    let looking: BTreeSet<_> = made.difference(&fixing).cloned().collect();
+    assert_eq!(actions(&page, "Look"), &looking | &behind_looking);
+    assert_eq!(actions(&page, "Fix"), &fixing | &behind_fixing);
+}
+
+#[tokio::test]
+async fn the_stack_on_this_machine_is_in_order_and_one_that_is_not_there_is_told() {
+    let client = Client::start().await;
+    let place = Place::of(&client.stack);
+    let look =
+        async || checks::run(&read::read(&place.aws().expect("settings"), &place, NOW).await);
+    let findings = look().await;
+    let checks: Vec<_> = findings.rows.iter().map(|row| row.check).collect();
+    assert_eq!(findings.worst(), Level::Ok, "{findings:#?}");
+    assert_eq!(checks, ["stack", "time_to_live", "keyring", "app_spend_caps", "app_settings"]);
+
+    let aws = aws_at("http://127.0.0.1:1");
+    let place = Line::try_parse_from(["passcode"]).expect("arguments").place;
+    let report = doctor::act(&arguments("doctor"), &place, &aws).await;
+    let rows: Vec<_> = report.findings.rows.iter().map(|row| row.next.as_deref()).collect();
+    assert_eq!((rows, report.status()), (vec![Some("cargo local")], 1));
 }

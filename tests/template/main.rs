@@ -123,6 +123,11 @@ fn crates_events_and_resources_have_the_same_names() {
 }
 
 #[test]
+fn the_template_says_which_version_it_is_of() {
+    assert_eq!(yaml()["Outputs"]["Version"]["Value"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
 fn a_permission_is_one_action_of_a_port_on_what_the_port_is_about() {
     let yaml = yaml();
     let permissions = &yaml["Resources"]["Logs"]["Metadata"]["Permissions"];

@@ -234,7 +234,10 @@ fn stack(facts: &Facts, rows: &mut Rows<'_>) {
                 "The stack on this machine answers; it has {}.",
                 apps_text(apps)
             )),
-            Err(_) => rows.failure("No stack on this machine answers.", "cargo local"),
+            Err(Unread::Failed(action, cause)) => {
+                rows.failure(failed(action, cause), "cargo local");
+            }
+            Err(_) => {}
         };
     };
     let status = match &facts.deployed {
