@@ -3,6 +3,7 @@
 
 mod recorded;
 
+use crate::peer::MOTO;
 use clap::Parser as _;
 use passcode::{
     doctor::{
@@ -15,7 +16,7 @@ use passcode::{
 use passcode_domain::Timestamp;
 use passcode_tests::{aws::aws_at, event::root, stack::Client};
 use recorded::{Call, Recorded};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(clap::Parser)]
@@ -535,4 +536,66 @@ async fn the_stack_on_this_machine_is_in_order_and_one_that_is_not_there_is_told
     let report = doctor::act(&arguments("doctor"), &place, &aws).await;
     let rows: Vec<_> = report.findings.rows.iter().map(|row| row.next.as_deref()).collect();
     assert_eq!((rows, report.status()), (vec![Some("cargo local")], 1));
+}
+
+/// A stack as moto makes it, without what the template switches on.
+fn bare_template() -> Value {
+    let tables = ["AppTable", "ChallengeTable", "CounterTable", "SessionTable", "UserTable"];
+    let table = json!({
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "app", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "app", "KeyType": "HASH" }],
+        },
+    });
+    let resources: Map<_, _> =
+        tables.map(|name| (name.to_owned(), table.clone())).into_iter().collect();
+    let output = |name: &str| (name.to_owned(), json!({ "Value": { "Ref": name } }));
+    let mut outputs: Map<_, _> = tables.map(output).into_iter().collect();
+    let role = json!({ "Value": "arn:aws:iam::123456789012:role/passcode-SmsStatusRole" });
+    outputs.insert("SmsStatusRole".into(), role);
+    json!({ "Resources": resources, "Outputs": outputs })
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server at MOTO_URL; .ci/run starts it"]
+async fn a_stack_of_moto_is_looked_at_and_fixed() {
+    let _alone = MOTO.lock().await;
+    let url = std::env::var("MOTO_URL").expect("MOTO_URL");
+    let aws = aws_at(&url);
+    let client = aws_sdk_cloudformation::Client::new(&aws);
+    let made =
+        client.create_stack().stack_name("passcode").template_body(bare_template().to_string());
+    made.send().await.expect("the stack is made");
+    let alarm = "Action=PutMetricAlarm&Version=2010-08-01&AlarmName=passcode-FailedVerifiesAlarm-1A2B\
+        &Namespace=Passcode&MetricName=FailedVerifies&Statistic=Sum&Period=60&EvaluationPeriods=1&Threshold=1\
+        &ComparisonOperator=GreaterThanThreshold";
+    let scope = "AWS4-HMAC-SHA256 Credential=local/20261120/eu-west-1/monitoring/aws4_request, \
+        SignedHeaders=host, Signature=0";
+    let http = reqwest::Client::new();
+    let put = http.post(&url).header("authorization", scope);
+    let put = put.header("content-type", "application/x-www-form-urlencoded").body(alarm);
+    assert!(put.send().await.expect("moto answers").status().is_success());
+
+    let place = place();
+    let report = doctor::act(&arguments("doctor"), &place, &aws).await;
+    let levels = |report: &Report, check: &str| {
+        let rows = report.findings.rows.iter().filter(|row| row.check == check);
+        rows.map(|row| row.level).collect::<Vec<_>>()
+    };
+    let alarms = report.findings.rows.iter().find(|row| row.check == "alarms").expect("a row");
+    assert!(alarms.found.contains("passcode-FailedVerifiesAlarm-1A2B"), "{alarms:?}");
+    for (check, level, rows) in [
+        ("time_to_live", Level::Warning, 3),
+        ("recovery", Level::Failure, 2),
+        ("sms_logging", Level::Warning, 1),
+    ] {
+        assert_eq!(levels(&report, check), vec![level; rows], "{check}: {report:#?}");
+    }
+    let report = doctor::act(&arguments("doctor --fix"), &place, &aws).await;
+    assert_eq!(report.changes.iter().filter(|change| change.is_ok()).count(), 6, "{report:#?}");
+    for check in ["time_to_live", "recovery", "sms_logging"] {
+        assert_eq!(levels(&report, check), [Level::Ok], "{check}: {report:#?}");
+    }
 }

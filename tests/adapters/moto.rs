@@ -1,6 +1,9 @@
 //! SNS and SES as moto plays them: what the adapters send is read back from its own record.
 
-use crate::couriers::{an_email, an_sms};
+use crate::{
+    couriers::{an_email, an_sms},
+    peer::MOTO,
+};
 use passcode_domain::ports::{EmailCourier as _, SmsCourier as _};
 use passcode_ses::SesCourier;
 use passcode_sns::SnsCourier;
@@ -32,6 +35,7 @@ fn recorded(recording: &str, path: &str) -> Vec<Vec<u8>> {
 #[tokio::test]
 #[ignore = "needs moto's server at MOTO_URL; .ci/run starts it"]
 async fn what_is_sent_is_what_moto_records() {
+    let _alone = MOTO.lock().await;
     let url = std::env::var("MOTO_URL").expect("MOTO_URL");
     let http = reqwest::Client::new();
     let post = |path: &str| http.post(format!("{url}{path}")).send();

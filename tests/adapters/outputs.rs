@@ -1,6 +1,6 @@
 //! Tables and secrets of a deployed stack, found by its outputs.
 
-use crate::peer::answering;
+use crate::peer::{MOTO, answering};
 use clap::Parser as _;
 use passcode::place::Place;
 use passcode_tests::aws::aws_at;
@@ -76,6 +76,7 @@ async fn moto_answers_with_the_outputs_of_a_stack() {
         {\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":\"app\",\"AttributeType\":\"S\"}],\
         \"KeySchema\":[{\"AttributeName\":\"app\",\"KeyType\":\"HASH\"}]}}},\
         \"Outputs\":{\"AppTable\":{\"Value\":{\"Ref\":\"AppTable\"}}}}";
+    let _alone = MOTO.lock().await;
     let url = std::env::var("MOTO_URL").expect("MOTO_URL");
     let aws = aws_at(&url);
     let client = aws_sdk_cloudformation::Client::new(&aws);

@@ -17,6 +17,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+/// Whoever uses moto has it alone: one of its tests begins with an empty one.
+pub(crate) static MOTO: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -219,8 +219,12 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<ErrorMetad
         return Ok(body);
     }
     let header = response.headers().get("x-amzn-errortype");
-    let code = header.or(body["__type"].as_str()).or(body["code"].as_str()).unwrap_or_default();
+    let code = header.or(body["__type"].as_str()).or(body["code"].as_str());
     // `namespace#Name:url`
-    let code = code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
-    Err(OrchestratorError::operation(ErrorMetadata::builder().code(code).build()))
+    let code = code.and_then(|code| code.rsplit('#').next()?.split(':').next());
+    let mut error = ErrorMetadata::builder();
+    if let Some(code) = code {
+        error = error.code(code);
+    }
+    Err(OrchestratorError::operation(error.build()))
 }

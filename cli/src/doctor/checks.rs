@@ -779,7 +779,9 @@ fn app_spend_caps(facts: &Facts, rows: &mut Rows<'_>) {
             );
         }
     }
-    rows.otherwise_ok(format!("{} with a spend cap.", apps_text(apps)));
+    if !apps.is_empty() {
+        rows.otherwise_ok(format!("{} with a spend cap.", apps_text(apps)));
+    }
 }
 
 fn apps_text(apps: &[App]) -> String {
@@ -862,5 +864,7 @@ fn app_settings(facts: &Facts, rows: &mut Rows<'_>) {
             rows.command(&format!("passcode app show {id}")),
         );
     }
-    rows.otherwise_ok(format!("The settings of {} can be read.", apps_text(apps)));
+    if !apps.is_empty() {
+        rows.otherwise_ok(format!("The settings of {} can be read.", apps_text(apps)));
+    }
 }

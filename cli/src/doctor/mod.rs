@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 /// Runs the command on a stack.
 pub async fn act(arguments: &Arguments, place: &Place, aws: &SdkConfig) -> Report {
     // Whoever reads a whole account is asked to come back; nobody waits for a stack on this machine.
-    let attempts = if place.stack().is_some() { 6 } else { 1 };
+    let attempts = if place.stack().is_some() { 4 } else { 1 };
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(30));
