@@ -468,7 +468,7 @@ fn sms_rates(facts: &Facts, rows: &mut Rows<'_>) {
     for country in numbers.iter().map(|number| number.country.as_str()).collect::<BTreeSet<_>>() {
         let own = numbers.iter().filter(|number| number.country == country && is_usable(number));
         let rate: u64 = own.map(rate_of).sum();
-        told.push(format!("{country} {rate} a second"));
+        told.push(format!("{country} {rate}"));
         for app in apps {
             let limit = &app.guard.sends_per_country;
             let sends = countries_of(app).any(|to| countries::served_by(to) == country);
@@ -491,7 +491,7 @@ fn sms_rates(facts: &Facts, rows: &mut Rows<'_>) {
     }
     rows.otherwise_ok(match told.is_empty() {
         true => "No numbers of its own; SNS sends 20 a second by default.".to_owned(),
-        false => format!("Text messages to {}.", told.join(", ")),
+        false => format!("Text messages a second: {}.", told.join(", ")),
     });
 }
 
@@ -627,17 +627,20 @@ const EVENTS: [&str; 3] = ["BOUNCE", "COMPLAINT", "DELIVERY"];
 fn email_events(facts: &Facts, rows: &mut Rows<'_>) {
     let Some(aws) = &facts.aws else { return };
     let Some(deployed) = rows.read(&facts.deployed) else { return };
-    if !deployed.outputs.contains_key("ConfigurationSet") {
+    let own = deployed.outputs.get("ConfigurationSet");
+    if own.is_none() {
         rows.lacks("ConfigurationSet");
     }
     for (name, destinations) in &aws.configuration_sets {
         let Some(destinations) = rows.read(destinations) else { continue };
         let Some(destinations) = destinations else {
+            let create =
+                format!("aws sesv2 create-configuration-set --configuration-set-name {name}");
             rows.failure(
                 format!(
                     "There is no configuration set {name}, so the e-mails that name it are refused."
                 ),
-                format!("aws sesv2 create-configuration-set --configuration-set-name {name}"),
+                if Some(name) == own { DEPLOY.to_owned() } else { create },
             );
             continue;
         };
@@ -672,8 +675,11 @@ fn concurrency(facts: &Facts, rows: &mut Rows<'_>) {
     let Some(found) = rows.read(&aws.concurrency) else { return };
     let text =
         format!("{} of {} executions of functions at a time are free", found.unreserved, found.all);
-    let raise = "aws service-quotas request-service-quota-increase --service-code lambda \
-                 --quota-code L-B99A9384 --desired-value 1000";
+    let raise = format!(
+        "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 \
+         --desired-value {}",
+        found.all.saturating_add(1000)
+    );
     match found.unreserved {
         0 => rows.failure(format!("{text}: every request is refused."), raise),
         few if few < FEW_EXECUTIONS => {
