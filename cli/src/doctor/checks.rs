@@ -507,30 +507,32 @@ fn sms_logging(facts: &Facts, rows: &mut Rows<'_>) {
     };
     let text = |name: &str| set.get(name).map(String::as_str).unwrap_or_default();
     let (role, rate) = (text("DeliveryStatusIAMRole"), text("DeliveryStatusSuccessSamplingRate"));
-    let own = deployed.outputs.get("SmsStatusRole");
+    let Some(own) = deployed.outputs.get("SmsStatusRole") else {
+        // The role and what reads the logs come with the parameter.
+        let (found, logs) = match role {
+            "" => ("SNS logs no deliveries, so nobody learns which text messages it drops.", "new"),
+            _ => (
+                "SNS logs how text messages are delivered, and the stack does not read it.",
+                "existing",
+            ),
+        };
+        let deploy =
+            format!("sam deploy --parameter-overrides 'SmsReceipts=\"{logs} log groups\"'");
+        return rows.warning(found, deploy);
+    };
     let found = match (role, rate) {
         ("", _) => "SNS logs no deliveries, so nobody learns which text messages it drops.",
-        (_, "100") if own.is_some() => {
+        _ if role != own => {
+            "SNS logs deliveries by a role of somebody else's, and nothing once that is gone."
+        }
+        (_, "100") => {
             return rows
                 .otherwise_ok("The stack reads of every text message how it was delivered.");
         }
-        (_, "100") => "SNS logs how text messages are delivered, and the stack does not read it.",
         _ => "SNS does not log every delivery of a text message, so some have no receipt.",
     };
-    match own {
-        Some(own) => {
-            rows.warning(found, "");
-            rows.fix(Fix::DeliveryLogging(if role.is_empty() { own } else { role }.to_owned()));
-        }
-        // The role and what reads the logs come with the parameter.
-        None => {
-            let logs = if role.is_empty() { "new" } else { "existing" };
-            rows.warning(
-                found,
-                format!("sam deploy --parameter-overrides 'SmsReceipts=\"{logs} log groups\"'"),
-            );
-        }
-    }
+    rows.warning(found, "");
+    rows.fix(Fix::DeliveryLogging(own.clone()));
 }
 
 fn email_sandbox(facts: &Facts, rows: &mut Rows<'_>) {
@@ -627,21 +629,20 @@ const EVENTS: [&str; 3] = ["BOUNCE", "COMPLAINT", "DELIVERY"];
 fn email_events(facts: &Facts, rows: &mut Rows<'_>) {
     let Some(aws) = &facts.aws else { return };
     let Some(deployed) = rows.read(&facts.deployed) else { return };
-    let own = deployed.outputs.get("ConfigurationSet");
-    if own.is_none() {
+    if !deployed.outputs.contains_key("ConfigurationSet") {
         rows.lacks("ConfigurationSet");
     }
     for (name, destinations) in &aws.configuration_sets {
         let Some(destinations) = rows.read(destinations) else { continue };
+        // Without a set of its own an app has the stack's.
+        let mut apps = facts.apps.iter().flatten();
+        let app = apps.find(|app| app.email.configuration_set.as_ref() == Some(name));
+        let next = app.map_or(DEPLOY.to_owned(), |app| {
+            rows.command(&format!("passcode app set {} email.configuration_set=", app.id.as_str()))
+        });
         let Some(destinations) = destinations else {
-            let create =
-                format!("aws sesv2 create-configuration-set --configuration-set-name {name}");
-            rows.failure(
-                format!(
-                    "There is no configuration set {name}, so the e-mails that name it are refused."
-                ),
-                if Some(name) == own { DEPLOY.to_owned() } else { create },
-            );
+            let found = "so the e-mails that name it are refused";
+            rows.failure(format!("There is no configuration set {name}, {found}."), next);
             continue;
         };
         let sent = |event: &&str| {
@@ -650,12 +651,8 @@ fn email_events(facts: &Facts, rows: &mut Rows<'_>) {
         };
         let lost: Vec<_> = EVENTS.into_iter().filter(|event| !sent(event)).collect();
         if !lost.is_empty() {
-            rows.warning(
-                format!("The configuration set {name} tells nobody of {}.", lost.join(", ")),
-                format!(
-                    "aws sesv2 get-configuration-set-event-destinations --configuration-set-name {name}"
-                ),
-            );
+            let lost = lost.join(", ");
+            rows.warning(format!("The configuration set {name} tells nobody of {lost}."), next);
         }
     }
     let names: Vec<_> = aws.configuration_sets.iter().map(|(name, _)| name.as_str()).collect();
