@@ -28,7 +28,7 @@ pub struct Place {
     deployed: OnceCell<Deployed>,
 }
 
-/// What CloudFormation tells of a deployed stack.
+/// What AWS tells of a deployed stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deployed {
     /// Its status, such as `UPDATE_COMPLETE`.

@@ -16,6 +16,7 @@ use passcode::{
 use passcode_domain::Timestamp;
 use passcode_tests::{aws::aws_at, event::root, stack::Client};
 use recorded::{Call, Recorded};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,346 +63,43 @@ async fn nothing_is_found_where_everything_is_in_order() {
     assert_eq!((findings.rows.len(), findings.unchecked.len()), (19, 0), "{findings:#?}");
 }
 
-const OUTPUTS: &str = "/cloudformation DescribeStacks/Stacks/member/Outputs/member";
+/// A fault.
+#[derive(Debug, Deserialize)]
+struct Planted {
+    /// Where it is in the answers.
+    at: String,
+    /// What stands there; nothing where this is null.
+    is: Value,
+    /// The check that finds it.
+    check: String,
+    level: String,
+    /// What the row says, or its next command.
+    says: String,
+}
+
 const SMS_ATTRIBUTES: &str = "/sns GetSMSAttributes/attributes/entry";
 const NUMBER: &str = "/sms-voice DescribePhoneNumbers/PhoneNumbers/0";
-const SENDER_ID: &str = "/sms-voice DescribeSenderIds/SenderIds/0";
-const IDENTITY: &str = "/ses GetEmailIdentity shop.example";
-const EVENTS: &str =
-    "/ses GetConfigurationSetEventDestinations ConfigurationSet-1A2B3C4D/EventDestinations";
-const ALARM: &str = "/monitoring DescribeAlarms/MetricAlarms/0";
-const DELHI: &str = "/dynamodb Scan/Items/0/document/S";
 const SHOP: &str = "/dynamodb Scan/Items/1/document/S";
-
-/// Every fault: where it is in the answers, what stands there, the check that finds it, how bad it is, and
-/// what its row says.
-fn planted() -> Vec<(String, Value, &'static str, Level, &'static str)> {
-    use Level::{Failure, Warning};
-    let at = |place: &str, field: &str| format!("{place}{field}");
-    let denied = || json!({ "error": "AccessDeniedException" });
-    let stack = "/cloudformation DescribeStacks/Stacks/member/StackStatus";
-    vec![
-        (stack.into(), json!("UPDATE_ROLLBACK_FAILED"), "stack", Failure, "has failed"),
-        (stack.into(), json!("UPDATE_ROLLBACK_COMPLETE"), "stack", Warning, "is not in place"),
-        ("/dynamodb Scan/Items".into(), json!([]), "stack", Warning, "app create"),
-        (at(OUTPUTS, "/0/OutputValue"), json!("0.0.9"), "template", Warning, "sam deploy"),
-        (at(OUTPUTS, "/0/OutputKey"), json!("Other"), "template", Warning, "sam deploy"),
-        (
-            "/sns GetSMSSandboxAccountStatus/IsInSandbox".into(),
-            json!(true),
-            "sms_sandbox",
-            Failure,
-            "at most 10 verified numbers",
-        ),
-        (
-            at(SMS_ATTRIBUTES, "/0/value"),
-            json!("1"),
-            "sms_spend_limit",
-            Failure,
-            "--monthly-spend-limit 1000",
-        ),
-        (
-            "/sms-voice DescribeSpendLimits/SpendLimits/0".into(),
-            json!({ "Name": "TEXT_MESSAGE_MONTHLY_SPEND_LIMIT", "EnforcedLimit": 1, "MaxLimit": 1 }),
-            "sms_spend_limit",
-            Failure,
-            "service-limit-increase",
-        ),
-        (
-            at(SMS_ATTRIBUTES, "/0/value"),
-            json!("20"),
-            "sms_spend_limit",
-            Warning,
-            "in one day (25.00)",
-        ),
-        (
-            "/sms-voice GetResourcePolicy".into(),
-            Value::Null,
-            "sms_identities",
-            Failure,
-            "SNS may not send from +18885550100",
-        ),
-        (
-            "/sms-voice GetResourcePolicy/Policy/Statement/0/Principal".into(),
-            json!({ "AWS": "arn:aws:iam::210987654321:root" }),
-            "sms_identities",
-            Failure,
-            "does not name sns.amazonaws.com",
-        ),
-        (
-            at(SHOP, "/sms/origination_number"),
-            json!("+18885550199"),
-            "sms_identities",
-            Failure,
-            "no number of this account",
-        ),
-        (
-            at(NUMBER, "/MessagingLimits/RateLimits/SMS"),
-            json!(1),
-            "sms_rates",
-            Warning,
-            "sends_per_country.per_hour=3600",
-        ),
-        (
-            at(SMS_ATTRIBUTES, "/1/value"),
-            json!(""),
-            "sms_logging",
-            Warning,
-            "passcode doctor --fix --stack passcode",
-        ),
-        (
-            at(SMS_ATTRIBUTES, "/1/value"),
-            json!("arn:aws:iam::123456789012:role/another"),
-            "sms_logging",
-            Warning,
-            "somebody else's",
-        ),
-        (at(SMS_ATTRIBUTES, "/2/value"), json!("0"), "sms_logging", Warning, "does not log every"),
-        (
-            at(OUTPUTS, "/8/OutputKey"),
-            json!("Other"),
-            "sms_logging",
-            Warning,
-            "SmsReceipts=\"existing log groups\"",
-        ),
-        (
-            "/ses GetAccount/ProductionAccessEnabled".into(),
-            json!(false),
-            "email_sandbox",
-            Failure,
-            "put-account-details",
-        ),
-        (
-            "/ses GetAccount/SendingEnabled".into(),
-            json!(false),
-            "email_sandbox",
-            Failure,
-            "has stopped",
-        ),
-        (
-            "/ses GetAccount/EnforcementStatus".into(),
-            json!("PROBATION"),
-            "email_sandbox",
-            Warning,
-            "reviews",
-        ),
-        (
-            "/ses GetAccount/SendQuota/SentLast24Hours".into(),
-            json!(45000.0),
-            "email_quota",
-            Warning,
-            "45000 of the 50000",
-        ),
-        (
-            "/ses GetAccount/SendQuota/SentLast24Hours".into(),
-            json!(50000.0),
-            "email_quota",
-            Failure,
-            "refuses every further one",
-        ),
-        (IDENTITY.into(), Value::Null, "email_senders", Failure, "create-email-identity"),
-        (
-            at(IDENTITY, "/VerifiedForSendingStatus"),
-            json!(false),
-            "email_senders",
-            Failure,
-            "not verified",
-        ),
-        (
-            at(IDENTITY, "/DkimAttributes/SigningEnabled"),
-            json!(false),
-            "email_senders",
-            Warning,
-            "--signing-enabled",
-        ),
-        (
-            at(IDENTITY, "/DkimAttributes/Status"),
-            json!("FAILED"),
-            "email_senders",
-            Warning,
-            "not in place: FAILED",
-        ),
-        (
-            at(DELHI, "/email/from"),
-            json!("codes@other.example"),
-            "email_senders",
-            Failure,
-            "codes@other.example is no identity",
-        ),
-        (
-            "/cloudformation DescribeStacks/Stacks/member/Parameters/member/0/ParameterValue"
-                .into(),
-            json!("no-reply@example.com"),
-            "email_senders",
-            Warning,
-            "EmailFrom=ADDRESS",
-        ),
-        (
-            "/ses GetConfigurationSetEventDestinations ConfigurationSet-1A2B3C4D".into(),
-            Value::Null,
-            "email_events",
-            Failure,
-            "no configuration set",
-        ),
-        (
-            at(SHOP, "/email"),
-            json!({ "configuration_set": "another" }),
-            "email_events",
-            Failure,
-            "passcode app set shop email.configuration_set=",
-        ),
-        (at(EVENTS, "/0/Enabled"), json!(false), "email_events", Warning, "BOUNCE"),
-        (
-            at(EVENTS, "/0/MatchingEventTypes"),
-            json!(["BOUNCE", "DELIVERY"]),
-            "email_events",
-            Warning,
-            "of COMPLAINT",
-        ),
-        (
-            "/lambda GetAccountSettings/AccountLimit/UnreservedConcurrentExecutions".into(),
-            json!(10),
-            "concurrency",
-            Warning,
-            "L-B99A9384",
-        ),
-        (
-            "/lambda GetAccountSettings/AccountLimit/UnreservedConcurrentExecutions".into(),
-            json!(0),
-            "concurrency",
-            Failure,
-            "every request is refused",
-        ),
-        (
-            "/dynamodb DescribeTimeToLive passcode-SessionTable-1A2B3C4D".into(),
-            json!({ "TimeToLiveDescription": { "TimeToLiveStatus": "DISABLED" } }),
-            "time_to_live",
-            Warning,
-            "SessionTable keeps its items",
-        ),
-        (
-            "/dynamodb DescribeTimeToLive/TimeToLiveDescription/AttributeName".into(),
-            json!("ttl"),
-            "time_to_live",
-            Warning,
-            "AttributeName=ttl",
-        ),
-        (
-            "/dynamodb DescribeContinuousBackups passcode-UserTable-1A2B3C4D".into(),
-            json!({ "ContinuousBackupsDescription": {
-                "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" }
-            } }),
-            "recovery",
-            Failure,
-            "UserTable cannot be restored",
-        ),
-        (
-            "/secretsmanager DescribeSecret/LastChangedDate".into(),
-            json!(1_760_000_000.0),
-            "keyring",
-            Warning,
-            "406 days old",
-        ),
-        (at(ALARM, "/AlarmActions"), json!([]), "alarms", Warning, "AlarmTopic=ARN"),
-        (at(ALARM, "/ActionsEnabled"), json!(false), "alarms", Warning, "FailedVerifiesAlarm"),
-        (
-            "/monitoring DescribeAlarms/MetricAlarms".into(),
-            json!([]),
-            "alarms",
-            Warning,
-            "no alarm",
-        ),
-        (
-            "/sns GetTopicAttributes/Attributes/entry/1/value".into(),
-            json!("0"),
-            "alarms",
-            Warning,
-            "sns subscribe",
-        ),
-        (
-            at(SHOP, "/guard/spend_cap"),
-            json!({}),
-            "app_spend_caps",
-            Warning,
-            "passcode app set shop guard.spend_cap.per_day",
-        ),
-        (
-            at(SHOP, "/guard/spend_cap/mode"),
-            json!("shadow"),
-            "app_spend_caps",
-            Warning,
-            "guard.spend_cap.mode=enforce",
-        ),
-        (
-            at(SHOP, "/guard/allowed_countries/mode"),
-            json!("shadow"),
-            "app_countries",
-            Warning,
-            "go to every country",
-        ),
-        (at(NUMBER, "/Status"), json!("PENDING"), "app_countries", Failure, "sends to US"),
-        (at(NUMBER, "/NumberCapabilities"), json!(["VOICE"]), "app_countries", Failure, "to US"),
-        (at(SENDER_ID, "/Registered"), json!(false), "app_countries", Failure, "sends to AU"),
-        (at(SHOP, "/sms/sender_id"), json!("STORE"), "app_countries", Failure, "sends to AU"),
-        (
-            at(SHOP, "/guard/allowed_countries/countries"),
-            json!(["SG"]),
-            "app_countries",
-            Failure,
-            "iso-country-code,Values=SG",
-        ),
-        (
-            at(SHOP, "/guard/allowed_countries/countries"),
-            json!(["CN"]),
-            "app_countries",
-            Failure,
-            "AWS Support",
-        ),
-        (at(DELHI, "/sms"), json!({}), "app_countries", Warning, "sms.entity_id=ID"),
-        (at(DELHI, "/templates"), json!(["a list"]), "app_settings", Warning, "app show delhi"),
-        // What may not be read is said once, and hides nothing else.
-        ("/ses GetAccount".into(), denied(), "email_sandbox", Warning, "needs ses:GetAccount"),
-        (
-            "/sms-voice DescribePhoneNumbers".into(),
-            denied(),
-            "sms_identities",
-            Warning,
-            "needs sms-voice:DescribePhoneNumbers",
-        ),
-        (
-            "/sns GetSMSSandboxAccountStatus".into(),
-            json!({ "error": "AuthorizationError" }),
-            "sms_sandbox",
-            Warning,
-            "needs sns:GetSMSSandboxAccountStatus",
-        ),
-        (
-            "/cloudformation DescribeStacks".into(),
-            json!({ "error": "ValidationError" }),
-            "stack",
-            Failure,
-            "describe-stacks --stack-name passcode",
-        ),
-    ]
-}
 
 #[tokio::test]
 async fn each_planted_fault_is_found_by_its_check_and_by_no_other() {
+    let planted: Vec<Planted> =
+        serde_json::from_str(include_str!("doctor/faults.json")).expect("faults");
     let mut found = BTreeSet::new();
-    for (path, value, check, level, text) in planted() {
-        let findings = findings(Recorded::sound().with(&path, value)).await;
-        assert_eq!(findings.worst(), level, "{path}: {findings:#?}");
+    for Planted { at, is, check, level, says } in planted {
+        let findings = findings(Recorded::sound().with(&at, is)).await;
+        assert_eq!(findings.worst().as_str(), level, "{at}: {findings:#?}");
         let rows: Vec<_> = findings.rows.iter().filter(|row| row.level != Level::Ok).collect();
-        assert!(rows.iter().all(|row| row.check == check), "{path}: {rows:#?}");
-        assert!(rows.iter().all(|row| row.next.is_some()), "{path}: {rows:#?}");
-        let says = |row: &&checks::Finding| {
-            row.found.contains(text) || row.next.as_ref().is_some_and(|next| next.contains(text))
+        assert!(rows.iter().all(|row| row.check == check), "{at}: {rows:#?}");
+        assert!(rows.iter().all(|row| row.next.is_some()), "{at}: {rows:#?}");
+        let is_said = |row: &&checks::Finding| {
+            row.found.contains(&says) || row.next.as_ref().is_some_and(|next| next.contains(&says))
         };
-        assert!(rows.iter().any(says), "{path}: {rows:#?}");
+        assert!(rows.iter().any(is_said), "{at}: {rows:#?}");
         found.insert(check);
     }
     let every: BTreeSet<_> =
-        findings(Recorded::sound()).await.rows.iter().map(|row| row.check).collect();
+        findings(Recorded::sound()).await.rows.iter().map(|row| row.check.to_owned()).collect();
     assert_eq!(found, every, "every check has a fault that it finds");
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Service {
 /// AWS End User Messaging, which SNS sends text messages with.
 pub(super) const SMS_VOICE: Service =
     Service { id: "Pinpoint SMS Voice V2", host: "sms-voice", target: "PinpointSMSVoiceV2" };
-/// CloudWatch.
+/// Metrics and alarms.
 pub(super) const CLOUDWATCH: Service =
     Service { id: "CloudWatch", host: "monitoring", target: "GraniteServiceVersion20100801" };
 /// Lambda.

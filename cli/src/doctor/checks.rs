@@ -4,7 +4,11 @@ use super::{
     countries::{self, Demand},
     facts::{Aws, Facts, Grant, Number, Read, SenderId, Unread},
 };
-use passcode_domain::{App, app::guard::Mode, value::money::Amount};
+use passcode_domain::{
+    App,
+    app::guard::Mode,
+    value::{country::Country, money::Amount},
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -133,7 +137,7 @@ pub fn run(facts: &Facts) -> Findings {
     let mut findings = Findings::default();
     for (check, run) in CHECKS {
         let before = findings.rows.len();
-        run(facts, &mut Rows { check, before, facts, rows: &mut findings.rows });
+        run(facts, &mut Rows { check, before, facts, findings: &mut findings.rows });
         if findings.rows.len() == before {
             findings.unchecked.push(check);
         }
@@ -147,13 +151,13 @@ struct Rows<'a> {
     /// The rows of the checks before.
     before: usize,
     facts: &'a Facts,
-    rows: &'a mut Vec<Finding>,
+    findings: &'a mut Vec<Finding>,
 }
 
 impl Rows<'_> {
     fn add(&mut self, level: Level, found: impl Into<String>, next: Option<String>) {
         let (check, found) = (self.check, found.into());
-        self.rows.push(Finding { check, level, found, next, fix: None });
+        self.findings.push(Finding { check, level, found, next, fix: None });
     }
 
     fn failure(&mut self, found: impl Into<String>, next: impl Into<String>) {
@@ -167,7 +171,7 @@ impl Rows<'_> {
     /// Adds to the last row what `--fix` does.
     fn fix(&mut self, fix: Fix) {
         let next = self.command("passcode doctor --fix");
-        if let Some(row) = self.rows.last_mut() {
+        if let Some(row) = self.findings.last_mut() {
             row.next = Some(next);
             row.fix = Some(fix);
         }
@@ -175,7 +179,7 @@ impl Rows<'_> {
 
     /// Says that everything is in order, unless the check has found something else.
     fn otherwise_ok(&mut self, found: impl Into<String>) {
-        if self.rows.len() == self.before {
+        if self.findings.len() == self.before {
             self.add(Level::Ok, found, None);
         }
     }
@@ -214,7 +218,7 @@ impl Rows<'_> {
                 DEPLOY.to_owned(),
             ),
         };
-        if self.rows.iter().all(|row| row.found != found) {
+        if self.findings.iter().all(|row| row.found != found) {
             self.add(level, found, Some(next));
         }
         None
@@ -358,7 +362,7 @@ const fn exact(number: u64) -> f64 {
 
 /// The countries that an app sends text messages to.
 fn countries_of(app: &App) -> impl Iterator<Item = &str> {
-    app.guard.allowed_countries.countries.iter().map(|country| country.as_str())
+    app.guard.allowed_countries.countries.iter().map(Country::as_str)
 }
 
 /// Whether SNS can send from a number, as far as the number is concerned.
@@ -489,9 +493,10 @@ fn sms_rates(facts: &Facts, rows: &mut Rows<'_>) {
             );
         }
     }
-    rows.otherwise_ok(match told.is_empty() {
-        true => "No numbers of its own; SNS sends 20 a second by default.".to_owned(),
-        false => format!("Text messages a second: {}.", told.join(", ")),
+    rows.otherwise_ok(if told.is_empty() {
+        "No numbers of its own; SNS sends 20 a second by default.".to_owned()
+    } else {
+        format!("Text messages a second: {}.", told.join(", "))
     });
 }
 
@@ -728,7 +733,7 @@ fn recovery(facts: &Facts, rows: &mut Rows<'_>) {
 }
 
 /// The age of a key that is rotated: a year.
-const KEY_AGE: Duration = Duration::from_secs(365 * 86_400);
+const KEY_AGE: Duration = Duration::from_hours(365 * 24);
 
 fn keyring(facts: &Facts, rows: &mut Rows<'_>) {
     let Some(found) = rows.read(&facts.keyring) else { return };

@@ -74,9 +74,10 @@ async fn set_attributes(
 }
 
 fn needs(action: &str, failed: &CallFailed) -> String {
-    match failed.is_denied() {
-        true => format!("not changed: needs {action}"),
-        false => format!("not changed ({action}): {failed}"),
+    if failed.is_denied() {
+        format!("not changed: needs {action}")
+    } else {
+        format!("not changed ({action}): {failed}")
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
         Recovery, SenderId, Ses, SpendLimit, TimeToLive, Unread,
     },
 };
-use crate::{keys, place::Place};
+use crate::{
+    keys,
+    place::{Deployed, Place},
+};
 use aws_smithy_types::DateTime;
 use aws_types::SdkConfig;
 use passcode_aws::CallFailed;
@@ -50,7 +53,7 @@ pub async fn read(aws: &SdkConfig, place: &Place, now: Timestamp) -> Facts {
         apps,
     };
     if let Some(stack) = place.stack() {
-        let of_aws = reader.aws(stack, facts.deployed.as_ref().ok(), &facts.apps);
+        let of_aws = Box::pin(reader.aws(stack, facts.deployed.as_ref().ok(), &facts.apps));
         let (keyring, time_to_live, of_aws) =
             tokio::join!(reader.keyring(), reader.time_to_live(), of_aws);
         (facts.keyring, facts.time_to_live, facts.aws) = (keyring, time_to_live, Some(of_aws));
@@ -70,9 +73,12 @@ struct Reader<'a> {
 
 /// Why a call has no answer.
 fn unread(action: &'static str) -> impl Fn(CallFailed) -> Unread {
-    move |failed| match failed.is_denied() {
-        true => Unread::Denied(action),
-        false => Unread::Failed(action, failed.to_string()),
+    move |failed| {
+        if failed.is_denied() {
+            Unread::Denied(action)
+        } else {
+            Unread::Failed(action, failed.to_string())
+        }
     }
 }
 
@@ -95,8 +101,8 @@ macro_rules! existing {
 }
 
 impl Reader<'_> {
-    async fn deployed(&self) -> Read<crate::place::Deployed> {
-        let Some(stack) = self.place.stack() else { return Ok(Default::default()) };
+    async fn deployed(&self) -> Read<Deployed> {
+        let Some(stack) = self.place.stack() else { return Ok(Deployed::default()) };
         let deployed = self.place.deployed(self.aws, stack).await;
         deployed.cloned().map_err(unread("cloudformation:DescribeStacks"))
     }
@@ -169,12 +175,7 @@ impl Reader<'_> {
         Ok(Recovery { table, is_on: found.is_some_and(|status| status.as_str() == "ENABLED") })
     }
 
-    async fn aws(
-        &self,
-        stack: &str,
-        deployed: Option<&crate::place::Deployed>,
-        apps: &Read<Vec<App>>,
-    ) -> Aws {
+    async fn aws(&self, stack: &str, deployed: Option<&Deployed>, apps: &Read<Vec<App>>) -> Aws {
         let apps = apps.as_deref().unwrap_or_default();
         let output = deployed.and_then(|deployed| deployed.outputs.get("ConfigurationSet"));
         let sender = deployed.and_then(|deployed| deployed.parameters.get("EmailFrom"));
@@ -434,7 +435,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether CloudFormation has given this name to a resource of a stack: `STACK-RESOURCE-RANDOM`.
+/// Whether a resource of a stack has been given this name: `STACK-RESOURCE-RANDOM`.
 fn is_named_by(name: &str, stack: &str) -> bool {
     let rest = name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('-'));
     rest.is_some_and(|rest| rest.split('-').count() == 2)
@@ -465,10 +466,7 @@ fn granted(policy: &str) -> Grant {
             && items(&statement["Action"])
                 .any(|it| ["sms-voice:SendTextMessage", "sms-voice:*", "*"].contains(&it))
     };
-    match statements.iter().any(grants) {
-        true => Grant::Given,
-        false => Grant::Withheld,
-    }
+    if statements.iter().any(grants) { Grant::Given } else { Grant::Withheld }
 }
 
 /// The texts of a list, or the one text in its place.
