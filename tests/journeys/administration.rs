@@ -1,47 +1,24 @@
 //! What an administrator does: apps, users and keys, by the commands' own words, on a running stack.
 
-use clap::Parser;
-use passcode::{apps, challenges, guard, keys, output::Output, place::Place, sessions, users};
+use passcode::{output::Output, place::Place};
 use passcode_domain::{
     User, app::SecretHash, ports::LoadUsers as _, secret::password::HashedSecret,
 };
 use passcode_dynamodb::UserTable;
 use passcode_runtime::aws;
 use passcode_testkit::{PIN, TestWorld, USER_ID};
-use passcode_tests::stack::Client;
+use passcode_tests::{command, stack::Client};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 const PHONE: &str = "+14155550100";
 
-#[derive(Parser)]
-enum Line {
-    App(apps::Arguments),
-    User(users::Arguments),
-    Challenge(challenges::Arguments),
-    Session(sessions::Arguments),
-    Guard(guard::Arguments),
-    Keys(keys::Arguments),
-}
-
 /// Runs `passcode …`. The secret is the answer to every prompt.
 async fn run(client: &Client, line: &str, secret: &str) -> Result<Output, String> {
-    let words = ["passcode"].into_iter().chain(line.split_whitespace());
-    let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-    let place = Place::of(&client.stack);
-    let ask = |_: &str| Ok(secret.to_owned());
-    let output = match &line {
-        Line::App(arguments) => apps::act(arguments, &place).await,
-        Line::User(arguments) => users::act(arguments, &place, &ask).await,
-        Line::Challenge(arguments) => challenges::act(arguments, &place).await,
-        Line::Session(arguments) => sessions::act(arguments, &place).await,
-        Line::Guard(arguments) => guard::act(arguments, &place).await,
-        Line::Keys(arguments) => keys::act(arguments, &place).await,
-    };
-    output.map_err(|error| error.to_string())
+    command::run(&Place::of(&client.stack), line, secret).await
 }
 
-async fn passcode(client: &Client, line: &str) -> Output {
+pub(crate) async fn passcode(client: &Client, line: &str) -> Output {
     run(client, line, "").await.unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 

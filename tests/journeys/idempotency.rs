@@ -1,5 +1,6 @@
 //! `Idempotency-Key` over HTTP: many clients at the same time, real threads, the real store.
 
+use crate::pace;
 use passcode_tests::stack::Client;
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
@@ -101,4 +102,21 @@ async fn a_key_is_one_requests_for_a_day() {
     assert_eq!(next.0, 200);
     assert_ne!(next, first);
     assert_eq!(client.messages(PHONE).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_sends_nothing_is_answered_again_as_well() {
+    let client = Client::start().await;
+    let create = client.request("POST", "/auth/v1/create", true);
+    let create = create.json(&json!({ "email": EMAIL }));
+    let bearer = pace::token(&client, "openid").await;
+    let step_up = client.request("POST", "/v1/session/stepup/request", false).bearer_auth(bearer);
+    let step_up = step_up.json(&json!({ "scope": "transfer" }));
+    for request in [create, step_up] {
+        let once = || request.try_clone().expect("a body of bytes").header("idempotency-key", KEY);
+        let first = seen(once()).await;
+        assert_eq!((first.0, seen(once()).await == first), (200, true), "{first:?}");
+        let another = request.try_clone().expect("a body of bytes");
+        assert_ne!(seen(another).await, first, "without its key it is another");
+    }
 }

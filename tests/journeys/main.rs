@@ -1,6 +1,7 @@
 //! Whole journeys over HTTP, through a stack in memory: the real adapters, the real routes.
 
 mod administration;
+mod emails;
 mod enumeration;
 mod first_path;
 mod idempotency;
@@ -9,6 +10,7 @@ mod local_stack;
 mod pace;
 mod pairs;
 mod prelude;
+mod privileges;
 mod receipts;
 mod refusals;
 mod sessions;

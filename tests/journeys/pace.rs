@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every scope that PACE's endpoints ask for.
-const SCOPES: &str = "user:otp:create user:otp:verify user:users.pin:update user:users.pin:check \
+pub(crate) const SCOPES: &str = "user:otp:create user:otp:verify user:users.pin:update user:users.pin:check \
                       user:users.password:check";
 
 /// The demo user's mailbox.
@@ -63,7 +63,7 @@ impl User {
     }
 }
 
-async fn token(client: &Client, scope: &str) -> String {
+pub(crate) async fn token(client: &Client, scope: &str) -> String {
     token_of(client, USER_ID, scope).await
 }
 

@@ -1,10 +1,11 @@
 //! Challenges that are opened under one contract and verified under another. Whoever has what a
 //! contract asks for can use it; who has not gets nothing out of it, and spends nothing.
 
+use passcode_runtime::aws;
 use passcode_testkit::{PIN, USER_ID};
 use passcode_tests::stack::Client;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 const PHONE: &str = "+14155550100";
 
@@ -117,6 +118,19 @@ impl TestWorld {
         }
     }
 
+    /// Which counters count verified messages, and when.
+    async fn verified_now(&self) -> BTreeSet<String> {
+        let aws = aws::config(&self.client.stack.settings("")).expect("settings");
+        let scan = aws_sdk_dynamodb::Client::new(&aws).scan().table_name("CounterTable");
+        let items = scan.send().await.expect("a scan").items.unwrap_or_default();
+        let slots = items.into_iter().flat_map(|item| {
+            let key = format!("{:?}", item["counter"]);
+            let slots = item.into_keys().filter(|name| name.starts_with('v'));
+            slots.map(move |slot| format!("{key} {slot}")).collect::<Vec<_>>()
+        });
+        slots.collect()
+    }
+
     async fn verify(&self, verifier: Verifier, held: &Held) -> bool {
         let Held { id, token, code } = held;
         let post = |path: &str, body: Value| self.client.request("POST", path, true).json(&body);
@@ -160,6 +174,29 @@ async fn every_pair_of_contracts_does_what_the_table_says() {
                 "{opener:?}, {verifier:?}: used once, and not spent in vain"
             );
         }
+    }
+}
+
+/// The guard allows more where messages are answered, and nobody is told when counting fails.
+#[tokio::test]
+async fn a_success_is_counted_whoever_verifies_it() {
+    let world = TestWorld::start().await;
+    for (opener, verifier) in [
+        (Opener::OtplessRequest, Verifier::Rollout),
+        (Opener::OtplessRequest, Verifier::Otpless),
+        (Opener::OtplessOrder, Verifier::OtplessOrder),
+        (Opener::Prelude, Verifier::Prelude),
+        (Opener::Zap, Verifier::Zap),
+    ] {
+        let held = world.open(opener).await;
+        // Slots of the day before make room.
+        let before = world.verified_now().await;
+        assert!(world.verify(verifier, &held).await, "{verifier:?}");
+        let after = world.verified_now().await;
+        assert!(
+            after.is_superset(&before) && after.len() > before.len(),
+            "{verifier:?}: {after:?}"
+        );
     }
 }
 

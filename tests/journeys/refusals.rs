@@ -215,3 +215,16 @@ async fn zap_names_the_field_and_another_apps_otp_is_none() {
     assert_eq!(client.send(foreign).await.0, 400, "another app's");
     assert_eq!(client.send(post("/v1/otp/verify", code)).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_page_of_the_apps_reads_what_rollout_answers_and_another_page_does_not() {
+    let client = start().await;
+    let made_up = format!("/auth/otp/ARID_{}", "A".repeat(52));
+    for (origin, is_allowed) in [("http://localhost:3000", true), ("https://evil.example", false)] {
+        let request = client.request("POST", &made_up, false).header("origin", origin);
+        let answer = request.json(&json!({ "otp": "123456" })).send().await.expect("an answer");
+        assert_eq!(answer.status(), 400);
+        let told = answer.headers().get("access-control-allow-origin");
+        assert_eq!(told.is_some_and(|told| told == origin), is_allowed, "{origin}");
+    }
+}

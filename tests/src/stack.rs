@@ -1,6 +1,6 @@
 //! A stack in memory, and a client that remembers every byte it was answered.
 
-use crate::emulator;
+use crate::{emulator, gate};
 use passcode::{
     local::{Message, Stack},
     template,
@@ -20,7 +20,7 @@ pub struct Client {
 
 impl Client {
     /// Starts a stack on three free ports; its functions are the built ones under the emulator,
-    /// where there is one.
+    /// where there is one, or run here behind gates, where there are policies.
     ///
     /// # Panics
     ///
@@ -34,9 +34,10 @@ impl Client {
             lines.extend_from_slice(&observed.line);
         });
         let template = template.expect("template.yaml is good");
-        let stack = match emulator::serve_by() {
-            Some(serve_by) => Stack::in_memory_with(&template, observer, &serve_by).await,
-            None => Stack::in_memory(&template, observer).await,
+        let stack = match (emulator::serve_by(), gate::serve_by()) {
+            (Some(serve_by), _) => Stack::in_memory_with(&template, observer, &serve_by).await,
+            (None, Some(serve_by)) => Stack::in_memory_with(&template, observer, &serve_by).await,
+            (None, None) => Stack::in_memory(&template, observer).await,
         };
         Self {
             stack: stack.expect("the stack starts"),

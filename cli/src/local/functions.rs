@@ -65,15 +65,19 @@ pub const FUNCTIONS: [Deployable; 25] = deployables![
 
 /// The handler of a function of the template.
 pub(super) fn in_process(stack: &Stack, name: &str) -> Result<Handler, String> {
-    let settings = stack.settings(name);
+    in_process_with(stack, name, &stack.settings(name))
+}
+
+/// The same with other settings than the stack's.
+pub fn in_process_with(stack: &Stack, name: &str, settings: &Settings) -> Result<Handler, String> {
     let refused = |error| format!("template.yaml: {name}: {error}");
     if name == delivery_receipts::NAME {
-        let booted = delivery_receipts::boot(&settings, stack.clock.clone());
+        let booted = delivery_receipts::boot(settings, stack.clock.clone());
         return booted.map(receipts).map_err(refused);
     }
     let function = FUNCTIONS.iter().find(|function| function.name == name);
     let function = function.ok_or_else(|| format!("template.yaml: no crate is named {name}"))?;
-    (function.boot)(&settings, stack.clock.clone()).map(handler).map_err(refused)
+    (function.boot)(settings, stack.clock.clone()).map(handler).map_err(refused)
 }
 
 /// The handler of the function that consumes receipts: it answers as a request would be whether it has.

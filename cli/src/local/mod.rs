@@ -19,7 +19,7 @@ mod sink;
 mod tables;
 
 pub use clock::LocalClock;
-pub use functions::{Deployable, FUNCTIONS, Handler};
+pub use functions::{Deployable, FUNCTIONS, Handler, in_process_with};
 pub use inbox::Message;
 pub use receipts::{receipt_of_email, receipt_of_text};
 
