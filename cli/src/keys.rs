@@ -77,7 +77,7 @@ pub async fn act(arguments: &Arguments, place: &Place) -> Result<Output, Box<dyn
 }
 
 /// The keyring of a stack.
-pub(crate) async fn keyring(aws: &SdkConfig, place: &Place) -> Result<Keyring, Box<dyn Error>> {
+pub async fn keyring(aws: &SdkConfig, place: &Place) -> Result<Keyring, Box<dyn Error>> {
     let id = place.resource(aws, KEYRING).await?;
     Ok(Keyring::from_secret(&read(&Client::new(aws), &id, place).await?)?)
 }

@@ -46,6 +46,13 @@ impl Place {
         Self { stack: None, port: 0, running: Some(stack.settings("")), deployed: OnceCell::new() }
     }
 
+    /// A deployed stack.
+    #[must_use]
+    pub fn deployed(name: &str) -> Self {
+        let stack = Some(name.to_owned());
+        Self { stack, port: 0, running: None, outputs: OnceCell::new() }
+    }
+
     /// The AWS configuration for the stack.
     pub fn aws(&self) -> Result<SdkConfig, Box<dyn Error>> {
         let settings = match (&self.running, &self.stack) {

@@ -1,7 +1,7 @@
 //! E-mails of every function that sends them.
 
 use crate::{administration::passcode, pace};
-use passcode_tests::stack::Client;
+use passcode_tests::{deployed::PACE_SCOPES, stack::Client};
 use serde_json::{Value, json};
 
 /// Whoever sends with a configuration set needs a permission for it beside that for the sender.
@@ -32,7 +32,7 @@ async fn every_function_sends_with_the_apps_configuration_set() {
     let token = created.headers()["x-verification-token"].to_str().expect("text").to_owned();
     let generated = json!({ "userId": "new", "email": zap });
     assert_eq!(administrator("/v1/otp", generated).await, 200);
-    let bearer = pace::token(&client, pace::SCOPES).await;
+    let bearer = pace::token(&client, PACE_SCOPES).await;
     let mail = client.request("POST", "/user/otp/sendmail", false).bearer_auth(bearer);
     assert_eq!(client.send(mail).await.0, 204);
 

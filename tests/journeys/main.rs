@@ -1,6 +1,7 @@
 //! Whole journeys over HTTP, through a stack in memory: the real adapters, the real routes.
 
 mod administration;
+mod anywhere;
 mod emails;
 mod enumeration;
 mod first_path;

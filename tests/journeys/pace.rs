@@ -3,14 +3,10 @@
 
 use crate::idempotency::{KEY, Seen, a_hundred_times, seen};
 use passcode_testkit::{PASSWORD, PIN, TestWorld, USER_ID};
-use passcode_tests::stack::Client;
+use passcode_tests::{deployed::PACE_SCOPES, stack::Client};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// Every scope that PACE's endpoints ask for.
-pub(crate) const SCOPES: &str = "user:otp:create user:otp:verify user:users.pin:update user:users.pin:check \
-                      user:users.password:check";
 
 /// The demo user's mailbox.
 const MAILBOX: &str = "ada@example.com";
@@ -24,7 +20,7 @@ struct User {
 impl User {
     async fn start() -> Self {
         let client = Client::start().await;
-        let token = token(&client, SCOPES).await;
+        let token = token(&client, PACE_SCOPES).await;
         Self { client, token }
     }
 
@@ -212,7 +208,7 @@ async fn a_request_with_a_key_is_told_its_code_until_that_is_used_and_nobody_gue
     let pin = json!({ "pin": PIN });
     let first = seen(user.create_once(&pin)).await;
     user.client.stack.clock.advance(Duration::from_mins(5));
-    user.token = token(&user.client, SCOPES).await;
+    user.token = token(&user.client, PACE_SCOPES).await;
     assert_eq!(seen(user.create_once(&pin)).await, first, "the token is another, the user is not");
     let guess = json!({ "pin": "1794" });
     let (status, body) = user.client.send(user.create_once(&guess)).await;
@@ -298,7 +294,7 @@ async fn a_client_asks_what_is_set_before_it_asks_for_it() {
     }
     let (status, set) = user.client.send(user.request("GET", "/user/pin-or-password")).await;
     assert_eq!((status, set), (200, json!({ "pin": true, "password": true })));
-    let stranger = token_of(&user.client, "nobody", SCOPES).await;
+    let stranger = token_of(&user.client, "nobody", PACE_SCOPES).await;
     let request = user.client.request("GET", "/user/pin", false).bearer_auth(stranger);
     assert_eq!(user.client.send(request).await.0, 404);
 }

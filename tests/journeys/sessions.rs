@@ -1,144 +1,27 @@
 //! Sessions, as each generation of Prelude's published clients uses them: from sign-in to sign-out.
 
-use data_encoding::BASE64URL_NOPAD;
-use passcode_domain::ports::Clock as _;
 use passcode_testkit::TestWorld;
-use passcode_tests::{dpop::ClientKey, stack::Client};
-use reqwest::{Response, header::HeaderMap};
+use passcode_tests::{
+    browser::{Browser, Call, claims, gives_session},
+    dpop::ClientKey,
+    stack::Client,
+};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 const PHONE: &str = "+14155550100";
-const ORIGIN: &str = "http://localhost:3000";
 const LOGIN_COOKIE: &str = "__verification-login_demo";
 const REFRESH_COOKIE: &str = "__Host-refresh_demo";
-
-/// A client with its key, its cookies and what it has stored.
-pub(crate) struct Browser<'a> {
-    client: &'a Client,
-    key: Option<ClientKey>,
-    cookies: BTreeMap<String, String>,
-    pub(crate) refresh_token: Option<String>,
-    proofs: u32,
-}
-
-/// What a request brings.
-#[derive(Default)]
-struct Call<'c> {
-    body: Option<Value>,
-    bearer: Option<&'c str>,
-    /// The name of the proof; a new one where absent.
-    jti: Option<&'c str>,
-    is_proven: bool,
-}
-
-impl<'a> Browser<'a> {
-    fn of(client: &'a Client, key: Option<ClientKey>) -> Self {
-        Self { client, key, cookies: BTreeMap::new(), refresh_token: None, proofs: 0 }
-    }
-
-    /// A call as the browser client makes it: with its cookies, and a proof where it has a key and signs.
-    async fn call(&mut self, method: &str, path: &str, call: Call<'_>) -> (u16, HeaderMap, Value) {
-        let mut request = self.client.request(method, path, false).header("origin", ORIGIN);
-        if !self.cookies.is_empty() {
-            let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
-            request = request.header("cookie", cookies.collect::<Vec<_>>().join("; "));
-        }
-        if let Some(token) = &self.refresh_token {
-            request = request.header("x-refresh-token", token);
-        }
-        if let Some(bearer) = call.bearer {
-            request = request.bearer_auth(bearer);
-        }
-        if let Some(key) = self.key.as_ref().filter(|_| call.is_proven) {
-            self.proofs += 1;
-            let name = format!("proof-{}", self.proofs);
-            let url = format!("{}{}", self.client.stack.api, path);
-            let now = self.client.stack.clock.now().as_millis() / 1000;
-            let proof = key.prove(method, &url, call.jti.unwrap_or(&name), now);
-            request = request.header("dpop", proof);
-        }
-        let request = match call.body {
-            Some(body) => request.json(&body),
-            None => request.header("content-type", "application/json"),
-        };
-        self.take(request.send().await.expect("an answer")).await
-    }
-
-    /// Keeps what an answer sets.
-    async fn take(&mut self, answer: Response) -> (u16, HeaderMap, Value) {
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        assert_eq!(headers["access-control-allow-origin"], ORIGIN);
-        for cookie in headers.get_all("set-cookie") {
-            let cookie = cookie.to_str().expect("text");
-            assert!(cookie.contains("HttpOnly") && cookie.contains("Secure"), "{cookie}");
-            let (name, rest) = cookie.split_once('=').expect("a pair");
-            let value = rest.split(';').next().unwrap_or_default();
-            if cookie.contains("Max-Age=0") {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        if let Some(token) = headers.get("x-refresh-token") {
-            assert_eq!(status, 200, "on success only");
-            self.refresh_token =
-                self.key.as_ref().map(|_| token.to_str().expect("text").to_owned());
-        }
-        (status, headers, answer.json().await.unwrap_or_default())
-    }
-
-    async fn post(&mut self, path: &str, body: Value) -> (u16, HeaderMap, Value) {
-        self.call("POST", path, Call { body: Some(body), ..Call::default() }).await
-    }
-
-    /// A call with a proof and a body.
-    pub(crate) async fn prove(
-        &mut self,
-        path: &str,
-        body: Option<Value>,
-    ) -> (u16, HeaderMap, Value) {
-        self.call("POST", path, Call { body, is_proven: true, ..Call::default() }).await
-    }
-
-    async fn code(&self) -> String {
-        self.client.last_code(PHONE).await
-    }
-}
 
 fn phone() -> Value {
     json!({ "identifier": { "type": "phone_number", "value": PHONE } })
 }
 
-/// The claims of a token, as the clients read them, who verify none.
-fn claims(token: &Value) -> Value {
-    let claims = token.as_str().expect("a token").split('.').nth(1).expect("claims");
-    let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).expect("base64");
-    serde_json::from_slice(&claims).expect("an object")
-}
-
-/// Whether an answer gives a session, as the published clients take one.
-fn gives_session((status, headers, body): &(u16, HeaderMap, Value)) -> String {
-    assert_eq!(*status, 200, "{body}");
-    assert_eq!(headers["cache-control"], "no-store");
-    let until = headers["x-refresh-token-expires-at"].to_str().expect("text");
-    assert!(until.len() == 20 && until.ends_with('Z'), "{until}");
-    assert_eq!(body.as_object().expect("an object").len(), 2, "{body}");
-    let claims = claims(&body["access_token"]);
-    assert_eq!(body["expires_at"], claims["exp"]);
-    let second = |claim: &str| claims[claim].as_u64().expect("seconds");
-    // A token with a scope ends when the scope does, which was granted some moments before.
-    let life = second("exp") - second("iat");
-    assert!((30..=60).contains(&life), "{life}");
-    assert!(claims["sid"].as_str().expect("a session").starts_with("ses_"), "{claims}");
-    body["access_token"].as_str().expect("a token").to_owned()
-}
-
 /// A browser in which Ada has signed in by her phone with a key, and the access token.
 pub(crate) async fn signed_in(client: &Client, key: ClientKey) -> (Browser<'_>, String) {
-    let mut browser = Browser::of(client, Some(key));
+    let mut browser = Browser::of(&client.api, Some(key));
     assert_eq!(browser.post("/v1/session/login/otp", phone()).await.0, 204);
-    let body = json!({ "code": browser.code().await });
+    let body = json!({ "code": client.last_code(PHONE).await });
     let begun = browser.prove("/v1/session/login/otp/check", Some(body)).await;
     let access = gives_session(&begun);
     (browser, access)
@@ -148,17 +31,17 @@ pub(crate) async fn signed_in(client: &Client, key: ClientKey) -> (Browser<'_>, 
 #[tokio::test]
 async fn the_browser_client_signs_in_refreshes_and_signs_out() {
     let client = Client::start().await;
-    let mut browser = Browser::of(&client, Some(ClientKey::default()));
+    let mut browser = Browser::of(&client.api, Some(ClientKey::default()));
     let (status, _, body) = browser.post("/v1/session/login/otp", phone()).await;
     assert_eq!((status, body), (204, Value::Null));
     assert!(browser.cookies.contains_key(LOGIN_COOKIE));
-    let wrong = json!({ "code": TestWorld::wrong(&browser.code().await) });
+    let wrong = json!({ "code": TestWorld::wrong(&client.last_code(PHONE).await) });
     let (status, _, refused) = browser.prove("/v1/session/login/otp/check", Some(wrong)).await;
     assert_eq!((status, &refused["code"]), (400, &json!("bad_check_code")));
     client.pass_cool_down();
     let retry = Call::default();
     assert_eq!(browser.call("POST", "/v1/session/login/otp/retry", retry).await.0, 204);
-    let right = json!({ "code": browser.code().await });
+    let right = json!({ "code": client.last_code(PHONE).await });
     let begun = browser.prove("/v1/session/login/otp/check", Some(right)).await;
     let access = gives_session(&begun);
     assert!(!browser.cookies.contains_key(LOGIN_COOKIE), "it is done with");
@@ -188,12 +71,12 @@ async fn the_browser_client_signs_in_refreshes_and_signs_out() {
 #[tokio::test]
 async fn a_mobile_client_finalizes_its_login() {
     let client = Client::start().await;
-    let mut app = Browser::of(&client, Some(ClientKey::default()));
+    let mut app = Browser::of(&client.api, Some(ClientKey::default()));
     let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let mut login = phone();
     login["code_challenge"] = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into();
     assert_eq!(app.post("/v1/session/otp", login).await.0, 204);
-    let body = json!({ "code": app.code().await });
+    let body = json!({ "code": client.last_code(PHONE).await });
     let (status, _, proof) = app.post("/v1/session/otp/check", body).await;
     assert_eq!(
         (status, &claims(&proof["challenge_token"])["current_step"]),
@@ -220,9 +103,9 @@ async fn a_mobile_client_finalizes_its_login() {
 #[tokio::test]
 async fn the_old_browser_client_lives_by_its_cookie() {
     let client = Client::start().await;
-    let mut browser = Browser::of(&client, None);
+    let mut browser = Browser::of(&client.api, None);
     assert_eq!(browser.post("/v1/session/login/otp", phone()).await.0, 204);
-    let body = json!({ "code": browser.code().await });
+    let body = json!({ "code": client.last_code(PHONE).await });
     assert_eq!(browser.post("/v1/session/login/otp/check", body).await.0, 200);
     let first = browser.cookies[REFRESH_COOKIE].clone();
     let refreshed = browser.call("POST", "/v1/session/refresh", Call::default()).await;
@@ -257,8 +140,7 @@ async fn a_signed_in_user_steps_up() {
     client.pass_cool_down();
     let body = json!({ "challenge_token": review["challenge_token"] });
     assert_eq!(browser.post("/v1/session/otp", body).await.0, 204);
-    let body =
-        json!({ "code": browser.code().await, "challenge_token": review["challenge_token"] });
+    let body = json!({ "code": client.last_code(PHONE).await, "challenge_token": review["challenge_token"] });
     let jti = challenge["jti"].as_str().expect("a name");
     let check = Call { body: Some(body), jti: Some(jti), is_proven: true, ..Call::default() };
     let (status, _, proof) = browser.call("POST", "/v1/session/otp/check", check).await;

@@ -150,7 +150,8 @@ impl Stack {
         let database = tables::open(home, template)?;
         let inbox = Inbox::new(stack.clock.clone());
         let routes = api::routes(&stack, inbox.clone(), &observer, serve_by)?;
-        let sink_routes = sink::routes(inbox, LocalSecrets::load(home)?, stack.address);
+        let secrets = LocalSecrets::load(home)?;
+        let sink_routes = sink::routes(inbox, secrets, stack.outputs(), stack.address);
         for listener in listeners.dynamodb {
             let server = dynoxide::server::serve_on(listener, database.clone());
             stack.servers.push(tokio::spawn(server));
@@ -206,6 +207,16 @@ impl Stack {
         ];
         variables.extend(aws.map(|(name, value)| (name.to_owned(), value.to_owned())));
         variables
+    }
+
+    /// What the outputs of the template say of a deployed stack: tables and secrets have their logical ids
+    /// for names, and `*` in the host of the API stands for an app's id.
+    fn outputs(&self) -> BTreeMap<String, String> {
+        let tables = self.template.tables.iter().map(|table| &*table.name);
+        let named = tables.chain(["KeyringSecret", "SigningSecret"]);
+        let outputs = named.map(|id| (id.to_owned(), id.to_owned()));
+        let url = self.api.replace("127.0.0.1", "*.localhost");
+        outputs.chain([("ApiUrl".to_owned(), url)]).collect()
     }
 
     fn table(&self, name: &str) -> Result<String, Box<dyn Error>> {

@@ -1,5 +1,7 @@
 //! The sink: it stands for SNS, SES and Secrets Manager, and puts messages into the inbox. It
-//! speaks the wire protocols of these services, so the functions use their real SDK adapters.
+//! speaks the wire protocols of these services, so the functions use their real SDK adapters. To
+//! CloudFormation's `DescribeStacks` it answers with the outputs of this stack, whatever its name, so
+//! that what is made for a deployed stack runs on it as well.
 
 use super::{
     inbox::{Inbox, Message},
@@ -19,16 +21,25 @@ use passcode_domain::ports::Entropy as _;
 use passcode_runtime::SystemEntropy;
 use passcode_ses::RECEIPT_TAG;
 use serde_json::{Value, json};
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 #[derive(Clone)]
 struct Sink {
     inbox: Inbox,
     secrets: LocalSecrets,
+    outputs: BTreeMap<String, String>,
 }
 
-pub(super) fn routes(inbox: Inbox, secrets: LocalSecrets, address: Option<IpAddr>) -> Router {
-    let sink = Sink { inbox, secrets };
+pub(super) fn routes(
+    inbox: Inbox,
+    secrets: LocalSecrets,
+    outputs: BTreeMap<String, String>,
+    address: Option<IpAddr>,
+) -> Router {
+    let sink = Sink { inbox, secrets, outputs };
     Router::new()
         .fallback(move |uri, headers, body| async move { sink.answer(&uri, &headers, &body) })
         .layer(middleware::from_fn(move |request, next| no_pages(address, request, next)))
@@ -51,17 +62,44 @@ impl Sink {
             ("/v2/email/outbound-emails", _) => self.send_email(body),
             (_, Some("secretsmanager.GetSecretValue")) => self.get_secret_value(body),
             (_, Some("secretsmanager.PutSecretValue")) => self.put_secret_value(body),
-            _ => self.publish(body),
+            _ => self.query(body),
         }
     }
 
-    /// SNS `Publish`, in the AWS Query protocol.
-    fn publish(&self, body: &Bytes) -> Response {
+    /// The AWS Query protocol.
+    fn query(&self, body: &Bytes) -> Response {
         let form: HashMap<String, String> = serde_urlencoded::from_bytes(body).unwrap_or_default();
-        let field = |name: &str| form.get(name).cloned().unwrap_or_default();
-        if field("Action") != "Publish" || field("PhoneNumber").is_empty() {
-            return query_error("InvalidAction", "only Publish to a phone number is spoken here");
+        match form.get("Action").map(String::as_str) {
+            Some("Publish") if form.contains_key("PhoneNumber") => self.publish(&form),
+            Some("DescribeStacks") => self.describe_stacks(&form),
+            _ => query_error("InvalidAction", "only Publish to a phone number is spoken here"),
         }
+    }
+
+    /// CloudFormation `DescribeStacks`.
+    fn describe_stacks(&self, form: &HashMap<String, String>) -> Response {
+        let name = form.get("StackName").map_or("", String::as_str);
+        let outputs = self.outputs.iter().map(|(key, value)| {
+            format!(
+                "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+            )
+        });
+        let outputs: String = outputs.collect();
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return query_error("ValidationError", "a stack's name is letters, digits and `-`");
+        }
+        let xml = format!(
+            "<DescribeStacksResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\">\
+             <DescribeStacksResult><Stacks><member><StackName>{name}</StackName><CreationTime>\
+             2026-11-20T09:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>\
+             {outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+        );
+        ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+    }
+
+    /// SNS `Publish`.
+    fn publish(&self, form: &HashMap<String, String>) -> Response {
+        let field = |name: &str| form.get(name).cloned().unwrap_or_default();
         let attribute = |wanted: &str| {
             (1..=10).find_map(|n| {
                 let entry = format!("MessageAttributes.entry.{n}");

@@ -148,11 +148,12 @@ fn is_url_of(url: &str, request: &ProvenRequest<'_>) -> bool {
     without_port(authority) == without_port(request.host) && path == request.path
 }
 
-/// Whether a host, with or without a port, is the machine itself.
+/// Whether a host, with or without a port, is the machine itself: every name below `localhost` is (RFC 6761
+/// §6.3).
 #[must_use]
 pub fn is_this_machine(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name) || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -186,6 +187,7 @@ mod tests {
             ("POST", "https://shop.example:8443/v1/session/refresh"),
             ("POST", "https://shop.example:80/v1/session/refresh"),
             ("POST", "http://shop.example/v1/session/refresh"),
+            ("POST", "http://shop.localhost/v1/session/refresh"),
             ("POST", "/v1/session/refresh"),
             ("POST", ""),
         ] {
@@ -205,6 +207,7 @@ mod tests {
             ("https://shop.example:8443/v1/session/refresh", "shop.example:8443"),
             ("http://127.0.0.1:9000/v1/session/refresh", "127.0.0.1:9000"),
             ("http://localhost/v1/session/refresh", "localhost:80"),
+            ("http://shop.localhost:9000/v1/session/refresh", "shop.localhost:9000"),
         ] {
             assert_eq!(validate(&proof("POST", htu, NOW), host), Ok(()), "{htu} at {host}");
         }
