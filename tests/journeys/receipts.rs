@@ -93,3 +93,14 @@ async fn a_text_that_failed_may_be_asked_for_again_at_once() {
     let expected = known(&[("SMS", "FAILED"), ("SMS", "SENT")]);
     assert_eq!(deliveries(&client, &id).await, expected);
 }
+
+#[tokio::test]
+async fn a_text_that_failed_is_mailed_by_itself() {
+    let client = Client::start().await;
+    let id = sent(&client, &["SMS", "EMAIL"]).await;
+    assert_eq!(report(&client, PHONE, "text-opted-out").await.0, 200);
+    let expected = known(&[("SMS", "FAILED"), ("EMAIL", "SENT")]);
+    assert_eq!(deliveries(&client, &id).await, expected);
+    let code = client.last_code(EMAIL).await;
+    assert_eq!(client.verify(&id, &code).await.0, 200);
+}
