@@ -14,6 +14,7 @@
 
 mod abuse;
 mod dice;
+mod growth;
 mod guessing;
 mod ordinary;
 mod pumping;
