@@ -102,8 +102,8 @@ fn in_parallel<T: Send, R: Send>(several: Vec<T>, act: impl Fn(T) -> R + Sync) -
 fn all_pass() -> Vec<Journey> {
     let mut runs = in_parallel(journeys(), |name| (run(&name, None), name));
     for (run_before, name) in runs.iter_mut().filter(|(run, _)| !run.is_passed) {
-        // Some journeys are a hundred callers at the same time, and time out on a machine that does much
-        // else. What is denied stays denied.
+        // Some journeys are many callers at the same time, and time out on a machine that does much else. What
+        // is denied stays denied.
         println!("{name} did not pass beside others, and is run alone");
         let alone = run(name, None);
         let denied = run_before.calls.iter().filter(|(became, ..)| became != "allowed").cloned();

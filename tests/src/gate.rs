@@ -27,6 +27,12 @@ use std::{
     sync::Arc,
 };
 
+/// Whether there are gates.
+#[must_use]
+pub fn is_set() -> bool {
+    std::env::var_os("PASSCODE_POLICIES").is_some()
+}
+
 /// What serves a stack's functions behind gates, where there are policies.
 #[must_use]
 pub fn serve_by() -> Option<impl Fn(&Stack, &str) -> Result<Handler, String>> {
