@@ -46,11 +46,11 @@ impl Place {
         Self { stack: None, port: 0, running: Some(stack.settings("")), deployed: OnceCell::new() }
     }
 
-    /// A deployed stack.
+    /// A deployed stack, by its name.
     #[must_use]
-    pub fn deployed(name: &str) -> Self {
+    pub fn named(name: &str) -> Self {
         let stack = Some(name.to_owned());
-        Self { stack, port: 0, running: None, outputs: OnceCell::new() }
+        Self { stack, port: 0, running: None, deployed: OnceCell::new() }
     }
 
     /// The AWS configuration for the stack.

@@ -17,7 +17,7 @@ use passcode_tests::deployed::{self, Deployed};
 #[ignore = "needs a deployed stack: its name in PASSCODE_STACK, and credentials"]
 async fn every_journey_passes_on_a_deployed_stack_and_leaves_nothing_behind() {
     let name = std::env::var("PASSCODE_STACK").expect("PASSCODE_STACK is the stack's name");
-    let place = Place::deployed(&name);
+    let place = Place::named(&name);
     let aws = place.aws().expect("region and credentials");
     let url = place.resource(&aws, "ApiUrl").await.expect("the output ApiUrl");
     let token = std::env::var("PASSCODE_TOKEN").ok().filter(|token| !token.is_empty());

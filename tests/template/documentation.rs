@@ -32,9 +32,9 @@ struct Setting {
     allowed: String,
 }
 
-/// Every README.md.
+/// Every README.md, and the page of a first deployment.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = Vec::new();
+    let mut pages = vec![root().join("cli/deploy.md")];
     for (place, depth) in PLACES {
         let folder = root().join(place);
         pages.push(folder.join("README.md"));
