@@ -43,6 +43,10 @@ const PER_REQUEST: f64 = 7.87;
 /// The same of an e-mail.
 const PER_EMAIL: f64 = 160.0;
 
+/// Every class of callers.
+const CLASSES: [CallerClass; 4] =
+    [CallerClass::Authenticated, CallerClass::User, CallerClass::Device, CallerClass::Anonymous];
+
 /// Where journeys run.
 pub struct Deployed {
     /// The stack, for the commands.
@@ -252,8 +256,7 @@ impl App {
             items.delete_sessions(&sessions, UserKey::of(&keyring, &id, &user)).await?;
         }
         let counters = place.resource(&aws, "CounterTable").await?;
-        use CallerClass::{Anonymous, Authenticated, Device, User};
-        for class in [Authenticated, User, Device, Anonymous] {
+        for class in CLASSES {
             let key = Sending::app_counter(&keyring, &id, class).to_string();
             items.delete(&counters, &[("counter", &key)]).await?;
         }
@@ -340,9 +343,10 @@ async fn auth_request(app: Arc<App>) {
         assert_eq!(api.status(&id).await.1["auths"][0]["status"], "PENDING");
         let verify = async |code: &str| {
             let body = json!({ "requestId": id, "otp": code });
-            match by_server {
-                true => api.post("/auth/v1/verify/otp", body).await,
-                false => api.verify(&id, code).await,
+            if by_server {
+                api.post("/auth/v1/verify/otp", body).await
+            } else {
+                api.verify(&id, code).await
             }
         };
         assert_eq!(verify(&TestWorld::wrong(PHONE.1)).await.0, 400);

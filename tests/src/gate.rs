@@ -105,13 +105,11 @@ impl Gate {
         };
         for call in &calls {
             let mut permissions = self.policy.permissions.iter();
-            match permissions.find(|permission| permission.allows(call)) {
-                Some(permission) => self.record("allowed", &permission.to_string()),
-                None => {
-                    self.record("denied", &call.to_string());
-                    return denied(&service, &self.function, call);
-                }
-            }
+            let Some(permission) = permissions.find(|permission| permission.allows(call)) else {
+                self.record("denied", &call.to_string());
+                return denied(&service, &self.function, call);
+            };
+            self.record("allowed", &permission.to_string());
         }
         self.forward(&service, uri, headers, body).await
     }

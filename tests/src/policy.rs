@@ -67,7 +67,7 @@ pub struct Policy {
 /// # Panics
 ///
 /// Where the file is missing, or holds what this does not understand: a condition, a denial, a function
-/// of CloudFormation's.
+/// of `CloudFormation`'s.
 #[must_use]
 pub fn read(expanded: &Path) -> BTreeMap<String, Policy> {
     let text = std::fs::read_to_string(expanded)
@@ -126,7 +126,7 @@ fn list(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// A resource's name in a policy. A deployed table has a name of CloudFormation's; here that is its logical
+/// A resource's name in a policy. A deployed table has a name of `CloudFormation`'s; here that is its logical
 /// id, as on the local stack.
 fn name(value: &Value, template: &Value) -> String {
     let arn_of = |id: &str| {
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn of(statement: Value) -> BTreeSet<Permission> {
+    fn of(statement: &Value) -> BTreeSet<Permission> {
         let policies = policies(&json!({ "Resources": {
             "F": { "Type": "AWS::Lambda::Function", "Properties": {
                 "Code": { "S3Key": "f" }, "Role": { "Fn::GetAtt": ["R", "Arn"] } } },
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_permission_is_its_action_on_its_resources_and_nothing_else() {
-        let permissions = of(json!({ "Effect": "Allow", "Action": ["dynamodb:GetItem", "x:Put*"],
+        let permissions = of(&json!({ "Effect": "Allow", "Action": ["dynamodb:GetItem", "x:Put*"],
             "Resource": [{ "Fn::GetAtt": ["T", "Arn"] }, { "Ref": "S" }, { "Fn::Sub": "${L.Arn}" }] }));
         assert_eq!(permissions.len(), 6);
         assert!(allowed(&permissions, "dynamodb:getitem", &table("T")));
@@ -305,7 +305,7 @@ mod tests {
     fn everything_but_topics_is_a_phone_number_and_no_topic() {
         let pattern = json!({ "Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*" });
         let permissions =
-            of(json!({ "Effect": "Allow", "Action": "sns:Publish", "NotResource": pattern }));
+            of(&json!({ "Effect": "Allow", "Action": "sns:Publish", "NotResource": pattern }));
         assert!(allowed(&permissions, "sns:Publish", "+14155550100"));
         assert!(!allowed(&permissions, "sns:Publish", "arn:aws:sns:eu-west-1:1:topic"));
         assert!(!allowed(&permissions, "sns:Subscribe", "+14155550100"));
@@ -314,7 +314,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "teach policy.rs what [\"Condition\"] means")]
     fn what_is_not_understood_is_not_skipped() {
-        let _ = of(json!({ "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {} }));
+        let _ =
+            of(&json!({ "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {} }));
     }
 
     #[test]

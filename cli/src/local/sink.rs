@@ -1,6 +1,6 @@
 //! The sink: it stands for SNS, SES and Secrets Manager, and puts messages into the inbox. It
 //! speaks the wire protocols of these services, so the functions use their real SDK adapters. To
-//! CloudFormation's `DescribeStacks` it answers with the outputs of this stack, whatever its name, so
+//! `DescribeStacks` of `CloudFormation` it answers with the outputs of this stack, whatever its name, so
 //! that what is made for a deployed stack runs on it as well.
 
 use super::{
@@ -76,7 +76,7 @@ impl Sink {
         }
     }
 
-    /// CloudFormation `DescribeStacks`.
+    /// `DescribeStacks` of `CloudFormation`.
     fn describe_stacks(&self, form: &HashMap<String, String>) -> Response {
         let name = form.get("StackName").map_or("", String::as_str);
         let outputs = self.outputs.iter().map(|(key, value)| {
