@@ -1,4 +1,4 @@
-//! What CloudWatch makes of log lines and of an alarm, as far as the template's alarms use it: metrics of
+//! What `CloudWatch` makes of log lines and of an alarm, as far as the template's alarms use it: metrics of
 //! lines in the embedded metric format and of metric filters, metric math, Metrics Insights, and how many
 //! of the last periods must breach. What it does not know is a panic, so that no alarm passes by it.
 
@@ -234,9 +234,9 @@ impl<F: Fn(&str) -> Option<f64>> Math<'_, F> {
 
     fn takes(&mut self, token: &str) -> bool {
         let rest = self.rest.trim_start();
-        let taken = rest.strip_prefix(token);
-        self.rest = taken.unwrap_or(rest);
-        taken.is_some()
+        let after = rest.strip_prefix(token);
+        self.rest = after.unwrap_or(rest);
+        after.is_some()
     }
 
     fn comparison(&mut self) -> Option<f64> {

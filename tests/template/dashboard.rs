@@ -7,7 +7,7 @@ use passcode_runtime::log::{Line, METRICS, NAMESPACE, REFUSED_METRIC};
 use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};
 
-/// Its body, with the names of resources in the place of what CloudFormation fills in.
+/// Its body, with the names of resources in the place of what `CloudFormation` fills in.
 fn body() -> Value {
     let template = yaml();
     let yaml_serde::Value::Tagged(body) =

@@ -282,7 +282,7 @@ fn every_recorded_event_is_a_route_of_its_function() {
 }
 
 /// The resources that hold data, with what they are kept by and what replaces them when it changes, as the
-/// template had it when a stack may first have been made from it. CloudFormation replaces a table for another
+/// template had it when a stack may first have been made from it. `CloudFormation` replaces a table for another
 /// `TableName`, `ImportSourceSpecification`, `KeySchema` or type of a key, a secret for another `Name`, and a
 /// log group for another `LogGroupName`; anything, for another logical id or `Type`.
 #[test]
