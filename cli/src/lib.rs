@@ -2,6 +2,7 @@
 
 pub mod apps;
 mod ask;
+mod call;
 pub mod challenges;
 pub mod doctor;
 pub mod guard;

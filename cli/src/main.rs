@@ -1,9 +1,7 @@
 //! The `passcode` command.
 
 use clap::{Parser, Subcommand, error::ErrorKind};
-use passcode::{
-    apps, challenges, doctor, guard, keys, local, openapi, report, sessions, users,
-};
+use passcode::{apps, challenges, doctor, guard, keys, local, openapi, report, sessions, users};
 use std::process::ExitCode;
 
 /// One-time passcodes, sent and verified from your own AWS account.

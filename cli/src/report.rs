@@ -3,23 +3,32 @@
 mod cost;
 mod log;
 mod picture;
+mod stack;
 mod table;
 
 use crate::{
     lines,
     output::{self, Output, svg},
+    place::Place,
 };
+use aws_types::SdkConfig;
 use cost::Price;
 use log::Tally;
 use passcode_domain::AppId;
-use std::{error::Error, fmt::Write as _, future::ready, path::PathBuf, process::ExitCode};
+use std::{error::Error, fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 /// The arguments of `passcode report`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
     /// The log of functions, one JSON object per line; `-` for standard input.
-    file: PathBuf,
+    #[arg(required_unless_present = "stack", conflicts_with = "stack")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// How far back the log of a deployed stack is read.
+    #[arg(long, value_name = "TIME", default_value = "1d", conflicts_with = "file", value_parser = stack::duration)]
+    since: Duration,
     /// Keep to this app.
     #[arg(long, value_name = "ID")]
     app: Option<AppId>,
@@ -38,7 +47,8 @@ const HELP: &str = "\
 The lines are those that functions print: of `passcode local --json`, or of a
 deployed stack's log group, as `aws logs tail GROUP --since 7d --format short`
 prints it. What stands before the first { of a line is skipped, and so are lines
-that are none of a function.
+that are none of a function. With --stack the log group is read (CloudFormation
+DescribeStacks, logs:FilterLogEvents), one call for each megabyte.
 
 The columns of the funnel:
   sent       messages that a courier took
@@ -48,22 +58,38 @@ The columns of the funnel:
 Where nothing was reported of a channel, delivered and lost are `-`.
 
 Example:
+  passcode report --stack passcode --since 7d
   passcode report week.jsonl --app shop --price US=0.0089 --svg week.svg";
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    output::run(ready(act(arguments)), arguments.json)
+    let read = async {
+        match &arguments.file {
+            Some(_) => of_file(arguments),
+            None => of_stack(arguments, &arguments.place.aws()?).await,
+        }
+    };
+    output::run(read, arguments.json)
 }
 
-fn act(arguments: &Arguments) -> Result<Output, Box<dyn Error>> {
-    let named = |error| format!("{}: {error}", arguments.file.display());
-    let text = lines::read(&arguments.file)?;
-    let tally = Tally::read(&text, arguments.app.as_ref()).map_err(named)?;
+/// Reports of a deployed stack.
+pub async fn of_stack(arguments: &Arguments, aws: &SdkConfig) -> Result<Output, Box<dyn Error>> {
+    let lines = stack::lines(&arguments.place, aws, arguments.since).await?;
+    let name = arguments.place.stack().unwrap_or_default();
+    act(arguments, lines.as_bytes(), name)
+}
+
+fn of_file(arguments: &Arguments) -> Result<Output, Box<dyn Error>> {
+    let file = arguments.file.clone().unwrap_or_default();
+    act(arguments, &lines::read(&file)?, &file.display().to_string())
+}
+
+fn act(arguments: &Arguments, text: &[u8], source: &str) -> Result<Output, Box<dyn Error>> {
+    let named = |error| format!("{source}: {error}");
+    let tally = Tally::read(text, arguments.app.as_ref()).map_err(named)?;
     if tally.requests == 0 {
-        return Err(named(
-            "no line of a function's request is in it; see `passcode report --help`",
-        )
-        .into());
+        let none = "no line of a function's request is in it; see `passcode report --help`";
+        return Err(named(none).into());
     }
     report(&tally, arguments)
 }
@@ -272,8 +298,9 @@ mod tests {
     #[test]
     fn what_tells_nothing_is_an_error() {
         let folder = std::env::temp_dir();
-        let missing = Arguments { file: folder.join("passcode-no-such-log"), ..arguments(&[]) };
-        let error = act(&missing).expect_err("no such file").to_string();
+        let missing = Some(folder.join("passcode-no-such-log"));
+        let missing = Arguments { file: missing, ..arguments(&[]) };
+        let error = of_file(&missing).expect_err("no such file").to_string();
         assert!(error.contains("passcode-no-such-log: "), "{error}");
         let none = Tally::read(b"{}\nhello\n", None).expect("text");
         assert_eq!((none.requests, none.skipped), (0, 2));

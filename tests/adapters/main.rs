@@ -11,3 +11,4 @@ mod ledgers;
 mod moto;
 mod outputs;
 mod peer;
+mod report;

@@ -1,10 +1,10 @@
 //! What `--fix` does: changes with one right answer, each by one call.
 
 use super::{
-    call::{Caller, SMS_VOICE},
     checks::{EXPIRES_AT, Fix},
     facts::SpendLimit,
 };
+use crate::call::{Caller, SMS_VOICE};
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, TimeToLiveSpecification};
 use aws_types::SdkConfig;
 use passcode_aws::CallFailed;

@@ -1,6 +1,5 @@
 //! `passcode doctor`: whether everything that decides whether codes arrive is in order.
 
-mod call;
 pub mod checks;
 mod countries;
 pub mod facts;

@@ -1,13 +1,11 @@
 //! Reads the facts, with the caller's credentials.
 
-use super::{
-    call::{CLOUDWATCH, Caller, LAMBDA, SMS_VOICE},
-    facts::{
-        Alarm, Aws, Concurrency, EventDestination, Facts, Grant, Identity, Keyring, Number, Read,
-        Recovery, SenderId, Ses, SpendLimit, TimeToLive, Unread,
-    },
+use super::facts::{
+    Alarm, Aws, Concurrency, EventDestination, Facts, Grant, Identity, Keyring, Number, Read,
+    Recovery, SenderId, Ses, SpendLimit, TimeToLive, Unread,
 };
 use crate::{
+    call::{CLOUDWATCH, Caller, LAMBDA, SMS_VOICE},
     keys,
     place::{Deployed, Place},
 };

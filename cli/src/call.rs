@@ -28,27 +28,44 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// A service.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Service {
+pub(crate) struct Service {
     /// Its id, by which settings name its endpoint.
     id: &'static str,
     /// The first label of its host, and its name in signatures.
     host: &'static str,
     /// What stands before the operation in `X-Amz-Target`.
     target: &'static str,
+    /// The media type of its JSON.
+    media: &'static str,
 }
 
+const JSON_1_0: &str = "application/x-amz-json-1.0";
+const JSON_1_1: &str = "application/x-amz-json-1.1";
+
 /// AWS End User Messaging, which SNS sends text messages with.
-pub(super) const SMS_VOICE: Service =
-    Service { id: "Pinpoint SMS Voice V2", host: "sms-voice", target: "PinpointSMSVoiceV2" };
+pub(crate) const SMS_VOICE: Service = Service {
+    id: "Pinpoint SMS Voice V2",
+    host: "sms-voice",
+    target: "PinpointSMSVoiceV2",
+    media: JSON_1_0,
+};
 /// Metrics and alarms.
-pub(super) const CLOUDWATCH: Service =
-    Service { id: "CloudWatch", host: "monitoring", target: "GraniteServiceVersion20100801" };
-/// Lambda.
-pub(super) const LAMBDA: Service = Service { id: "Lambda", host: "lambda", target: "" };
+pub(crate) const CLOUDWATCH: Service = Service {
+    id: "CloudWatch",
+    host: "monitoring",
+    target: "GraniteServiceVersion20100801",
+    media: JSON_1_0,
+};
+/// Log groups.
+pub(crate) const LOGS: Service =
+    Service { id: "CloudWatch Logs", host: "logs", target: "Logs_20140328", media: JSON_1_1 };
+/// Lambda, whose protocol is REST.
+pub(crate) const LAMBDA: Service =
+    Service { id: "Lambda", host: "lambda", target: "", media: JSON_1_0 };
 
 /// A caller with credentials, in a Region.
 #[derive(Debug)]
-pub(super) struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     aws: &'a SdkConfig,
 }
 
@@ -57,19 +74,20 @@ pub(super) struct Caller<'a> {
 struct Request {
     method: &'static str,
     url: String,
-    target: Option<String>,
+    /// Of a JSON protocol: the operation, and the media type.
+    target: Option<(String, &'static str)>,
     body: String,
 }
 
 type Answer = Result<Value, SdkError<ErrorMetadata, HttpResponse>>;
 
 impl<'a> Caller<'a> {
-    pub(super) fn new(aws: &'a SdkConfig) -> Self {
+    pub(crate) fn new(aws: &'a SdkConfig) -> Self {
         Self { aws }
     }
 
     /// An operation of a JSON protocol.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &self,
         service: Service,
         operation: &'static str,
@@ -78,14 +96,14 @@ impl<'a> Caller<'a> {
         let request = Request {
             method: "POST",
             url: format!("{}/", self.endpoint(service)),
-            target: Some(format!("{}.{operation}", service.target)),
+            target: Some((format!("{}.{operation}", service.target), service.media)),
             body: input.to_string(),
         };
         self.send(service, operation, request).await
     }
 
     /// Every page of an operation that lists something in a field.
-    pub(super) async fn pages(
+    pub(crate) async fn pages(
         &self,
         service: Service,
         operation: &'static str,
@@ -104,7 +122,7 @@ impl<'a> Caller<'a> {
     }
 
     /// An operation of a REST protocol.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         service: Service,
         operation: &'static str,
@@ -182,8 +200,8 @@ fn signed(
     name: &str,
 ) -> Result<HttpRequest, BoxError> {
     let mut headers = Vec::new();
-    if let Some(target) = &request.target {
-        headers.push(("content-type", "application/x-amz-json-1.0"));
+    if let Some((target, media)) = &request.target {
+        headers.push(("content-type", *media));
         headers.push(("x-amz-target", target.as_str()));
     }
     let now = UNIX_EPOCH + Duration::from_millis(SystemClock.now().as_millis());
