@@ -47,6 +47,10 @@ async fn codes_secrets_and_addresses_appear_only_where_they_must() {
         let id = client.create(body).await;
         client.initiate(&id, channel).await;
         codes.push(client.last_code(to).await);
+        let event = if channel == "SMS" { "text-delivered" } else { "email-delivered" };
+        let message = client.messages(to).await[0].id.clone();
+        let receipt = json!({ "id": message, "event": event });
+        assert_eq!(client.post("/_local/receipts", receipt).await.0, 200);
         client.pass_cool_down();
         client.initiate(&id, channel).await;
         let code = client.last_code(to).await;

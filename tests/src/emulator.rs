@@ -57,7 +57,7 @@ pub fn serve_by() -> Option<impl Fn(&Stack, &str) -> Result<Handler, String>> {
             let function = function.clone();
             // What the function logs stays in the emulator.
             let record = Record { outcome: "emulated", ..Record::default() };
-            Box::pin(async move { Ok((answer(&function.reply(&event).await), record)) })
+            Box::pin(async move { Ok((answer(&function.reply(&event).await), vec![record])) })
         });
         Ok(handler)
     })

@@ -77,7 +77,7 @@ pub(super) fn routes(
     let router = router
         .route("/_local/clock", post(move |body| async move { advance(&clock, &body) }))
         .merge(inbox::routes(inbox.clone()))
-        .merge(receipts::routes(inbox, stack.clock.clone(), consume))
+        .merge(receipts::routes(inbox, stack.clock.clone(), consume, observer.clone()))
         .merge(issuer::routes(&stack.api, stack.clock.clone()))
         .merge(docs::routes())
         .merge(sign_in::routes())
@@ -196,7 +196,10 @@ impl Serve {
             now: now.as_millis(),
         };
         let event = event::event(&context, &method, &uri, &headers, &body);
-        let handling = async { (self.handler)(event).await.unwrap_or_else(|_| bad_event()) };
+        let handling = async {
+            let (answer, mut records) = (self.handler)(event).await.unwrap_or_else(|_| bad_event());
+            (answer, records.pop().unwrap_or_default())
+        };
         let observed = observe(&self.function, &request_id, now, handling).await;
         (self.observer)(route, &observed);
         let mut response = Response::new(Body::from(observed.answer.body));
@@ -218,9 +221,9 @@ fn date(now: Timestamp) -> Option<HeaderValue> {
 }
 
 /// What API Gateway answers to what it cannot make an event of.
-fn bad_event() -> (Answer, Record) {
+fn bad_event() -> (Answer, Vec<Record>) {
     let answer = Answer::json(StatusCode::BAD_REQUEST, &json!({ "message": "Bad Request" }));
-    (answer, Record { outcome: "refused", ..Record::default() })
+    (answer, vec![Record { outcome: "refused", ..Record::default() }])
 }
 
 #[derive(Deserialize)]

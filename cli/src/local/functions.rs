@@ -11,8 +11,8 @@ use utoipa::openapi::OpenApi;
 /// Serves the events of a function. An event that is no request is an error.
 pub type Handler = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Served> + Send>> + Send + Sync>;
 
-/// An answer, and what the log says of its request.
-type Served = Result<(Answer, Record), serde_json::Error>;
+/// An answer, and what the log says of its request, or of each thing that an event tells.
+type Served = Result<(Answer, Vec<Record>), serde_json::Error>;
 
 /// A function: how it is named, booted and documented.
 pub struct Deployable {
@@ -91,8 +91,7 @@ fn receipts(consumer: Consumer) -> Handler {
                 Ok(()) => StatusCode::OK,
                 Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            let record = records.into_iter().next().unwrap_or_default();
-            Ok((Answer::empty(status), record))
+            Ok((Answer::empty(status), records))
         })
     })
 }
@@ -103,7 +102,8 @@ fn handler(function: Function) -> Handler {
         let function = function.clone();
         Box::pin(async move {
             let request = passcode_http::event::request(event)?;
-            Ok(function.handle(&request).await)
+            let (answer, record) = function.handle(&request).await;
+            Ok((answer, vec![record]))
         })
     })
 }

@@ -1,7 +1,7 @@
 //! `POST /_local/receipts`: reports of SES and SNS on this machine. A recorded event is made one of a message in
 //! the inbox and handed to the function that consumes such events.
 
-use super::{LocalClock, functions::Handler, inbox::Inbox};
+use super::{LocalClock, Observer, functions::Handler, inbox::Inbox};
 use axum::{
     Json, Router,
     http::StatusCode,
@@ -11,9 +11,14 @@ use axum::{
 use data_encoding::BASE64;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use passcode_domain::ports::Clock as _;
+use passcode_http::{Answer, Record};
+use passcode_runtime::{Observed, log::Line};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::{
+    io::{Read as _, Write as _},
+    time::Instant,
+};
 
 macro_rules! recorded {
     ($($name:literal),+ $(,)?) => {
@@ -47,10 +52,16 @@ struct Request {
     event: String,
 }
 
-pub(super) fn routes(inbox: Inbox, clock: LocalClock, consume: Handler) -> Router {
+pub(super) fn routes(
+    inbox: Inbox,
+    clock: LocalClock,
+    consume: Handler,
+    observer: Observer,
+) -> Router {
     let receive = move |Json(request): Json<Request>| {
-        let (inbox, clock, consume) = (inbox.clone(), clock.clone(), consume.clone());
-        async move { receive(&inbox, &clock, &consume, &request).await }
+        let (inbox, clock) = (inbox.clone(), clock.clone());
+        let (consume, observer) = (consume.clone(), observer.clone());
+        async move { receive(&inbox, &clock, &consume, &observer, &request).await }
     };
     Router::new().route("/_local/receipts", post(receive))
 }
@@ -59,6 +70,7 @@ async fn receive(
     inbox: &Inbox,
     clock: &LocalClock,
     consume: &Handler,
+    observer: &Observer,
     request: &Request,
 ) -> Response {
     let refused = |message: String| {
@@ -81,12 +93,33 @@ async fn receive(
         _ => Some(receipt_of_email(event, &message.receipt_tag, &super::inbox::time(now))),
     };
     let Some(event) = event else { return refused("the recorded event is malformed".to_owned()) };
-    match consume(event).await {
-        Ok((answer, record)) if answer.status.is_success() => {
-            Json(json!({ "outcome": record.outcome })).into_response()
-        }
-        _ => (StatusCode::BAD_GATEWAY, Json(json!({ "message": "not consumed" }))).into_response(),
+    let began = Instant::now();
+    let not_consumed =
+        || (StatusCode::BAD_GATEWAY, Json(json!({ "message": "not consumed" }))).into_response();
+    let Ok((answer, records)) = consume(event).await else { return not_consumed() };
+    let outcome = records.first().map(|record| record.outcome);
+    for record in records {
+        observer(&request.event, &observed(record, &answer, (clock, began)));
     }
+    match outcome {
+        Some(outcome) if answer.status.is_success() => {
+            Json(json!({ "outcome": outcome })).into_response()
+        }
+        _ => not_consumed(),
+    }
+}
+
+/// What the log says of one thing that the event tells: a receipt has no status of HTTP.
+fn observed(record: Record, answer: &Answer, (clock, began): (&LocalClock, Instant)) -> Observed {
+    let line = Line {
+        function: delivery_receipts::NAME,
+        request_id: "",
+        status: None,
+        at: clock.now(),
+        took: began.elapsed(),
+        record: &record,
+    };
+    Observed { line: line.print(), answer: Answer::empty(answer.status), record }
 }
 
 /// An event of SES, of another e-mail (by its tag) and another moment.
