@@ -68,7 +68,10 @@ async fn what_is_sent_is_what_moto_records() {
     let mail: Value = serde_json::from_slice(&mail).expect("JSON");
     assert_eq!(mail["FromEmailAddress"], "Demo <codes@example.com>");
     assert_eq!(mail["ConfigurationSetName"], "passcode");
-    assert_eq!(mail["EmailTags"], json!([{ "Name": "app", "Value": "demo" }]));
+    assert_eq!(
+        mail["EmailTags"],
+        json!([{ "Name": "app", "Value": "demo" }, { "Name": "receipt", "Value": "TAG" }])
+    );
     let body = &mail["Content"]["Simple"]["Body"];
     assert_eq!(
         (&body["Text"]["Data"], &body["Html"]["Data"]),

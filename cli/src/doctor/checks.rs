@@ -760,8 +760,13 @@ fn alarms(facts: &Facts, rows: &mut Rows<'_>) {
     let mute: Vec<_> = mute.map(|alarm| alarm.name.as_str()).collect();
     if alarms.is_empty() {
         rows.warning("The stack has no alarm.", deploy);
+    } else if mute.len() == alarms.len() {
+        rows.warning("Nobody is told when an alarm of the stack rings.", deploy);
     } else if !mute.is_empty() {
-        rows.warning(format!("Nobody is told when an alarm rings: {}.", mute.join(", ")), deploy);
+        rows.warning(
+            format!("Nobody is told when these alarms ring: {}.", mute.join(", ")),
+            deploy,
+        );
     }
     for (topic, subscriptions) in &aws.topics {
         if let Some(0) = rows.read(subscriptions) {
