@@ -22,7 +22,7 @@ const NOT_CALLED: [(&str, &str); 2] = [
 /// The managed policies that SAM adds to a role by itself, and why they stay.
 const ADDED_BY_SAM: [(&str, &str); 1] = [(
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
-    "Lambda writes the log with it; it can make groups and write to them, and reads nothing",
+    "Lambda writes the log with it, which the role's boundary narrows to the stack's own log group",
 )];
 
 /// A journey, with the permissions that it used.
