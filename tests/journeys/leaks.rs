@@ -78,7 +78,7 @@ async fn codes_secrets_and_addresses_appear_only_where_they_must() {
     let stored = everything_stored(&client).await;
     let (heard, logged) = client.emitted();
     let alarms = logged.lines().filter(|line| line.contains("\"FailedVerifies\":")).count();
-    assert_eq!(logged.lines().count(), 21 + alarms, "one line a request: {logged}");
+    assert_eq!(logged.lines().count(), 23 + alarms, "one line a request and receipt: {logged}");
     assert!(codes.iter().all(|code| code.len() == 10));
     for code in &codes {
         for (place, text) in [("tables", &stored), ("answers", &heard), ("logs", &logged)] {
