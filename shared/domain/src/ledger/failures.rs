@@ -79,8 +79,7 @@ impl Failures {
     /// When the pause after the last failure ends, where there is one.
     #[must_use]
     pub fn paused_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
-        let pause = policy.failure_wait(self.living(now).count());
-        self.at.last().map(|at| *at + pause).filter(|until| *until > now)
+        pause_after(self.at.last().copied(), policy.failure_wait(self.living(now).count()), now)
     }
 
     /// When the subject may try again, if it may not now.
@@ -119,6 +118,12 @@ impl Failures {
     }
 }
 
+/// When a pause after the last failure ends. Where there is none, nobody waits: nor whoever is asked by a
+/// clock that shows a moment before the failure.
+fn pause_after(last: Option<Timestamp>, pause: Duration, now: Timestamp) -> Option<Timestamp> {
+    last.map(|at| at + pause).filter(|until| !pause.is_zero() && *until > now)
+}
+
 /// When the table may delete what never ages: not before the year 10000.
 pub(crate) const NO_EXPIRY: Timestamp = Timestamp::from_millis(253_402_300_800_000);
 
@@ -141,13 +146,31 @@ impl SecretFailures {
     /// When the pause after the last one ends, where there is one.
     #[must_use]
     pub fn paused_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
-        let pause = policy.failure_wait(self.count.into());
-        self.last.map(|at| at + pause).filter(|until| *until > now)
+        pause_after(self.last, policy.failure_wait(self.count.into()), now)
     }
 
     /// Counts one more.
     pub(crate) const fn count(&mut self, now: Timestamp) {
         self.count = self.count.saturating_add(1);
         self.last = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_clock_that_is_ahead_where_there_is_no_pause() {
+        let (policy, now) = (Policy::default(), Timestamp::from_millis(1_800_000_000_000));
+        let ahead = now + Duration::from_millis(700);
+        let (mut codes, mut secrets) = (Failures::default(), SecretFailures::default());
+        for n in 1..=policy.max_attempts {
+            let is_last = n == policy.max_attempts;
+            codes.count(&policy, ahead);
+            secrets.count(ahead);
+            assert_eq!(codes.paused_until(&policy, now).is_some(), is_last, "{n}");
+            assert_eq!(secrets.paused_until(&policy, now).is_some(), is_last, "{n}");
+        }
     }
 }
