@@ -15,7 +15,7 @@ use passcode_domain::{
         verify::{self, Outcome, VerifyTarget},
     },
     guard::Field,
-    ledger::challenge::State as ChallengeState,
+    ledger::challenge::{Challenge, State as ChallengeState},
     ports::LoadKeyring as _,
     session::{Opening, Refresh, RefreshRefusal},
     value::id::CounterKey,
@@ -233,6 +233,7 @@ pub(crate) struct Explored {
     pub(crate) session: Option<SessionKey>,
     memo: Mutex<HashMap<u64, Arc<Progress>>>,
     outcomes: Mutex<BTreeSet<Told>>,
+    ledgers: Mutex<HashMap<Arc<str>, Arc<Ledger>>>,
 }
 
 impl Explored {
@@ -251,6 +252,7 @@ impl Explored {
             session: None,
             memo: Mutex::default(),
             outcomes: Mutex::default(),
+            ledgers: Mutex::default(),
         }
     }
 
@@ -436,26 +438,36 @@ impl Explored {
 
     /// What is true in a state.
     pub(crate) fn seen(&self, state: &State) -> Seen {
-        let ledger = self.subject.and_then(|subject| self.ledger(state, subject));
-        let challenge = ledger.as_ref().zip(self.subject).and_then(|(l, s)| l.find(s.id).cloned());
-        let claims = |tables: &Tables| {
-            let sends =
-                self.subject.and_then(|subject| ledger_of(tables, subject)).map_or(0, |l| {
-                    l.challenges.iter().map(|challenge| challenge.sends.len()).sum::<usize>()
-                });
-            sends
-        };
+        let challenge = self.challenge(&state.tables);
         Seen {
             is_full: self.limits.iter().any(|limit| limit.is_full(&state.tables)),
-            is_claimed: self.subject.is_some() && claims(&state.tables) > claims(&self.tables),
+            is_claimed: self.claims(&state.tables) > self.claims(&self.tables),
             is_verified: challenge.as_ref().is_some_and(|c| c.is_verified()),
             is_spent: challenge.as_ref().is_some_and(|c| c.is_exhausted()),
             is_ended: self.session_of(state).is_some_and(|session| session.ended_at.is_some()),
         }
     }
 
-    pub(crate) fn ledger(&self, state: &State, subject: Subject) -> Option<Ledger> {
-        ledger_of(&state.tables, subject)
+    /// The ledger of the callers' challenge. Each document is read once.
+    fn ledger(&self, tables: &Tables) -> Option<Arc<Ledger>> {
+        let (document, _) = tables.items.get(&self.subject?.ledger)?;
+        let mut read = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ledger) = read.get(document) {
+            return Some(ledger.clone());
+        }
+        let ledger: Arc<Ledger> = Arc::new(serde_json::from_str(document).unwrap());
+        read.insert(document.clone(), ledger.clone());
+        Some(ledger)
+    }
+
+    fn challenge(&self, tables: &Tables) -> Option<Challenge> {
+        self.ledger(tables)?.find(self.subject?.id).cloned()
+    }
+
+    /// How many messages the ledger knows of.
+    fn claims(&self, tables: &Tables) -> usize {
+        let sends = |ledger: Arc<Ledger>| ledger.challenges.iter().map(|c| c.sends.len()).sum();
+        self.ledger(tables).map_or(0, sends)
     }
 
     pub(crate) fn session_of(&self, state: &State) -> Option<Session> {
@@ -488,11 +500,6 @@ impl Explored {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap()
-}
-
-fn ledger_of(tables: &Tables, subject: Subject) -> Option<Ledger> {
-    let (document, _) = tables.items.get(&subject.ledger)?;
-    Some(serde_json::from_str(document).unwrap())
 }
 
 /// What a counter has counted.
@@ -636,11 +643,9 @@ impl Model for Explored {
             all.push(Property::always("one message per generation", one_per_generation));
             all.push(Property::always("a cool-down holds", cools_down));
             all.push(Property::always("a policy is fixed", |model: &Self, state: &State| {
-                let subject = model.subject.unwrap();
-                let [held, first] = [&state.tables, &model.tables].map(|t| ledger_of(t, subject));
-                let policy =
-                    |ledger: Option<Ledger>| Some(ledger?.find(subject.id)?.policy.clone());
-                policy(first).is_none_or(|first| policy(held) == Some(first))
+                let policy = |tables| Some(model.challenge(tables)?.policy);
+                let first = policy(&model.tables);
+                first.is_none() || policy(&state.tables) == first
             }));
         }
         if !self.limits.is_empty() {
@@ -697,11 +702,7 @@ fn count(state: &State, told: Told) -> usize {
 }
 
 fn counted_first(model: &Explored, state: &State) -> bool {
-    let subject = model.subject.unwrap();
-    let [first, held] = [&model.tables, &state.tables].map(|tables| {
-        let ledger = ledger_of(tables, subject);
-        ledger.and_then(|ledger| ledger.find(subject.id).cloned())
-    });
+    let [first, held] = [&model.tables, &state.tables].map(|tables| model.challenge(tables));
     let Some(held) = held else { return count(state, "verified") + count(state, "incorrect") == 0 };
     let before = first.map_or(0, |first| first.attempts);
     let is_verified = matches!(held.state, ChallengeState::Verified(..));
@@ -711,11 +712,7 @@ fn counted_first(model: &Explored, state: &State) -> bool {
 
 /// Once everybody has an answer, where every answer arrives.
 fn all_told(model: &Explored, state: &State) -> bool {
-    let subject = model.subject.unwrap();
-    let [first, held] = [&model.tables, &state.tables].map(|tables| {
-        let ledger = ledger_of(tables, subject);
-        ledger.and_then(|ledger| ledger.find(subject.id).cloned())
-    });
+    let [first, held] = [&model.tables, &state.tables].map(|tables| model.challenge(tables));
     let Some(held) = held.filter(|_| !state.callers.iter().any(Running::runs)) else { return true };
     let before = first.map_or(0, |first| first.attempts);
     // Whoever presents a wrong code after the right one is told that it was used, and spends an attempt.
@@ -726,10 +723,7 @@ fn all_told(model: &Explored, state: &State) -> bool {
 }
 
 fn within_attempts(model: &Explored, state: &State) -> bool {
-    let subject = model.subject.unwrap();
-    let first = ledger_of(&model.tables, subject);
-    let first = first.and_then(|ledger| ledger.find(subject.id).cloned());
-    let spent = first.as_ref().map_or(0, |first| first.attempts);
+    let spent = model.challenge(&model.tables).map_or(0, |first| first.attempts);
     let most = model.settings.apps[0].policy.max_attempts;
     let told = count(state, "verified") + count(state, "incorrect");
     told + usize::from(spent) <= usize::from(most)
@@ -738,17 +732,15 @@ fn within_attempts(model: &Explored, state: &State) -> bool {
 /// A generation is a code: two messages with one code are two messages of one generation. And whatever has
 /// gone out is among the messages that the ledger knows.
 fn one_per_generation(model: &Explored, state: &State) -> bool {
-    let claimed: usize = ledger_of(&state.tables, model.subject.unwrap())
-        .map_or(0, |ledger| ledger.challenges.iter().map(|challenge| challenge.sends.len()).sum());
     let sent: usize = state.tables.messages.values().map(Vec::len).sum();
     let mut codes: Vec<_> = state.tables.messages.values().flatten().collect();
     codes.sort_unstable();
     codes.dedup();
-    codes.len() == sent && sent <= claimed
+    codes.len() == sent && sent <= model.claims(&state.tables)
 }
 
 fn cools_down(model: &Explored, state: &State) -> bool {
-    let Some(ledger) = ledger_of(&state.tables, model.subject.unwrap()) else { return true };
+    let Some(ledger) = model.ledger(&state.tables) else { return true };
     ledger.challenges.iter().all(|challenge| {
         let pairs = challenge.sends.windows(2).zip(1..);
         pairs.into_iter().all(|(pair, n)| pair[1].at >= pair[0].at + challenge.policy.cool_down(n))

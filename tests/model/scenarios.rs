@@ -358,13 +358,17 @@ fn sessions_hold() {
 
 /// Everything that can go wrong, once each.
 const ALL: Budget = Budget { faults: 1, crashes: 1, jumps: 1, rotations: 1, edits: 1 };
+const FAULT_AND_CRASH: Budget = Budget { faults: 1, crashes: 1, ..ORDERLY };
 
 #[test]
 #[ignore = "minutes; .ci/run runs it"]
 fn four_verifies_hold() {
-    verifies(2, 2, 2, ALL).holds(
-        "four verifies, everything that can go wrong",
-        &["verified", "incorrect", "already used", "exhausted", "unavailable"],
+    let outcomes = &["verified", "incorrect", "already used", "exhausted"];
+    verifies(2, 2, 2, ONE_FAULT).holds("four verifies, a fault", outcomes);
+    verifies(2, 2, 2, ONE_CRASH).holds("four verifies, a crash", outcomes);
+    verifies(2, 1, 1, ALL).holds(
+        "two verifies, everything that can go wrong",
+        &["verified", "incorrect", "unavailable"],
     );
 }
 
@@ -372,19 +376,24 @@ fn four_verifies_hold() {
 #[ignore = "minutes; .ci/run runs it"]
 fn four_sends_hold() {
     let both = [Channel::Sms, Channel::Email];
-    sends(4, &both, ALL).holds(
-        "four sends on two channels, everything that can go wrong",
-        &["sent", "cooling down", "not known", "unavailable"],
-    );
+    let outcomes = &["sent", "cooling down", "not known", "unavailable"];
+    sends(4, &both, ONE_FAULT).holds("four sends on two channels, a fault", outcomes);
+    sends(3, &both, FAULT_AND_CRASH)
+        .holds("three sends on two channels, a fault and a crash", outcomes);
+    sends(2, &both, ALL).holds("two sends, everything that can go wrong", outcomes);
+    sends_by_name(3, Budget { jumps: 1, ..ONE_FAULT })
+        .holds("three sends that name a subject, a fault and a cool-down that passes", outcomes);
 }
 
 #[test]
 #[ignore = "minutes; .ci/run runs it"]
-fn two_verifies_beside_two_resends_hold() {
-    everything(2, 2, ALL).holds(
-        "two verifies beside two resends, everything that can go wrong",
-        &["sent", "cooling down", "verified", "incorrect", "already used", "exhausted"],
-    );
+fn verifies_beside_resends_hold() {
+    let outcomes = &["sent", "verified", "incorrect", "already used"];
+    everything(2, 2, ORDERLY).holds("two verifies beside two resends", outcomes);
+    everything(1, 2, FAULT_AND_CRASH)
+        .holds("a verify beside two resends, a fault and a crash", &["sent", "verified"]);
+    everything(1, 1, ALL)
+        .holds("a verify beside a resend, everything that can go wrong", &["sent", "verified"]);
 }
 
 #[test]
@@ -392,29 +401,23 @@ fn two_verifies_beside_two_resends_hold() {
 fn four_limited_sends_hold() {
     let mut edge = limited_sends(4, 2, 2, ORDERLY);
     edge.is_stale = true;
-    edge.holds("four sends at the edge of a half hour", &["sent", "throttled"]);
-}
-
-#[test]
-#[ignore = "minutes; .ci/run runs it"]
-fn three_limited_sends_hold() {
-    let mut edge = limited_sends(3, 1, 1, Budget { faults: 1, crashes: 1, ..ORDERLY });
+    edge.holds("four sends at the edge of a half hour, old readings", &["sent", "throttled"]);
+    let mut edge = limited_sends(3, 1, 1, FAULT_AND_CRASH);
     edge.is_stale = true;
-    edge.holds(
-        "three sends at the edge of a half hour, a fault and a crash",
-        &["sent", "throttled", "not known", "unavailable"],
-    );
-    sends_by_ip(3, Budget { faults: 1, crashes: 1, ..ORDERLY }).holds(
-        "three sends from two addresses, a fault and a crash",
-        &["sent", "throttled", "not known", "unavailable"],
-    );
+    let outcomes = &["sent", "throttled", "not known", "unavailable"];
+    edge.holds("three sends at the edge, old readings, a fault and a crash", outcomes);
+    sends_by_ip(3, ONE_FAULT).holds("three sends from two addresses, a fault", outcomes);
 }
 
 #[test]
 #[ignore = "minutes; .ci/run runs it"]
 fn four_callers_of_a_session_hold() {
-    sessions(3, 1, ALL).holds(
-        "three refreshes and a revocation, everything that can go wrong",
+    sessions(3, 1, Budget { jumps: 1, ..ONE_FAULT }).holds(
+        "three refreshes and a revocation, a fault and a minute",
         &["refreshed", "reused", "revoked", "no session", "unavailable"],
+    );
+    sessions(1, 1, ALL).holds(
+        "a refresh and a revocation, everything that can go wrong",
+        &["refreshed", "revoked", "no session", "unavailable"],
     );
 }

@@ -2,15 +2,13 @@
 //! on purpose hurts only newcomers, and hardly those; what is verified for the purpose buys next to nothing;
 //! and what anonymous callers use up is their own share.
 
-use crate::{
-    dice::Dice,
-    stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, phone, sent},
-};
+use crate::stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, phone, sent};
 use passcode_domain::{
     Address, App, ChallengeId, EmailAddress, Lookup, Policy, action::send::Refusal,
     app::guard::Rule,
 };
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
+use passcode_tests::dice::Dice;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},

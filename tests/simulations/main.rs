@@ -13,7 +13,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod abuse;
-mod dice;
 mod growth;
 mod guessing;
 mod ordinary;

@@ -2,16 +2,14 @@
 //! ten times as many for an hour, some mistype, some ask again, some never come back. Hardly anybody
 //! may be refused; nor in a month in which the app grows tenfold, nor when it is launched in a new country.
 
-use crate::{
-    dice::Dice,
-    stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, sent, wait_until},
-};
+use crate::stage::{Counts, DAY, HOUR, Ledgers, on_dynamodb_local, sent, wait_until};
 use passcode_domain::{
     Address, ChallengeId, EmailAddress, PhoneNumber, Timestamp,
     action::{send::Refusal, verify::Outcome},
     ports::Clock as _,
 };
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
+use passcode_tests::dice::Dice;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},

@@ -1,12 +1,10 @@
 //! SMS pumping: somebody who is paid for messages to numbers of their own asks for as many as they
 //! can get, for a day, and types no code.
 
-use crate::{
-    dice::Dice,
-    stage::{Counts, HOUR, Ledgers, on_dynamodb_local, phone, sent},
-};
+use crate::stage::{Counts, HOUR, Ledgers, on_dynamodb_local, phone, sent};
 use passcode_domain::{Address, PhoneNumber, action::send::Refusal, app::guard::Rule};
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on};
+use passcode_tests::dice::Dice;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},

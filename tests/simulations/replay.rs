@@ -1,7 +1,6 @@
 //! `passcode guard simulate` refuses what the product refuses: the same messages, for the same
 //! reasons, at the same times. And it counts the real people among the refused.
 
-use crate::dice::Dice;
 use passcode::guard::{
     log::{Event, EventKind, Log, Message},
     replay::{Replay, Tally, Verified},
@@ -20,6 +19,7 @@ use passcode_domain::{
     ports::Clock as _,
 };
 use passcode_testkit::{TestWorld, demo_app, schedule::block_on, unguarded};
+use passcode_tests::dice::Dice;
 use std::{net::IpAddr, time::Duration};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);

@@ -4,20 +4,24 @@ use passcode_domain::ports::Entropy as _;
 use passcode_testkit::FakeEntropy;
 
 /// Dice that fall the same in every run.
-pub(crate) struct Dice(FakeEntropy);
+pub struct Dice(FakeEntropy);
 
 impl Dice {
-    pub(crate) fn seeded(seed: u64) -> Self {
+    /// Dice of a seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
         Self(FakeEntropy::seeded(seed))
     }
 
     /// A number below `end`. That it is a hair more often a low one does not matter here.
-    pub(crate) fn below(&self, end: u64) -> u64 {
+    #[must_use]
+    pub fn below(&self, end: u64) -> u64 {
         u64::from_le_bytes(self.0.bytes()) % end
     }
 
     /// What comes true in so many of a thousand cases.
-    pub(crate) fn per_mille(&self, cases: u64) -> bool {
+    #[must_use]
+    pub fn per_mille(&self, cases: u64) -> bool {
         self.below(1000) < cases
     }
 }

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// What one item of the challenge table holds. Every kind is loaded, decided on and stored by the same
 /// loop.
-pub trait Item: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync {
+pub trait Item: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
     /// When nothing in it matters any more, and the table may delete it.
     fn expires_at(&self) -> Timestamp;
 }
