@@ -8,8 +8,8 @@ use passcode_domain::{
     message::Text,
     ports::{
         Cause, Clock, CountVerified, Courier, CourierError, LoadApps, LoadCounters, LoadKeyring,
-        LoadLedgers, LoadSessions, Loaded, ReserveCounters, ReserveError, StoreError, StoreLedgers,
-        StoreSessions,
+        LoadLedgers, LoadSessions, Loaded, ProviderMessageId, ReserveCounters, ReserveError,
+        StoreError, StoreLedgers, StoreSessions,
     },
     value::id::{CounterKey, ItemKey},
 };
@@ -388,9 +388,14 @@ impl LoadKeyring for Replay<'_> {
 }
 
 impl Courier for Replay<'_> {
-    async fn send(&self, _: Channel, to: &Address, text: &Text<'_>) -> Result<(), CourierError> {
+    async fn send(
+        &self,
+        _: Channel,
+        to: &Address,
+        text: &Text<'_>,
+    ) -> Result<Option<ProviderMessageId>, CourierError> {
         match self.ask(Call::Send(printed(to), text.code.reveal().to_owned())).await {
-            Answer::Done => Ok(()),
+            Answer::Done => Ok(None),
             Answer::CourierRefused => Err(CourierError::Refused("refused".into())),
             _ => Err(CourierError::Unknown("no answer".into())),
         }

@@ -406,7 +406,12 @@ fn four_limited_sends_hold() {
     edge.is_stale = true;
     let outcomes = &["sent", "throttled", "not known", "unavailable"];
     edge.holds("three sends at the edge, old readings, a fault and a crash", outcomes);
-    sends_by_ip(3, ONE_FAULT).holds("three sends from two addresses, a fault", outcomes);
+    sends_by_ip(2, FAULT_AND_CRASH).holds(
+        "two sends from two addresses, a fault and a crash",
+        &["sent", "not known", "unavailable"],
+    );
+    sends_by_ip(3, ONE_CRASH)
+        .holds("three sends from two addresses, a crash", &["sent", "throttled"]);
 }
 
 #[test]

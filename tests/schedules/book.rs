@@ -191,8 +191,9 @@ struct Message {
     arrived: usize,
 }
 
-/// The messages of one IP address are those that nobody but browsers ask for.
-const OF_ONE_IP: [Want; 3] = [Want::Initiate, Want::AskInBrowser, Want::RetryInBrowser];
+/// Who asks for messages from the one IP address that there is: those who hold an id that a server was given,
+/// and browsers. Each class of callers has its own limit.
+const OF_ONE_IP: [&[Want]; 2] = [&[Want::Initiate], &[Want::AskInBrowser, Want::RetryInBrowser]];
 
 /// How far clocks are apart.
 const SKEW: Duration = Duration::from_secs(2);
@@ -271,6 +272,12 @@ impl Book {
         let sent = sent.map(|message| message.code.clone());
         let issued = self.issued.iter().filter(|_| is_of_user).map(|(_, code)| code.clone());
         sent.chain(issued).collect()
+    }
+
+    /// Whether a code was asked for by naming this address.
+    pub(crate) fn is_named(&self, address: &str) -> bool {
+        let names = |called: &Called| called.want == Want::Generate && called.address == address;
+        self.calls.iter().any(|called| names(called) && called.is_served())
     }
 
     pub(crate) fn code_of_other(&self, address: &str) -> Option<String> {
@@ -354,21 +361,14 @@ impl Book {
         let window = Duration::from_mins(23 * 60 + 29);
         let is_recent =
             |message: &&Message| message.at.until(at) < window && at.until(message.at) < window;
-        let recent = self.messages.iter().filter(is_recent);
-        let all = recent.clone().count();
-        self.check(
-            call,
-            "no limit is exceeded by one message",
-            all <= usize::try_from(PER_DAY).unwrap(),
-        );
-        let recent = self.messages.iter().filter(is_recent);
-        let of_ip =
-            recent.filter(|message| OF_ONE_IP.contains(&self.calls[message.call].want)).count();
-        self.check(
-            call,
-            "no limit is exceeded by one message",
-            of_ip <= usize::try_from(PER_IP).unwrap(),
-        );
+        let recent = || self.messages.iter().filter(is_recent);
+        let asked = |wants: &[Want]| {
+            recent().filter(|message| wants.contains(&self.calls[message.call].want)).count()
+        };
+        let [of_all, of_ip] = [PER_DAY, PER_IP].map(|most| usize::try_from(most).unwrap());
+        let holds =
+            recent().count() <= of_all && OF_ONE_IP.iter().all(|wants| asked(wants) <= of_ip);
+        self.check(call, "no limit is exceeded by one message", holds);
     }
 
     /// A caller has its answer.

@@ -89,7 +89,7 @@ fn hold(seed: u64) -> BTreeMap<String, u64> {
 
 #[test]
 fn schedules_hold() {
-    let outcomes = run(1, 300);
+    let outcomes = run(1, 200);
     for told in
         ["verified", "incorrect", "already used", "exhausted", "sent", "refreshed", "revoked"]
     {

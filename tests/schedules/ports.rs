@@ -12,8 +12,8 @@ use passcode_domain::{
     ports::{
         Cause, ChangeUsers, Clock, CountVerified, Courier, CourierError, ListSessions, LoadApps,
         LoadCounters, LoadKeyring, LoadLedgers, LoadSessions, LoadSigningKeys, LoadUsers, Loaded,
-        ReadTokens, ReserveCounters, ReserveError, StoreError, StoreLedgers, StoreSessions,
-        TokenError,
+        ProviderMessageId, ReadTokens, ReserveCounters, ReserveError, StoreError, StoreLedgers,
+        StoreSessions, TokenError,
     },
     secret::proof::Bearer,
     value::id::{CounterKey, ItemKey},
@@ -387,7 +387,7 @@ impl Courier for Ports<'_> {
         channel: Channel,
         to: &Address,
         text: &Text<'_>,
-    ) -> Result<(), CourierError> {
+    ) -> Result<Option<ProviderMessageId>, CourierError> {
         let unknown = || CourierError::Unknown("no answer".into());
         let (call, code, at) = (self.call, text.code.reveal().to_owned(), self.now());
         let to = printed(to);
@@ -406,7 +406,7 @@ impl Courier for Ports<'_> {
         match self.turn().await {
             None | Some(Fault::Twice) => {
                 deliver(self.shared);
-                Ok(())
+                Ok(None)
             }
             Some(Fault::Refused) => Err(CourierError::Refused("told to refuse".into())),
             Some(Fault::LostBefore) => Err(unknown()),

@@ -41,8 +41,30 @@ fn recorded(function: &'static str, case: &'static str) -> Event {
     read.entry((function, case)).or_insert_with(|| Event::recorded(function, case)).clone()
 }
 
+/// What is asked for, or, where callers have not been told what they need for it, what tells them.
+pub(crate) fn wanted(book: &Book, begin: &Begin) -> Option<(Begin, Wanted)> {
+    let chain = std::iter::successors(Some(begin.want), |want| before(*want));
+    let mut tried = chain.map(|want| Begin { want, ..*begin });
+    tried.find_map(|begin| Some((begin, request(book, &begin)?)))
+}
+
+/// What comes before it.
+const fn before(want: Want) -> Option<Want> {
+    match want {
+        Want::VerifyByServer | Want::VerifyByHolder => Some(Want::Initiate),
+        Want::Initiate | Want::Status => Some(Want::Create),
+        Want::VerifyOrder | Want::ResendOrder => Some(Want::SendOrder),
+        Want::Refresh | Want::SignOut | Want::ListSessions => Some(Want::SignIn),
+        Want::SignIn => Some(Want::CheckInBrowser),
+        Want::CheckInBrowser | Want::RetryInBrowser => Some(Want::AskInBrowser),
+        Want::VerifyUser | Want::ChangePin => Some(Want::MailToUser),
+        Want::VerifyNamed | Want::Resend => Some(Want::Generate),
+        _ => None,
+    }
+}
+
 /// The event that asks for it. `None` where callers have not been told what they need for it.
-pub(crate) fn wanted(book: &Book, begin: &Begin) -> Option<Wanted> {
+fn request(book: &Book, begin: &Begin) -> Option<Wanted> {
     let (function, case) = function(begin.want);
     let held = match begin.want {
         Want::Initiate | Want::VerifyByServer | Want::VerifyByHolder | Want::Status => {
@@ -60,6 +82,9 @@ pub(crate) fn wanted(book: &Book, begin: &Begin) -> Option<Wanted> {
         }
         _ => None,
     };
+    if begin.want == Want::Resend && !book.is_named(&self::address(begin.who)) {
+        return None;
+    }
     let address = match (&held, begin.want) {
         (Some(held), _) => held.address().to_owned(),
         (

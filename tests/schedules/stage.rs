@@ -28,10 +28,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Messages of the app in a day.
-pub(crate) const PER_DAY: u32 = 12;
+pub(crate) const PER_DAY: u32 = 14;
 
 /// Messages that one IP address may ask for in a day.
-pub(crate) const PER_IP: u32 = 5;
+pub(crate) const PER_IP: u32 = 6;
 
 /// What challenges live by, before the app is edited and after.
 pub(crate) fn policies() -> [Policy; 2] {
@@ -143,7 +143,7 @@ impl<'s> Stage<'s> {
 
     fn begin(&mut self, begin: Begin) {
         let wanted = requests::wanted(&lock(&self.shared.book), &begin);
-        let Some(wanted) = wanted else { return };
+        let Some((begin, wanted)) = wanted else { return };
         for _ in 0..=usize::from(begin.is_delivered_twice) {
             self.call(wanted.clone(), &begin);
         }
