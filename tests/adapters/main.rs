@@ -3,6 +3,7 @@
 //! adapters do when the other side is slow, silent or refuses.
 
 mod capacity;
+mod connections;
 mod couriers;
 mod doctor;
 mod guard;
@@ -11,4 +12,5 @@ mod ledgers;
 mod moto;
 mod outputs;
 mod peer;
+mod proxy;
 mod report;

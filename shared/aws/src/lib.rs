@@ -5,8 +5,9 @@
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use hyper_util::client::legacy;
 use passcode_domain::ports::CourierError;
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 use thiserror::Error;
 
 /// The longest that a message holds its request.
@@ -25,6 +26,17 @@ pub fn send_once() -> RetryConfig {
     RetryConfig::disabled()
 }
 
+const NEVER_MADE: &str = "the request could not be made";
+const NEVER_SENT: &str = "no connection";
+
+/// Whether the HTTP client says that no byte of the request has gone out: it had no connection, or that was
+/// closed before the request was begun. A connection that breaks later is another error.
+fn is_unsent(failed: &(dyn Error + 'static)) -> bool {
+    failed.downcast_ref().is_some_and(legacy::Error::is_connect)
+        || failed.downcast_ref().is_some_and(hyper::Error::is_canceled)
+        || failed.source().is_some_and(is_unsent)
+}
+
 /// A failed call: what kind of failure, and what AWS support would ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct CallFailed {
@@ -40,9 +52,14 @@ impl CallFailed {
     /// Describes an error of the SDK.
     pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         let kind = match error {
-            SdkError::ConstructionFailure(_) => "the request could not be made",
+            SdkError::ConstructionFailure(_) => NEVER_MADE,
             SdkError::TimeoutError(_) => "no answer in time",
-            SdkError::DispatchFailure(_) => "no connection",
+            SdkError::DispatchFailure(failed)
+                if failed.as_connector_error().is_some_and(|failed| is_unsent(failed)) =>
+            {
+                NEVER_SENT
+            }
+            SdkError::DispatchFailure(_) => "the connection broke",
             SdkError::ResponseError(_) => "an answer that makes no sense",
             SdkError::ServiceError(_) => "refused",
             _ => "failed",
@@ -80,7 +97,7 @@ impl CallFailed {
     pub fn is_refusal(&self) -> bool {
         match self.status {
             Some(status) => (400..500).contains(&status) && status != 408,
-            None => self.kind == "the request could not be made",
+            None => [NEVER_MADE, NEVER_SENT].contains(&self.kind),
         }
     }
 }
