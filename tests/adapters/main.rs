@@ -7,6 +7,7 @@ mod connections;
 mod couriers;
 mod doctor;
 mod guard;
+mod histories;
 mod keyring;
 mod ledgers;
 mod moto;

@@ -121,10 +121,9 @@ impl<'s> Stage<'s> {
             Step::Pass(seconds) => world.clock.advance(Duration::from_secs(seconds)),
             Step::Remember => *lock(&self.shared.old) = world.counters.all(),
             Step::Rotate => {
-                *lock(&self.shared.keyrings) = {
-                    let [old, new] = keyrings();
-                    [new, old]
-                }
+                let [old, new] = keyrings();
+                *lock(&self.shared.keyrings) = [new, old];
+                lock(&self.shared.book).is_rotated = true;
             }
             Step::Edit => {
                 let edited = app(policies()[1].clone()).validated().unwrap();
