@@ -23,7 +23,6 @@ use passcode_domain::{
 use stateright::{Checker as _, HasDiscoveries, Model, Property};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    future::Future,
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
     pin::pin,
@@ -88,6 +87,7 @@ impl Hash for Progress {
 
 /// What was true at some moment of a caller's run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "five facts, each by itself")]
 pub(crate) struct Seen {
     /// A limit was used up.
     pub(crate) is_full: bool,
@@ -302,13 +302,11 @@ impl Explored {
     }
 
     /// The action that a caller is.
-    fn act<'a>(&'a self, world: &'a Replay<'a>, plan: &'a Plan) -> impl Future<Output = Told> + 'a {
-        async move {
-            match self.try_act(world, plan).await {
-                Ok(told) => told,
-                Err(Failure::Contended) => "contended",
-                Err(Failure::Unavailable(_)) => "unavailable",
-            }
+    async fn act(&self, world: &Replay<'_>, plan: &Plan) -> Told {
+        match self.try_act(world, plan).await {
+            Ok(told) => told,
+            Err(Failure::Contended) => "contended",
+            Err(Failure::Unavailable(_)) => "unavailable",
         }
     }
 
@@ -442,8 +440,8 @@ impl Explored {
         Seen {
             is_full: self.limits.iter().any(|limit| limit.is_full(&state.tables)),
             is_claimed: self.claims(&state.tables) > self.claims(&self.tables),
-            is_verified: challenge.as_ref().is_some_and(|c| c.is_verified()),
-            is_spent: challenge.as_ref().is_some_and(|c| c.is_exhausted()),
+            is_verified: challenge.as_ref().is_some_and(Challenge::is_verified),
+            is_spent: challenge.as_ref().is_some_and(Challenge::is_exhausted),
             is_ended: self.session_of(state).is_some_and(|session| session.ended_at.is_some()),
         }
     }

@@ -41,8 +41,8 @@ fn a_success_that_is_not_kept_is_found() {
 
 #[test]
 fn a_version_that_is_not_checked_is_found() {
-    let once = "a challenge is used once";
-    is_found(verifies(5, 2, 0, ORDERLY), Mutation::VersionNotChecked, &[once]);
+    let used = "a challenge is used once";
+    is_found(verifies(5, 2, 0, ORDERLY), Mutation::VersionNotChecked, &[used]);
     let counted = "an outcome is counted before it is told";
     is_found(verifies(5, 0, 2, ORDERLY), Mutation::VersionNotChecked, &[counted]);
     let one = "one message per generation";

@@ -266,7 +266,7 @@ pub(crate) fn begin(world: &Explored, nonce: u8) -> Opening {
         app: app.id.clone(),
         user: "63fcedad5ab92b52bfbf5125".to_owned().try_into().unwrap(),
         address: phone(0),
-        policy: app.session.clone(),
+        policy: app.session,
         nonce: [nonce; 16],
         device: passcode_domain::session::Device::default(),
         proof: None,

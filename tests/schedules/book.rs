@@ -104,11 +104,8 @@ pub(crate) struct Called {
     challenge: Option<String>,
     /// Something has gone wrong with one of its port calls, or its function has ended.
     is_disturbed: bool,
-    is_crashed: bool,
     /// Something had gone wrong with some call before it ended.
     is_after_fault: bool,
-    /// Whether the app had been edited, or the keyring rotated.
-    handed_over: u32,
 }
 
 impl fmt::Display for Called {
@@ -122,8 +119,7 @@ impl fmt::Display for Called {
             f,
             "{want:?} for {address} with {code}: {status} {outcome}, challenge {challenge}, "
         )?;
-        write!(f, "from {began} to {ended:?}, at {at}, disturbed {}, ", self.is_disturbed)?;
-        write!(f, "crashed {}", self.is_crashed)
+        write!(f, "from {began} to {ended:?}, at {at}, disturbed {}", self.is_disturbed)
     }
 }
 
@@ -170,7 +166,7 @@ impl Called {
 
     /// Whether its function may have done something that its caller was not told.
     const fn is_uncertain(&self) -> bool {
-        self.is_disturbed || self.is_crashed || self.ended.is_none() || self.status >= 500
+        self.is_disturbed || self.ended.is_none() || self.status >= 500
     }
 
     /// Whether it ran at a time together with another, or came after it.
@@ -243,9 +239,7 @@ impl Book {
             answer: String::new(),
             challenge,
             is_disturbed: false,
-            is_crashed: false,
             is_after_fault: false,
-            handed_over: 0,
         });
         self.calls.len() - 1
     }
@@ -297,9 +291,8 @@ impl Book {
     }
 
     pub(crate) fn crash(&mut self, call: usize) {
-        self.has_faults = true;
         self.moment += 1;
-        self.calls[call].is_crashed = true;
+        self.disturb(call);
     }
 
     /// From now on only what begins now is looked at.
@@ -332,7 +325,6 @@ impl Book {
 
     /// A message is handed to a courier.
     pub(crate) fn handed_over(&mut self, call: usize, to: &str, code: &str, text: &str) {
-        self.calls[call].handed_over += 1;
         self.check(
             call,
             "a message has its code and no address",
@@ -366,9 +358,9 @@ impl Book {
         let asked = |wants: &[Want]| {
             recent().filter(|message| wants.contains(&self.calls[message.call].want)).count()
         };
-        let [of_all, of_ip] = [PER_DAY, PER_IP].map(|most| usize::try_from(most).unwrap());
+        let [per_day, per_ip] = [PER_DAY, PER_IP].map(|most| usize::try_from(most).unwrap());
         let holds =
-            recent().count() <= of_all && OF_ONE_IP.iter().all(|wants| asked(wants) <= of_ip);
+            recent().count() <= per_day && OF_ONE_IP.iter().all(|wants| asked(wants) <= per_ip);
         self.check(call, "no limit is exceeded by one message", holds);
     }
 
@@ -455,29 +447,27 @@ impl Book {
         let access = body["access_token"].as_str().unwrap_or_default().to_owned();
         let token = header(served, "x-refresh-token");
         self.secrets.extend([access.clone(), token.clone()]);
-        let session = match called.held.as_ref().and_then(Held::session) {
-            Some(session) => {
-                let held = called.held.as_ref().map(Held::text).unwrap_or_default().to_owned();
-                let first = self.next.entry(held).or_insert_with(|| token.clone()).clone();
-                // It is printed anew with the keys that are in force; it is of the same generation then.
-                let is_same = first == token || self.is_rotated;
-                self.check(call, "a token leads to one next token", is_same);
-                let is_over = self.over.get(&session).is_some_and(|over| *over < called.began);
-                self.check(call, "a session that is over is not refreshed", !is_over);
-                session
-            }
-            None => {
-                self.sessions += 1;
-                let begun = self.calls.iter().filter(|other| {
-                    other.want == Want::SignIn
-                        && other.is_served()
-                        && other.challenge == called.challenge
-                });
-                let begun = begun.count();
-                // The same answer again is no other session.
-                self.check(call, "a challenge begins one session", begun <= 1 || called.has_key);
-                self.sessions
-            }
+        let before = called.held.as_ref().and_then(Held::session);
+        let session = if let Some(session) = before {
+            let held = called.held.as_ref().map(Held::text).unwrap_or_default().to_owned();
+            let first = self.next.entry(held).or_insert_with(|| token.clone()).clone();
+            // It is printed anew with the keys that are in force; it is of the same generation then.
+            let is_same = first == token || self.is_rotated;
+            self.check(call, "a token leads to one next token", is_same);
+            let is_over = self.over.get(&session).is_some_and(|over| *over < called.began);
+            self.check(call, "a session that is over is not refreshed", !is_over);
+            session
+        } else {
+            self.sessions += 1;
+            let is_of_same = |other: &&Called| {
+                other.want == Want::SignIn
+                    && other.is_served()
+                    && other.challenge == called.challenge
+            };
+            let begun = self.calls.iter().filter(is_of_same).count();
+            // The same answer again is no other session.
+            self.check(call, "a challenge begins one session", begun <= 1 || called.has_key);
+            self.sessions
         };
         self.held.push(Held::Refresh { token, access, session, address: called.address.clone() });
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     book::Broken,
-    ports::{Late, Ports, Shared},
+    ports::{Ports, Shared},
     requests::{self, Wanted},
     schedule::{Begin, Code, Schedule, Step, Want},
 };
@@ -94,7 +94,7 @@ pub(crate) fn run(schedule: &Schedule) -> Result<BTreeMap<String, u64>, Broken> 
     Ok(told)
 }
 
-impl<'s> Stage<'s> {
+impl Stage<'_> {
     fn step(&mut self, step: Step) {
         let world = &self.shared.world;
         match step {
@@ -112,11 +112,13 @@ impl<'s> Stage<'s> {
                 }
             }
             Step::Late(which) => {
-                let late = {
-                    let mut all = lock(&self.shared.late);
-                    (!all.is_empty()).then(|| which % all.len()).map(|which| all.remove(which))
-                };
-                late.into_iter().for_each(|late: Late| late(self.shared));
+                let mut all = lock(&self.shared.late);
+                if !all.is_empty() {
+                    let which = which % all.len();
+                    let late = all.remove(which);
+                    drop(all);
+                    late(self.shared);
+                }
             }
             Step::Pass(seconds) => world.clock.advance(Duration::from_secs(seconds)),
             Step::Remember => *lock(&self.shared.old) = world.counters.all(),

@@ -3,10 +3,7 @@
 //! model, since no emulator throttles: a bucket that holds a second's worth, nothing saved up from quieter minutes,
 //! and the retries of the adapters' clients.
 
-use crate::{
-    dice::Dice,
-    stage::{phone, sent},
-};
+use crate::stage::{phone, sent};
 use passcode_domain::{
     Address, App,
     app::guard::{Mode, Rule},
@@ -15,6 +12,7 @@ use passcode_domain::{
     value::id::CounterKey,
 };
 use passcode_testkit::{FakeCounters, FakeLedgers, TestWorld, demo_app, schedule::block_on};
+use passcode_tests::dice::Dice;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
