@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use lambda_http::http::Uri;
 use passcode_domain::{
     App, EmailAddress, Ledger, PhoneNumber, PresentedCode, Session,
     secret::{
@@ -137,15 +138,17 @@ fn ask_anything(effort: Effort) {
                 *text = changed(text.as_str().unwrap_or_default(), dice).into();
             }
         }
-        // What is no request never comes to a function.
-        if passcode_http::event::request(event.clone()).is_err() {
+        // What is no URI never comes to a function: API Gateway refuses it.
+        let [path, query] = ["rawPath", "rawQueryString"].map(|name| event[name].as_str());
+        let uri = format!("https://a.example{}?{}", path.unwrap_or("/"), query.unwrap_or_default());
+        if uri.parse::<Uri>().is_err() || passcode_http::event::request(event.clone()).is_err() {
             return;
         }
         let event = Event(event);
         let served = block_on(serve(function, &world, &event));
         let what = || format!("{function}: {} {:?}", event.0, served.record);
-        assert!(served.status.as_u16() < 500 || served.status == 503, "{}", what());
-        assert_eq!(served.record.error, None, "{}", what());
+        let is_down = served.status.as_u16() >= 500 && served.record.error.is_some();
+        assert!(!is_down, "{}", what());
         let is_json = served
             .headers
             .get("content-type")
@@ -190,7 +193,8 @@ fn read_anything(effort: Effort) {
         if let Some(token) = token {
             assert_eq!(token.id, challenge, "{text:?} is signed for another challenge");
         }
-        assert_eq!(RefreshToken::parse(&text, keys), None, "{text:?} is signed");
+        // Any text of its length is one: whether there is such a session the table says.
+        let _ = RefreshToken::parse(&text, keys);
         assert!(passcode_jwt::read(world.signing_keys(), &text).is_err(), "{text:?} is signed");
         let _ = (PresentedCode::parse(&text), passcode_jwt::read_proof(&text));
     });
