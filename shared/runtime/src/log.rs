@@ -1,8 +1,8 @@
 //! The request log: one JSON line a request, which is also its metrics, in `CloudWatch`'s embedded
 //! metric format. Metrics count challenges, and what became of their messages, by app and channel and all
 //! together; what the guard refuses they count by app and rule, and what carriers report of text messages also by
-//! country. A rule in shadow has a line of its own for each request that it would have refused, and so has a wrong
-//! code, for the alarm, and a message that a courier refused.
+//! country. A rule in shadow has a line of its own for each request that it would have refused, and so has a code
+//! that was tried, for the alarm, and a message that a courier refused.
 
 use metrique_writer::{Entry, EntryWriter, format::Format as _};
 use metrique_writer_format_emf::{Emf, NoMetric};

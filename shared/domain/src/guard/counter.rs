@@ -1,5 +1,5 @@
 //! Counters: what is counted across subjects. One item per app, dimension (IP address, country, number
-//! prefix, app) and caller class, with a number for each half hour, so that an hour and a day can roll.
+//! prefix, mailbox, app) and caller class, with a number for each half hour, so that an hour and a day can roll.
 //! A half hour that is over does not change any more, and only the present one has to be held to a bound.
 //!
 //! A window of an hour (or a day) is the present half hour and the two (or 48) before it: it looks back
