@@ -132,7 +132,7 @@ impl Explored {
             let to = phone(u32::try_from(n).unwrap() + 1);
             let ([app, _], [keyring, _]) = (&self.settings.apps, &self.settings.keyrings);
             let by = CallerClass::Authenticated;
-            let counters = Sending::new(app, keyring, &to, (*ip).into(), by).counters();
+            let counters = Sending::new(app, keyring, (&to, false), (*ip).into(), by).counters();
             let of_all = Sending::app_counter(keyring, &app.id, by);
             for key in counters {
                 let most = if key == of_all { of_app } else { of_ip };

@@ -68,7 +68,8 @@ impl<'a> Replay<'a> {
         }
         let subject = challenge.subject;
         let caller = CallerClass::Authenticated;
-        let sending = Sending::new(app, keyring, &message.to, Origin::from(message.ip), caller);
+        let sending =
+            Sending::new(app, keyring, (&message.to, false), Origin::from(message.ip), caller);
         let sent = sent.entry(subject).or_default();
         sent.retain(|earlier| *earlier + Window::Day.span() > at);
         let last_success = successes.get(&subject).copied();

@@ -29,8 +29,10 @@ impl CdnSecret {
     pub fn resolve_viewer(&self, event: &mut Value) {
         let header = |name| event["headers"][name].as_str();
         let is_of_cdn = header(SECRET).is_some_and(|shown| self.matches(shown));
-        if let Some(ip) = header(VIEWER).filter(|_| is_of_cdn).and_then(viewer) {
-            event["requestContext"]["http"]["sourceIp"] = ip.to_string().into();
+        let viewer = header(VIEWER).filter(|_| is_of_cdn).and_then(viewer);
+        let source = event.pointer_mut("/requestContext/http/sourceIp");
+        if let (Some(ip), Some(source)) = (viewer, source) {
+            *source = ip.to_string().into();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     guard::{CountedIn, Origin, VerifyCount},
     ledger::{
         Ledger,
+        challenge::SendRecord,
         receipt::{Fallback, Receipt, TrackedMessage},
     },
     ports::{
@@ -88,7 +89,7 @@ fn decide(
     let Some(send) = ledger.message(id, generation) else { return (Some(ledger), None) };
     let is_held = |receipt: Option<Receipt>| receipt.is_some_and(|r| r.state.is_held_against());
     let is_counted = is_held(send.receipt) && !is_held(before);
-    let count = send.counted_in.bounced(send.at).filter(|_| is_counted);
+    let count = send.counted_in.bounced(send.at, now).filter(|_| is_counted);
     let received = Received {
         id,
         app,
@@ -102,7 +103,9 @@ fn decide(
 /// The message that a failed one makes way for, unless another has gone out since.
 fn next(ledger: &Ledger, id: ChallengeId, generation: u32, now: Timestamp) -> Option<Next> {
     let challenge = ledger.find(id).filter(|challenge| challenge.is_live(now))?;
-    let last = challenge.last_send().filter(|last| last.generation == generation)?;
+    // Once its code has ended, nobody waits for the message.
+    let waits = |last: &&SendRecord| last.generation == generation && now < last.expires_at;
+    let last = challenge.last_send().filter(waits)?;
     let fallback = last.fallback.clone().filter(|_| last.has_failed())?;
     Some(Next { id, generation, fallback, counted_in: last.counted_in })
 }

@@ -259,9 +259,10 @@ impl Counter {
 /// How long after the end of a half hour the codes of its messages can still be typed.
 const CODE_LIFE: Duration = Duration::from_secs(crate::app::policy::MAX_CODE_SECONDS as u64);
 
-/// A message whose address has bounced counts as so many that were not verified: few people mistype their
-/// addresses again and again, and a share of bounces of 5 % puts an SES account under review.
-const BOUNCE_WEIGHT: u64 = 5;
+/// A message whose address has bounced counts as so many that were not verified. Somebody who mistypes an
+/// address once is not held back by the default rules; whoever does it again and again is, since a share of
+/// bounces of 5 % puts an SES account under review.
+const BOUNCE_WEIGHT: u64 = 3;
 
 /// What a counter says of messages whose codes did not come back.
 pub(super) struct Unverified<'a> {

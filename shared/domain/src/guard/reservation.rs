@@ -1,7 +1,11 @@
 //! Reservations: one message taken from a counter before it is sent.
 
 use super::counter::{Counter, Field, Slot};
-use crate::value::{country::Country, id::CounterKey, time::Timestamp};
+use crate::value::{
+    country::Country,
+    id::CounterKey,
+    time::{Timestamp, Window},
+};
 use serde::{Deserialize, Serialize};
 
 /// One message more in one counter, on conditions that hold every limit to the message: what was counted
@@ -29,7 +33,7 @@ pub struct Reservation {
 pub struct VerifyCount {
     /// Which counter.
     pub key: CounterKey,
-    /// The half hour that it is counted in.
+    /// The half hour that the counter is kept by.
     pub slot: Slot,
     /// What is added.
     pub add: (Field, u64),
@@ -105,11 +109,13 @@ impl CountedIn {
         counters.into_iter().filter_map(count).collect()
     }
 
-    /// What a message of then is counted as whose address has bounced, where the IP address is known.
+    /// What a message of then is counted as whose address has bounced, where the IP address is known and a
+    /// window still looks back at it. The counter is kept by the present half hour: by that of the message it
+    /// could end while it still counts others.
     #[must_use]
-    pub fn bounced(&self, at: Timestamp) -> Option<VerifyCount> {
-        let slot = Slot::of(at);
-        let count = |key| VerifyCount { key, slot, add: (Field::Bounced(slot), 1), set: None };
-        self.ip.map(count)
+    pub fn bounced(&self, at: Timestamp, now: Timestamp) -> Option<VerifyCount> {
+        let (slot, add) = (Slot::of(now), (Field::Bounced(Slot::of(at)), 1));
+        let count = |key| VerifyCount { key, slot, add, set: None };
+        self.ip.filter(|_| at + Window::Day.span() > now).map(count)
     }
 }

@@ -198,7 +198,7 @@ impl Reading<'_> {
                 rooms
             }
             Dimension::Prefix => self.unverified_of_others(dimension, terms),
-            Dimension::Mailbox => self.limit(Rule::SendsPerAddress, guard.sends_per_address),
+            Dimension::Address => self.limit(Rule::SendsPerAddress, guard.sends_per_address),
         }
     }
 
@@ -331,7 +331,7 @@ impl Reading<'_> {
             Dimension::Prefix => {
                 &[(Rule::PrefixConcentration, guard.prefix_concentration, Window::Day)]
             }
-            Dimension::App | Dimension::Mailbox => &[],
+            Dimension::App | Dimension::Address => &[],
         };
         let verified = |window| self.unverified().verified(window);
         // An hour has at least a sixth of what a day has.

@@ -82,8 +82,9 @@ pub(super) enum Dimension {
     Country,
     /// Numbers that differ in nothing but their last four digits.
     Prefix,
-    /// A mailbox under the names that it has beside its own.
-    Mailbox,
+    /// An address that no ledger of its own counts: a mailbox under another name, or the second address of a
+    /// challenge.
+    Address,
 }
 
 impl Dimension {
@@ -93,7 +94,7 @@ impl Dimension {
             Self::App => "app",
             Self::Country => "country",
             Self::Prefix => "prefix",
-            Self::Mailbox => "mailbox",
+            Self::Address => "address",
         }
     }
 
@@ -101,7 +102,7 @@ impl Dimension {
     pub(super) const fn is_detected(self) -> bool {
         match self {
             Self::Ip | Self::Country | Self::Prefix => true,
-            Self::App | Self::Mailbox => false,
+            Self::App | Self::Address => false,
         }
     }
 }
@@ -128,12 +129,12 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// A message of an app to an address.
+    /// A message of an app to an address, which may be another one than its challenge is about.
     #[must_use]
     pub fn new(
         app: &App,
         keyring: &Keyring,
-        to: &Address,
+        (to, is_beside): (&Address, bool),
         origin: Origin,
         by: CallerClass,
     ) -> Self {
@@ -142,9 +143,13 @@ impl Sending {
         named.extend(origin.ip.map(|ip| (Dimension::Ip, network(ip))));
         named.push((Dimension::App, String::new()));
         let text = match to {
-            Address::Phone(phone) => Some(text(guard, phone, &mut named)),
+            Address::Phone(phone) => {
+                named.extend(is_beside.then(|| (Dimension::Address, phone.as_str().to_owned())));
+                Some(text(guard, phone, &mut named))
+            }
             Address::Email(email) => {
-                named.extend(alias_of(email).map(|mailbox| (Dimension::Mailbox, mailbox)));
+                let counted = if is_beside { Some(email.mailbox()) } else { alias_of(email) };
+                named.extend(counted.map(|mailbox| (Dimension::Address, mailbox)));
                 None
             }
             Address::User(_) => None,
@@ -229,7 +234,7 @@ impl Guard {
                 self.unverified_per_country_day.mode,
             ]),
             Dimension::Prefix => any(&[self.prefix_concentration.mode]),
-            Dimension::Mailbox => any(&[self.sends_per_address.mode]),
+            Dimension::Address => any(&[self.sends_per_address.mode]),
         }
     }
 

@@ -138,7 +138,7 @@ impl Sending {
             Dimension::Ip => {
                 set.extend(text.map(|text| (Field::SentTo(text.to), slot.number())));
             }
-            Dimension::Country | Dimension::Prefix | Dimension::Mailbox => {}
+            Dimension::Country | Dimension::Prefix | Dimension::Address => {}
         }
         let is_kept = |field: &Field| set.iter().all(|(kept, _)| kept != field);
         let stale: Vec<Field> = counter.stale_fields(slot).into_iter().filter(is_kept).collect();

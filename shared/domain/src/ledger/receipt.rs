@@ -119,13 +119,18 @@ impl Undeliverable {
 }
 
 impl Ledger {
-    /// Whether an address has bounced, or its owner complained, a short while ago.
+    /// Until when an address gets nothing, where it has bounced or its owner complained a short while ago.
     #[must_use]
-    pub fn is_undeliverable(&self, keyring: &Keyring, address: &Address, now: Timestamp) -> bool {
-        let mac = || Undeliverable::mac(keyring, &self.app, address);
-        let in_force = |known: &Undeliverable| known.until > now;
-        self.undeliverable.iter().any(in_force)
-            && self.undeliverable.iter().any(|known| in_force(known) && known.address == mac())
+    pub fn undeliverable_until(
+        &self,
+        keyring: &Keyring,
+        address: &Address,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let mut in_force = self.undeliverable.iter().filter(|known| known.until > now).peekable();
+        in_force.peek()?;
+        let mac = Undeliverable::mac(keyring, &self.app, address);
+        in_force.find(|known| known.address == mac).map(|known| known.until)
     }
 
     /// Lets an address get nothing more for a while.

@@ -125,7 +125,8 @@ fn schedules_of(callers: usize, early: impl Iterator<Item = usize>) -> usize {
     let (mut schedules, world) = (0, TestWorld::of(app(2)));
     let guard = &world.app.guard;
     let by = passcode_domain::CallerClass::Authenticated;
-    let sending = Sending::new(&world.app, world.keys(), &number(1), Origin::default(), by);
+    let sending =
+        Sending::new(&world.app, world.keys(), (&number(1), false), Origin::default(), by);
     let start = world.clock.now();
     for (early, is_stale) in early.flat_map(|early| [(early, false), (early, true)]) {
         schedules += every_schedule(|choose| {
@@ -163,7 +164,8 @@ fn without_the_conditions_a_message_too_many_is_found() {
     let (world, mut found) = (TestWorld::of(app(2)), [0; 2]);
     let guard = &world.app.guard;
     let by = passcode_domain::CallerClass::Authenticated;
-    let sending = Sending::new(&world.app, world.keys(), &number(1), Origin::default(), by);
+    let sending =
+        Sending::new(&world.app, world.keys(), (&number(1), false), Origin::default(), by);
     let start = world.clock.now();
     let careless = async |counters: &FakeCounters, now: Timestamp, drops_previous: bool| {
         let read = counters.load_counters(&sending.counters()).await.unwrap();

@@ -158,12 +158,15 @@ fn prepare(
     Ok((record, claim))
 }
 
+/// The longest language tag that is kept (RFC 5646 §4.4.1): the ledger holds what a caller wrote.
+const MAX_LOCALE: usize = 35;
+
 /// What is left to be tried where the message certainly does not arrive.
 fn fallback(options: &SendOptions) -> Option<Fallback> {
     let channels = options.channels.get(1..).filter(|left| !left.is_empty())?.to_vec();
     Some(Fallback {
         channels,
-        locale: options.locale.clone(),
+        locale: options.locale.clone().filter(|locale| locale.len() <= MAX_LOCALE),
         code_seconds: options.code_seconds,
         app_hash: options.app_hash.clone(),
     })

@@ -26,7 +26,7 @@ pub(super) enum NotClaimed {
     /// The challenge has appeared since the counters were loaded.
     Outdated,
     /// An earlier message to the address has come back.
-    Undeliverable,
+    Undeliverable(Timestamp),
 }
 
 impl From<Refusal> for NotClaimed {
@@ -197,8 +197,9 @@ impl Known {
             return Err(NotClaimed::Refused(refusal.into()));
         }
         let is_delivered = !conceal && claim.suppression.is_none();
-        if is_delivered && ledger.is_undeliverable(keyring, &claim.to, now) {
-            return Err(NotClaimed::Undeliverable);
+        let until = ledger.undeliverable_until(keyring, &claim.to, now);
+        if let Some(until) = until.filter(|_| is_delivered) {
+            return Err(NotClaimed::Undeliverable(until));
         }
         if conceal {
             claim.suppression = Some(Suppression::Concealed);

@@ -49,7 +49,10 @@ impl Known {
                 if reached.is_empty() {
                     reached.push(addresses.primary());
                 }
-                let sending = |to: &Address| Sending::new(app, keyring, to, options.origin, by);
+                let sending = |to: &Address| {
+                    let is_beside = !addresses.are_proven_on(to.channel());
+                    Sending::new(app, keyring, (to, is_beside), options.origin, by)
+                };
                 reached.into_iter().map(|to| (to.channel(), sending(to))).collect()
             }
             _ => Vec::new(),

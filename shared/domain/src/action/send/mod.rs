@@ -74,7 +74,8 @@ pub enum Refusal {
     AlreadyUsed,
     /// No attempts are left, so no code could be verified; for a locked subject, until then.
     Exhausted(Option<Timestamp>),
-    /// The last message is too recent, or the subject's last failure; a send is possible then.
+    /// The last message is too recent, or the subject's last failure, or the address has bounced; a send is
+    /// possible then.
     CoolingDown(Timestamp),
     /// The challenge has had all of its messages.
     SendsExhausted,
@@ -278,8 +279,8 @@ impl<W> SendWorld for W where
 /// Sends the next code of a challenge.
 ///
 /// A text message reads the ledger and at most four counters and writes the same; an e-mail reads and
-/// writes at most two counters. A challenge that was never sent is read from its own item beside the
-/// ledger. A channel whose courier refuses costs one more write: the next channel is a claim of its own,
+/// writes at most two counters; what goes to a challenge's second address one more. A challenge that was
+/// never sent is read from its own item beside the ledger. A channel whose courier refuses costs one more write: the next channel is a claim of its own,
 /// with a code of its own, so the ledger always knows which address a code has gone to.
 pub async fn send<W>(
     world: &W,
@@ -309,8 +310,8 @@ where
                 continue;
             }
             Err(NotClaimed::AppBlocked) => return Ok(delivery),
-            Err(NotClaimed::Undeliverable) => {
-                delivery.sent = Sent::Undeliverable(UNDELIVERABLE.into());
+            Err(NotClaimed::Undeliverable(until)) => {
+                delivery.sent = Sent::Refused(Refusal::CoolingDown(until));
                 if attempt.fall_back() {
                     continue;
                 }
@@ -352,10 +353,6 @@ where
     }
     Err(Failure::Contended)
 }
-
-/// The cause where nothing is handed over, because a message of a short while ago has come back.
-const UNDELIVERABLE: &str =
-    "an earlier message to the address has bounced, or was complained about";
 
 /// How often a send is claimed anew: for each channel, for a caller who is to be concealed, and where
 /// what was loaded is out of date.
