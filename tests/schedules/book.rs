@@ -194,6 +194,9 @@ const OF_ONE_IP: [&[Want]; 2] = [&[Want::Initiate], &[Want::AskInBrowser, Want::
 /// How far clocks are apart.
 const SKEW: Duration = Duration::from_secs(2);
 
+/// The shortest life of a challenge in the schedules: an order's.
+const SHORTEST_LIFE: Duration = Duration::from_mins(10);
+
 /// Everything that was told.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -572,14 +575,18 @@ impl Book {
             }
             "not found" | "expired" if called.has_id() => {
                 let now = called.began_at;
+                let ended = called.ended.map_or(now, |(_, at)| at);
+                // The code of a late message ends with its challenge.
+                let about = |other: &&Called| other.challenge.as_ref() == Some(challenge);
+                let opened = self.calls.iter().filter(about).map(|other| other.began_at).min();
                 let is_fresh = self.messages_of(challenge).last().is_some_and(|message| {
                     let sender = &self.calls[message.call];
                     sender.outcome == "sent"
                         && !sender.is_uncertain()
                         && sender.ended.is_some_and(|(ended, _)| ended < called.began)
                         && sender.began_at.until(now + SKEW) < Duration::from_mins(4)
-                        && called.began_at.until(called.ended.map_or(now, |(_, at)| at))
-                            < Duration::from_mins(4)
+                        && called.began_at.until(ended) < Duration::from_mins(4)
+                        && opened.is_some_and(|at| at.until(ended + SKEW) < SHORTEST_LIFE)
                 });
                 // A second send may have ended what the first one's code was good for.
                 checks.push((

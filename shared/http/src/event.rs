@@ -7,8 +7,9 @@ use serde_json::Value;
 use url::Url;
 
 /// Reads an event. What API Gateway itself would never send is mended first, because
-/// `lambda_http` ends in a panic on it: a body that is called base64 and is not becomes empty, and
-/// the request's host and protocol are the API's own, whatever the caller's headers claim.
+/// `lambda_http` ends in a panic on it: a body that is called base64 and is not becomes empty, a path that does
+/// not begin with `/` the root, and the request's host and protocol are the API's own, whatever the caller's
+/// headers claim.
 pub fn request(mut event: Value) -> Result<Request, serde_json::Error> {
     let domain = event["requestContext"]["domainName"].as_str().filter(|name| is_domain(name));
     let domain = domain.unwrap_or("localhost").to_owned();
@@ -18,6 +19,9 @@ pub fn request(mut event: Value) -> Result<Request, serde_json::Error> {
             event["body"] = "".into();
         }
     }
+    if let Some(path) = event.get_mut("rawPath").filter(|path| !is_path(path)) {
+        *path = "/".into();
+    }
     if let Some(headers) = event["headers"].as_object_mut() {
         headers.retain(|name, _| {
             let is_claim = ["host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"];
@@ -26,6 +30,10 @@ pub fn request(mut event: Value) -> Result<Request, serde_json::Error> {
         headers.insert("host".to_owned(), domain.into());
     }
     lambda_http::request::from_str(&event.to_string())
+}
+
+fn is_path(path: &Value) -> bool {
+    path.as_str().is_none_or(|path| path.starts_with('/'))
 }
 
 fn is_domain(name: &str) -> bool {
