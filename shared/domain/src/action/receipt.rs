@@ -79,22 +79,18 @@ fn decide(
     receipt: Receipt,
     now: Timestamp,
 ) -> (Option<Ledger>, Option<(Received, Option<VerifyCount>)>) {
-    let found = ledger.as_ref().and_then(|ledger| ledger.find_message(keyring, tag));
-    let (Some(mut ledger), Some((id, generation))) = (ledger.clone(), found) else {
-        return (ledger, None);
+    let Some(mut ledger) = ledger else { return (None, None) };
+    let Some((id, generation)) = ledger.find_message(keyring, tag) else {
+        return (Some(ledger), None);
     };
-    let before = ledger.message(id, generation).and_then(|send| send.receipt);
-    ledger.receive(keyring, (id, generation), receipt, now);
-    let app = ledger.app.clone();
+    let change = ledger.receive(keyring, (id, generation), receipt, now);
     let Some(send) = ledger.message(id, generation) else { return (Some(ledger), None) };
-    let is_held = |receipt: Option<Receipt>| receipt.is_some_and(|r| r.state.is_held_against());
-    let is_counted = is_held(send.receipt) && !is_held(before);
-    let count = send.counted_in.bounced(send.at, now).filter(|_| is_counted);
+    let count = send.counted_in.bounced(send.at, now).filter(|_| change.is_held_against);
     let received = Received {
         id,
-        app,
+        app: ledger.app.clone(),
         channel: send.channel,
-        is_new: send.receipt != before,
+        is_new: change.is_new,
         next: next(&ledger, id, generation, now),
     };
     (Some(ledger), Some((received, count)))

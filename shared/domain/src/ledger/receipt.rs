@@ -118,6 +118,15 @@ impl Undeliverable {
     }
 }
 
+/// What a receipt has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// It tells something that was not known.
+    pub(crate) is_new: bool,
+    /// From now on the message is held against its address and whoever asked for it.
+    pub(crate) is_held_against: bool,
+}
+
 impl Ledger {
     /// Until when an address gets nothing, where it has bounced or its owner complained a short while ago.
     #[must_use]
@@ -165,22 +174,26 @@ impl Ledger {
         (id, generation): (ChallengeId, u32),
         receipt: Receipt,
         now: Timestamp,
-    ) {
-        let Some(challenge) = self.find_mut(id) else { return };
+    ) -> Change {
+        let Some(challenge) = self.find_mut(id) else { return Change::default() };
         let sends = &mut challenge.sends;
         let Some(send) = sends.iter_mut().find(|send| send.generation == generation) else {
-            return;
+            return Change::default();
         };
         let before = send.receipt;
         let after = before.map_or(receipt, |before| before.merged(receipt));
         send.receipt = Some(after);
         let is_held_against = |receipt: Receipt| receipt.state.is_held_against();
-        if is_held_against(after) && !before.is_some_and(is_held_against) {
-            let channel = send.channel;
-            if let Some(address) = challenge.addresses.on(channel).cloned() {
-                self.suspend(keyring, &address, now);
-            }
+        let change = Change {
+            is_new: before != Some(after),
+            is_held_against: is_held_against(after) && !before.is_some_and(is_held_against),
+        };
+        let channel = send.channel;
+        let address = challenge.addresses.on(channel).cloned();
+        if let Some(address) = address.filter(|_| change.is_held_against) {
+            self.suspend(keyring, &address, now);
         }
+        change
     }
 }
 
