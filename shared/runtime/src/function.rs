@@ -210,16 +210,34 @@ impl std::fmt::Debug for Function {
     }
 }
 
-/// What a [`Function`] does, whatever its world.
-trait Serve: Send + Sync {
-    fn handle<'a>(&'a self, request: &'a Request, record: &'a mut Record) -> Handling<'a, Answer>;
+/// What a [`Function`] and a [`Consumer`] do before their first event, whatever their world.
+trait Hosted: Send + Sync {
     fn warm_up(&self) -> Handling<'_, ()>;
     fn now(&self) -> Timestamp;
+}
+
+/// What a [`Function`] does, whatever its world.
+trait Serve: Hosted {
+    fn handle<'a>(&'a self, request: &'a Request, record: &'a mut Record) -> Handling<'a, Answer>;
 }
 
 struct Served<W, H> {
     world: W,
     handle: H,
+}
+
+impl<W, H> Hosted for Served<W, H>
+where
+    W: Adapted,
+    H: Send + Sync,
+{
+    fn warm_up(&self) -> Handling<'_, ()> {
+        Box::pin(self.world.warm_up())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock().now()
+    }
 }
 
 impl<W, H, E> Serve for Served<W, H>
@@ -235,14 +253,6 @@ where
             let answered = (self.handle)(&self.world, request, record).await;
             rendered(answered, request, record)
         })
-    }
-
-    fn warm_up(&self) -> Handling<'_, ()> {
-        Box::pin(self.world.warm_up())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.world.clock().now()
     }
 }
 
@@ -299,14 +309,12 @@ impl std::fmt::Debug for Consumer {
 }
 
 /// What a [`Consumer`] does, whatever its world.
-trait Consume: Send + Sync {
+trait Consume: Hosted {
     fn consume<'a>(
         &'a self,
         event: &'a Value,
         records: &'a mut Vec<Record>,
     ) -> Handling<'a, Result<(), Cause>>;
-    fn warm_up(&self) -> Handling<'_, ()>;
-    fn now(&self) -> Timestamp;
 }
 
 impl<W, H> Consume for Served<W, H>
@@ -322,13 +330,5 @@ where
         records: &'a mut Vec<Record>,
     ) -> Handling<'a, Result<(), Cause>> {
         (self.handle)(&self.world, event, records)
-    }
-
-    fn warm_up(&self) -> Handling<'_, ()> {
-        Box::pin(self.world.warm_up())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.world.clock().now()
     }
 }
