@@ -30,7 +30,7 @@ const ROUNDS: u64 = 6;
 
 /// What a caller was told.
 #[derive(Clone, Debug)]
-enum Told {
+enum Answer {
     /// This version, with what was stored in it.
     Loaded(u64, Option<AppId>),
     /// What it stores is this version now.
@@ -46,7 +46,7 @@ enum Told {
 struct Call {
     began: u64,
     ended: u64,
-    told: Told,
+    told: Answer,
 }
 
 /// The two stores.
@@ -90,13 +90,13 @@ async fn history<S: Store>(callers: u64, store: impl Fn() -> S, key: ItemKey) ->
             for round in 0..ROUNDS {
                 let began = tick();
                 let Ok((seen, held)) = store.load(key).await else { continue };
-                calls.push(Call { began, ended: tick(), told: Told::Loaded(seen, held) });
+                calls.push(Call { began, ended: tick(), told: Answer::Loaded(seen, held) });
                 let value: AppId = format!("caller-{caller}-{round}").parse().expect("an id");
                 let began = tick();
                 let (told, ended) = match store.store(key, &value, seen).await {
-                    Ok(version) => (Told::Stored(version, value), tick()),
-                    Err(StoreError::Conflict) => (Told::Conflict(seen, value), tick()),
-                    Err(StoreError::Unavailable(_)) => (Told::Nothing(seen, value), u64::MAX),
+                    Ok(version) => (Answer::Stored(version, value), tick()),
+                    Err(StoreError::Conflict) => (Answer::Conflict(seen, value), tick()),
+                    Err(StoreError::Unavailable(_)) => (Answer::Nothing(seen, value), u64::MAX),
                 };
                 calls.push(Call { began, ended, told });
             }
@@ -129,15 +129,15 @@ fn unexplained(calls: &[Call]) -> Option<String> {
     let sooner = |by: Option<u64>, ended: u64| Some(by.map_or(ended, |by| by.min(ended)));
     for call in calls {
         let (number, value) = match &call.told {
-            Told::Loaded(number, value) => (*number, value.as_ref()),
-            Told::Stored(number, value) => (*number, Some(value)),
-            Told::Conflict(seen, _) => {
+            Answer::Loaded(number, value) => (*number, value.as_ref()),
+            Answer::Stored(number, value) => (*number, Some(value)),
+            Answer::Conflict(seen, _) => {
                 // Versions only grow, so the next one was there.
                 let next = versions.entry(seen + 1).or_default();
                 next.there_by = sooner(next.there_by, call.ended);
                 continue;
             }
-            Told::Nothing(..) => continue,
+            Answer::Nothing(..) => continue,
         };
         let version = versions.entry(number).or_default();
         if number > 0 && version.value.as_ref().is_some_and(|known| Some(known) != value) {
@@ -145,10 +145,10 @@ fn unexplained(calls: &[Call]) -> Option<String> {
         }
         version.value = value.cloned();
         match call.told {
-            Told::Stored(..) if version.made.is_some() => {
+            Answer::Stored(..) if version.made.is_some() => {
                 return Some(format!("version {number} was made twice"));
             }
-            Told::Stored(..) => version.made = Some((call.began, call.ended)),
+            Answer::Stored(..) => version.made = Some((call.began, call.ended)),
             _ => {
                 version.there_by = sooner(version.there_by, call.ended);
                 version.still_at = version.still_at.max(call.began);
@@ -158,19 +158,19 @@ fn unexplained(calls: &[Call]) -> Option<String> {
     // What a caller was told nothing of explains a version. So does what it was told has not happened, if its first
     // answer was lost and somebody has stored the next version before it asked again.
     for call in calls {
-        let (Told::Nothing(seen, value) | Told::Conflict(seen, value)) = &call.told else {
+        let (Answer::Nothing(seen, value) | Answer::Conflict(seen, value)) = &call.told else {
             continue;
         };
         let Some(version) = versions.get_mut(&(seen + 1)) else { continue };
         let is_it = version.value.as_ref() == Some(value);
         match (&call.told, version.made) {
-            (Told::Nothing(..), _) if is_it => version.made = Some((call.began, call.ended)),
+            (Answer::Nothing(..), _) if is_it => version.made = Some((call.began, call.ended)),
             // Nobody has seen which of those who were told nothing has made it.
-            (Told::Nothing(..), made) if version.value.is_none() => {
+            (Answer::Nothing(..), made) if version.value.is_none() => {
                 let (began, ended) = made.unwrap_or((call.began, u64::MAX));
                 version.made = Some((began.min(call.began), ended));
             }
-            (Told::Conflict(..), _) if is_it => {
+            (Answer::Conflict(..), _) if is_it => {
                 version.made = Some((call.began, call.ended));
                 let next = versions.entry(seen + 2).or_default();
                 next.there_by = sooner(next.there_by, call.ended);
@@ -197,8 +197,8 @@ fn unexplained(calls: &[Call]) -> Option<String> {
 }
 
 fn check(calls: &[Call]) {
-    let stored = calls.iter().filter(|call| matches!(call.told, Told::Stored(..))).count();
-    let nothing = calls.iter().filter(|call| matches!(call.told, Told::Nothing(..))).count();
+    let stored = calls.iter().filter(|call| matches!(call.told, Answer::Stored(..))).count();
+    let nothing = calls.iter().filter(|call| matches!(call.told, Answer::Nothing(..))).count();
     println!("{} calls: {stored} stored, {nothing} told nothing", calls.len());
     assert_eq!(unexplained(calls), None, "{calls:#?}");
     assert!(stored > 1, "hardly anything was stored: {stored}");
@@ -249,46 +249,46 @@ async fn on_awss_dynamodb_local_sixty_four_callers_have_an_order() {
 fn what_has_no_order_is_found() {
     let value = |text: &str| text.parse::<AppId>().expect("an id");
     let call = |began, ended, told| Call { began, ended, told };
-    let first = || call(0, 1, Told::Stored(1, value("a")));
-    let second = || call(2, 3, Told::Stored(2, value("b")));
+    let first = || call(0, 1, Answer::Stored(1, value("a")));
+    let second = || call(2, 3, Answer::Stored(2, value("b")));
     let explained = vec![
         first(),
         second(),
-        call(0, 5, Told::Loaded(1, Some(value("a")))),
-        call(2, 9, Told::Conflict(1, value("c"))),
-        call(4, u64::MAX, Told::Nothing(2, value("d"))),
-        call(8, 9, Told::Loaded(3, Some(value("d")))),
+        call(0, 5, Answer::Loaded(1, Some(value("a")))),
+        call(2, 9, Answer::Conflict(1, value("c"))),
+        call(4, u64::MAX, Answer::Nothing(2, value("d"))),
+        call(8, 9, Answer::Loaded(3, Some(value("d")))),
     ];
     assert_eq!(unexplained(&explained), None);
     for (what, calls) in [
-        ("an old value", vec![first(), second(), call(4, 5, Told::Loaded(1, Some(value("a"))))]),
+        ("an old value", vec![first(), second(), call(4, 5, Answer::Loaded(1, Some(value("a"))))]),
         (
             "a value of the future",
             vec![
                 first(),
-                call(2, 3, Told::Loaded(2, Some(value("b")))),
-                call(4, 5, Told::Stored(2, value("b"))),
+                call(2, 3, Answer::Loaded(2, Some(value("b")))),
+                call(4, 5, Answer::Stored(2, value("b"))),
             ],
         ),
-        ("two of one version", vec![first(), call(0, 9, Told::Stored(1, value("b")))]),
-        ("a lost update", vec![first(), second(), call(4, 5, Told::Loaded(2, Some(value("c"))))]),
+        ("two of one version", vec![first(), call(0, 9, Answer::Stored(1, value("b")))]),
+        ("a lost update", vec![first(), second(), call(4, 5, Answer::Loaded(2, Some(value("c"))))]),
         (
             "a conflict with nobody",
             vec![
                 first(),
-                call(2, 3, Told::Conflict(1, value("c"))),
-                call(4, 5, Told::Loaded(1, Some(value("a")))),
+                call(2, 3, Answer::Conflict(1, value("c"))),
+                call(4, 5, Answer::Loaded(1, Some(value("a")))),
             ],
         ),
         (
             "a conflict with oneself",
             vec![
-                call(0, 1, Told::Conflict(0, value("a"))),
-                call(2, 3, Told::Loaded(1, Some(value("a")))),
+                call(0, 1, Answer::Conflict(0, value("a"))),
+                call(2, 3, Answer::Loaded(1, Some(value("a")))),
             ],
         ),
-        ("a value of nobody", vec![first(), call(4, 5, Told::Loaded(2, Some(value("c"))))]),
-        ("a gap", vec![first(), call(4, 5, Told::Stored(3, value("c")))]),
+        ("a value of nobody", vec![first(), call(4, 5, Answer::Loaded(2, Some(value("c"))))]),
+        ("a gap", vec![first(), call(4, 5, Answer::Stored(3, value("c")))]),
     ] {
         assert!(unexplained(&calls).is_some(), "{what}");
     }

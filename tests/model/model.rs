@@ -32,7 +32,7 @@ use std::{
 };
 
 /// What a caller was told.
-pub(crate) type Told = &'static str;
+pub(crate) type OutcomeName = &'static str;
 
 /// What a caller wants.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub(crate) struct Progress {
     hash: u64,
     pub(crate) answered: Vec<Answered>,
     pub(crate) pending: Vec<Pending>,
-    pub(crate) told: Option<Told>,
+    pub(crate) told: Option<OutcomeName>,
 }
 
 impl PartialEq for Progress {
@@ -232,7 +232,7 @@ pub(crate) struct Explored {
     pub(crate) limits: Vec<Limit>,
     pub(crate) session: Option<SessionKey>,
     memo: Mutex<HashMap<u64, Arc<Progress>>>,
-    outcomes: Mutex<BTreeSet<Told>>,
+    outcomes: Mutex<BTreeSet<OutcomeName>>,
     ledgers: Mutex<HashMap<Arc<str>, Arc<Ledger>>>,
 }
 
@@ -257,7 +257,7 @@ impl Explored {
     }
 
     /// Runs one caller alone to its end, before the others begin; what it was told.
-    pub(crate) fn before(&mut self, plan: Plan) -> Told {
+    pub(crate) fn before(&mut self, plan: Plan) -> OutcomeName {
         let caller = Caller { plan, seed: self.tables_seed(), ahead: Duration::ZERO };
         let mut progress = self.run(&caller, Vec::new(), self.now);
         while progress.told.is_none() {
@@ -302,7 +302,7 @@ impl Explored {
     }
 
     /// The action that a caller is.
-    async fn act(&self, world: &Replay<'_>, plan: &Plan) -> Told {
+    async fn act(&self, world: &Replay<'_>, plan: &Plan) -> OutcomeName {
         match self.try_act(world, plan).await {
             Ok(told) => told,
             Err(Failure::Contended) => "contended",
@@ -310,7 +310,7 @@ impl Explored {
         }
     }
 
-    async fn try_act(&self, world: &Replay<'_>, plan: &Plan) -> Result<Told, Failure> {
+    async fn try_act(&self, world: &Replay<'_>, plan: &Plan) -> Result<OutcomeName, Failure> {
         match plan {
             Plan::Verify(id, code) => verify(world, *id, code).await,
             Plan::VerifyLast(id, address) => match world.read_code(address).await {
@@ -477,7 +477,7 @@ impl Explored {
     pub(crate) fn explore(
         self,
         title: &str,
-    ) -> (BTreeMap<&'static str, Vec<Step>>, BTreeSet<Told>) {
+    ) -> (BTreeMap<&'static str, Vec<Step>>, BTreeSet<OutcomeName>) {
         let began = Instant::now();
         let checker = self.checker().threads(2).finish_when(HasDiscoveries::AnyFailures);
         let checker = checker.spawn_bfs().join();
@@ -506,7 +506,7 @@ pub(crate) fn units(tables: &Tables, key: CounterKey) -> u64 {
     tables.counters.get(&key).map_or(0, |counter| counter.iter().filter_map(sent).sum())
 }
 
-async fn verify(world: &Replay<'_>, id: ChallengeId, code: &str) -> Result<Told, Failure> {
+async fn verify(world: &Replay<'_>, id: ChallengeId, code: &str) -> Result<OutcomeName, Failure> {
     let presented = PresentedCode::parse(code).unwrap();
     let verified = verify::verify(world, VerifyTarget::Held(id), &presented).await?;
     Ok(match verified.outcome {
@@ -519,7 +519,7 @@ async fn send(
     world: &Replay<'_>,
     target: SendTarget<'_>,
     options: &SendOptions,
-) -> Result<Told, Failure> {
+) -> Result<OutcomeName, Failure> {
     let keyring = world.keyring().await.map_err(Failure::Unavailable)?;
     let delivery = send::send(world, &keyring, target, options).await?;
     Ok(match delivery.sent {
@@ -695,7 +695,7 @@ impl Model for Explored {
 }
 
 /// How many callers were told so.
-fn count(state: &State, told: Told) -> usize {
+fn count(state: &State, told: OutcomeName) -> usize {
     state.callers.iter().filter(|caller| caller.progress.told == Some(told)).count()
 }
 

@@ -2,7 +2,7 @@
 //! it names: a world in which nothing happens breaks no promise.
 
 use crate::{
-    model::{Budget, Caller, Explored, Limit, Plan, Subject, Told},
+    model::{Budget, Caller, Explored, Limit, OutcomeName, Plan, Subject},
     replay::{Settings, name, printed},
 };
 use passcode_domain::{
@@ -146,7 +146,7 @@ impl Explored {
 
     /// Everything holds, and each of these outcomes is reached.
     #[track_caller]
-    pub(crate) fn holds(self, title: &str, outcomes: &[Told]) {
+    pub(crate) fn holds(self, title: &str, outcomes: &[OutcomeName]) {
         let (found, told) = self.explore(title);
         assert!(found.is_empty(), "{title}: {found:?}");
         let missed: Vec<_> = outcomes.iter().filter(|outcome| !told.contains(*outcome)).collect();

@@ -74,9 +74,9 @@ pub(super) fn of(tally: &Tally, given: &[Price]) -> Cost {
     let given = given.iter().map(|Price(country, amount)| (*country, amount.as_millionths()));
     let prices: BTreeMap<Country, u64> = listed.chain(given).collect();
     let (mut texts, mut emails, mut assumed) = (0, 0, 0);
-    for (lane, funnel) in &tally.messages {
-        let price = lane.country.and_then(|country| prices.get(&country).copied());
-        if lane.is_email {
+    for (destination, funnel) in &tally.messages {
+        let price = destination.country.and_then(|country| prices.get(&country).copied());
+        if destination.is_email {
             emails += number(funnel.sent) * EMAIL;
         } else {
             assumed += if price.is_none() { funnel.sent } else { 0 };

@@ -44,7 +44,7 @@ struct Stamp {
 
 /// The messages that are counted together: of a channel, and to a country where it is a text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Lane {
+pub(super) struct Destination {
     /// Whether they are e-mails.
     pub(super) is_email: bool,
     /// Where text messages go, as far as the log says it.
@@ -108,7 +108,7 @@ pub(super) struct Tally {
     pub(super) bytes: usize,
     /// Lines that are none of a function.
     pub(super) skipped: usize,
-    pub(super) messages: BTreeMap<Lane, Funnel>,
+    pub(super) messages: BTreeMap<Destination, Funnel>,
     /// Why messages were lost, as far as it was reported.
     pub(super) reasons: BTreeMap<String, usize>,
     /// Messages that a courier has refused.
@@ -178,7 +178,7 @@ impl Tally {
             "verified" => step.verified = 1,
             _ => return,
         }
-        *self.messages.entry(Lane { is_email, country }).or_default() += step;
+        *self.messages.entry(Destination { is_email, country }).or_default() += step;
     }
 
     fn add_refusals(&mut self, outcome: &str, rule: Option<String>, shadow: &str) {
@@ -204,14 +204,19 @@ impl Tally {
     /// are one.
     pub(super) fn rows(&self, most: usize) -> Vec<(String, Funnel)> {
         let together = |is_email: bool| {
-            let of_kind = self.messages.iter().filter(move |(lane, _)| lane.is_email == is_email);
+            let of_kind = self
+                .messages
+                .iter()
+                .filter(move |(destination, _)| destination.is_email == is_email);
             sum(of_kind.map(|(_, funnel)| *funnel))
         };
-        let texts = self.messages.iter().filter(|(lane, _)| !lane.is_email);
-        let name =
-            |lane: &Lane| lane.country.map_or("country unknown".to_owned(), |c| c.to_string());
-        let mut countries: Vec<_> =
-            texts.map(|(lane, funnel)| (format!("  {}", name(lane)), *funnel)).collect();
+        let texts = self.messages.iter().filter(|(destination, _)| !destination.is_email);
+        let name = |destination: &Destination| {
+            destination.country.map_or("country unknown".to_owned(), |c| c.to_string())
+        };
+        let mut countries: Vec<_> = texts
+            .map(|(destination, funnel)| (format!("  {}", name(destination)), *funnel))
+            .collect();
         countries.sort_by_key(|(_, funnel)| std::cmp::Reverse(funnel.sent));
         if countries.len() > most {
             let others = countries.split_off(most.saturating_sub(1));

@@ -157,10 +157,10 @@ pub(super) fn json(tally: &Tally, cost: &Cost, app: Option<&AppId>) -> Value {
             "verified": funnel.verified,
         })
     };
-    let messages = tally.messages.iter().map(|(lane, funnel)| {
+    let messages = tally.messages.iter().map(|(destination, funnel)| {
         let mut row = steps(funnel);
-        row["channel"] = if lane.is_email { "email" } else { "sms" }.into();
-        row["country"] = json!(lane.country);
+        row["channel"] = if destination.is_email { "email" } else { "sms" }.into();
+        row["country"] = json!(destination.country);
         row
     });
     let refusals = tally.refusals().into_iter().map(|(rule, refusals)| {
